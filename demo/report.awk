@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: GPL-2.0 OR MIT
+#
+# The demo's table (what=table) or demo.json (what=json), from two files of
+# lines "name value" that are called insert and copy. A figure that is missing
+# is named and makes the exit status non-zero.
+
+FNR == 1 {
+	mode = FILENAME
+	sub(/.*\//, "", mode)
+}
+
+{
+	v[mode, $1] = $2
+	if (mode == "insert")
+		name[++names] = $1
+}
+
+function get(m, key)
+{
+	if ((m, key) in v)
+		return v[m, key]
+	if (!missing[m, key]++)
+		printf "demo/run: no figure \"%s\" in the run by %s\n", key, m >"/dev/stderr"
+	status = 1
+	return 0
+}
+
+function per2m(m,  pages)
+{
+	pages = get(m, "probe_pages_backed_up")
+	return pages ? get(m, "probe_pages_allocated") * 512 / pages : -1
+}
+
+function small(m)
+{
+	return get(m, "pswpout") - 512 * get(m, "thp_swpout")
+}
+
+function row(text, a, b)
+{
+	printf "%-46s %16s %16s\n", text, a, b
+}
+
+function figure(text, key)
+{
+	row(text, get("insert", key), get("copy", key))
+}
+
+function pair(text, one, two)
+{
+	row(text, get("insert", one) " / " get("insert", two), \
+	    get("copy", one) " / " get("copy", two))
+}
+
+function time(text, key)
+{
+	row(text, sprintf("%.1f s", get("insert", key) / 1000), \
+	    sprintf("%.1f s", get("copy", key) / 1000))
+}
+
+function verified(m)
+{
+	return get(m, "verified") " of " get(m, "buffers")
+}
+
+function table()
+{
+	printf "\n%.0f MiB of GPU memory in %d MiB of RAM: %d buffers, %d of them WC, the others cached; swap on %s\n\n", \
+		get("insert", "filled_bytes") / 1048576, ram, \
+		get("insert", "buffers"), get("insert", "buffers_wc"), swap
+	row("", "insert", "copy")
+	row("", "ttm.zero_copy=1", "ttm.zero_copy=0")
+	figure("pages backed up by insert", "pages_inserted")
+	figure("pages backed up by copy", "pages_copied")
+	row("pages allocated per 2 MiB backed up (1)", \
+	    sprintf("%.1f", per2m("insert")), sprintf("%.1f", per2m("copy")))
+	figure("2 MiB swapouts, whole", "thp_swpout")
+	figure("2 MiB swapouts that had to be split", "thp_swpout_fallback")
+	row("pages swapped out in smaller pieces", small("insert"), small("copy"))
+	pair("free order-9 blocks, before / after (2)", \
+	     "free_order9_before", "free_order9_after")
+	pair("failed backups: pages kept / folios refused", \
+	     "failed_pages_retained", "failed_folios_refused")
+	figure("OOM kills", "oom_kill")
+	time("guest time: fill", "guest_ms_fill")
+	time("guest time: read back by the CPU", "guest_ms_read_cpu")
+	time("guest time: read back by the engine", "guest_ms_read_engine")
+	time("guest time: all of it", "guest_ms")
+	row("verified buffers", verified("insert"), verified("copy"))
+	print ""
+	print "(1) after the run, with nothing else going on: 64 MiB backed up by hand"
+	print "(2) blocks of 2 MiB; after: all buffers freed and TTM's pools drained"
+	print ""
+	print "verified " verified("insert") " buffers by insert, " verified("copy") " by copy"
+}
+
+function json_mode(m, comma,  i)
+{
+	printf "    \"%s\": {\n", m
+	for (i = 1; i <= names; i++)
+		printf "      \"%s\": %s,\n", name[i], get(m, name[i])
+	printf "      \"pages_swapped_out_small\": %d,\n", small(m)
+	printf "      \"pages_allocated_per_2mib\": %.3f\n", per2m(m)
+	printf "    }%s\n", comma
+}
+
+function json()
+{
+	printf "{\n  \"kernel\": \"%s\",\n  \"commit\": \"%s\",\n", release, commit
+	printf "  \"ram_mib\": %d,\n  \"swap\": \"%s\",\n", ram, swap
+	printf "  \"passed\": %s,\n  \"modes\": {\n", passed
+	json_mode("insert", ",")
+	json_mode("copy", "")
+	printf "  }\n}\n"
+}
+
+END {
+	if (what == "table")
+		table()
+	else
+		json()
+	exit status
+}

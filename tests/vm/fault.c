@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+/*
+ * Backup and restore that fail half-way, by the fault injection that TTM has
+ * in a kernel with CONFIG_FAULT_INJECTION_DEBUG_FS: what could not be backed
+ * up stays resident, a retry finishes it, and no byte is lost.
+ */
+
+#include "fixture.h"
+
+#define INJECT	"/sys/kernel/debug/ttm/backup_fault_inject"
+
+static bool inject(unsigned int probability, unsigned int interval, int times)
+{
+	int ret = write_file(INJECT "/probability", "%u", probability);
+
+	if (!ret)
+		ret = write_file(INJECT "/interval", "%u", interval);
+	if (!ret)
+		ret = write_file(INJECT "/times", "%d", times);
+	if (!ret)
+		ret = write_file(INJECT "/space", "0");
+	/* the stack of every hit would bury the log */
+	if (!ret)
+		ret = write_file(INJECT "/verbose", "0");
+	if (ret)
+		FAIL("%s: %s: the test kernel must have it", INJECT, strerror(-ret));
+	return !ret;
+}
+
+/* -EINTR is retried where nobody sees it: ask the injection itself. */
+static bool injected_once(void)
+{
+	const char *left = read_file(INJECT "/times");
+
+	return left && !atoi(left);
+}
+
+static void inject_off(void)
+{
+	inject(0, 1, 0);
+}
+
+static void partial(bool zero_copy)
+{
+	struct drm_vttm_info i;
+	unsigned int partly = 0, round, tries;
+	struct gpu g;
+	struct bo b[3];
+	size_t n;
+
+	ASSERT(gpu_open(&g));
+	zero_copy_set(zero_copy);
+	for (n = 0; n < ARRAY_LEN(b); n++)
+		ASSERT(bo_new(&g, &b[n], 8 * MiB + 7 * PAGE, n, n + 1));
+	for (round = 1; round <= 6; round++) {
+		/* a different first victim each round */
+		if (!inject(100, round, -1))
+			break;
+		for (tries = 0; tries < 3; tries++)
+			vttm_shrink(g.minor, PAGES(b[0].size), false, NULL);
+		inject_off();
+		for (n = 0; n < ARRAY_LEN(b); n++) {
+			if (!bo_info(&g, &b[n], &i))
+				break;
+			EXPECT_EQ(i.resident_pages + i.backed_up_pages,
+				  PAGES(b[n].size));
+			if (i.resident_pages && i.backed_up_pages)
+				partly++;
+		}
+		n = round % ARRAY_LEN(b);
+		/* one is read in the state it is in, one retried to the end */
+		EXPECT(bo_check_map(&b[n]));
+		n = (round + 1) % ARRAY_LEN(b);
+		if (!bo_backup(&g, &b[n], false))
+			break;
+		EXPECT(bo_check_engine(&g, &b[n]));
+	}
+	inject_off();
+	/* or the injection hit nothing and this proved nothing */
+	EXPECT_GT(partly, 0);
+	for (n = 0; n < ARRAY_LEN(b); n++) {
+		EXPECT(bo_check_map(&b[n]));
+		EXPECT(bo_check_engine(&g, &b[n]));
+	}
+}
+
+static void partial_insert(void)
+{
+	partial(true);
+}
+
+static void partial_copy(void)
+{
+	partial(false);
+}
+
+/* Destroyed in whatever state a failure left it. */
+static void destroy_partial(void)
+{
+	unsigned int round, partly = 0;
+	struct drm_vttm_info i;
+	struct gpu g;
+	struct bo b;
+
+	ASSERT(gpu_open(&g));
+	for (round = 1; round <= 8; round++) {
+		if (!bo_new(&g, &b, 6 * MiB + 3 * PAGE, round % 3, round))
+			break;
+		if (!inject(100, round, 1))
+			break;
+		vttm_shrink(g.minor, PAGES(b.size), round & 1, NULL);
+		inject_off();
+		if (bo_info(&g, &b, &i) && i.resident_pages && i.backed_up_pages)
+			partly++;
+		bo_free(&g, &b);
+	}
+	inject_off();
+	EXPECT_GT(partly, 0);
+}
+
+/*
+ * A restore that is interrupted goes on where it was when the fault or the
+ * submission is tried again.
+ */
+static void restore_interrupted(void)
+{
+	unsigned int round, hit = 0;
+	struct gpu g;
+	struct bo b;
+
+	ASSERT(gpu_open(&g));
+	for (round = 1; round <= 12; round++) {
+		if (!bo_new(&g, &b, 4 * MiB + 5 * PAGE, round % 3, round))
+			break;
+		if (!bo_backup(&g, &b, round & 1))
+			break;
+		/* at most one for each page, so well inside the buffer */
+		if (!inject(100, 1 + round * 70, 1))
+			break;
+		if (round & 1)
+			EXPECT(bo_check_map(&b));
+		else
+			EXPECT(bo_check_engine(&g, &b));
+		hit += injected_once();
+		inject_off();
+		EXPECT(bo_check_map(&b));
+		EXPECT(bo_check_engine(&g, &b));
+		bo_free(&g, &b);
+	}
+	inject_off();
+	test_note("%u of 12 restores interrupted", hit);
+	EXPECT_GT(hit, 0);
+}
+
+static const struct test tests[] = {
+	{ "c51_c56_partial_backup_resumes", partial_insert },
+	{ "c56_partial_backup_resumes_copying", partial_copy },
+	{ "c53_c56_destroy_partially_backed_up", destroy_partial },
+	{ "c52_c56_interrupted_restore_resumes", restore_interrupted },
+};
+
+int main(void)
+{
+	return ktap_run(tests, ARRAY_LEN(tests));
+}

@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+/* What nearly every VM test needs: a device, and filled buffers on it. */
+
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "fixture.h"
+
+const struct source *test_source(void)
+{
+	static struct source s;
+	int ret;
+
+	if (!s.len) {
+		ret = source_add(&s, "/proc/self/exe");
+		if (ret)
+			die("cannot read /proc/self/exe: %s", strerror(-ret));
+	}
+	return &s;
+}
+
+const char *caching_name(uint32_t caching)
+{
+	static const char *const names[] = { "cached", "WC", "UC" };
+
+	return caching < ARRAY_LEN(names) ? names[caching] : "?";
+}
+
+bool gpu_open_nth(struct gpu *g, unsigned int nth)
+{
+	g->fd = vttm_open(nth, &g->minor);
+	if (g->fd < 0) {
+		FAIL("no vttm device %u: boot with vttm.devices=%u", nth, nth + 1);
+		return false;
+	}
+	return true;
+}
+
+bool gpu_open(struct gpu *g)
+{
+	return gpu_open_nth(g, 0);
+}
+
+bool bo_new(const struct gpu *g, struct bo *b, uint64_t size, uint32_t caching,
+	    uint32_t seed)
+{
+	int ret;
+
+	memset(b, 0, sizeof(*b));
+	b->size = size;
+	b->caching = caching;
+	ret = vttm_create(g->fd, &b->size, caching, &b->handle);
+	if (ret) {
+		FAIL("create %" PRIu64 " bytes %s: %s", size,
+		     caching_name(caching), strerror(-ret));
+		return false;
+	}
+	b->map = vttm_map(g->fd, b->handle, b->size);
+	if (b->map == MAP_FAILED) {
+		FAIL("mmap of %" PRIu64 " bytes: %s", b->size, strerror(errno));
+		return false;
+	}
+	return bo_fill(b, seed);
+}
+
+bool bo_fill(struct bo *b, uint32_t seed)
+{
+	uint64_t p;
+	uint32_t v;
+
+	/* A fault that fails would kill the test: find it here. */
+	for (p = 0; p < b->size; p += PAGE)
+		if (!peek32(b->map + p, &v)) {
+			FAIL("SIGBUS at page %" PRIu64, p / PAGE);
+			return false;
+		}
+	b->seed = seed;
+	b->crc = pattern_fill(test_source(), seed, b->map, b->size);
+	return true;
+}
+
+void bo_free(const struct gpu *g, struct bo *b)
+{
+	if (b->map && b->map != MAP_FAILED)
+		munmap(b->map, b->size);
+	EXPECT_OK(vttm_close(g->fd, b->handle));
+	b->map = NULL;
+}
+
+bool bo_info(const struct gpu *g, const struct bo *b, struct drm_vttm_info *i)
+{
+	int ret = vttm_info(g->fd, b->handle, i);
+
+	if (ret)
+		FAIL("INFO: %s", strerror(-ret));
+	return !ret;
+}
+
+bool bo_backup(const struct gpu *g, const struct bo *b, bool writeback)
+{
+	struct drm_vttm_info i;
+	unsigned int tries;
+	int ret;
+
+	for (tries = 0; tries < 64; tries++) {
+		if (!bo_info(g, b, &i))
+			return false;
+		if (!i.resident_pages)
+			return true;
+		ret = vttm_shrink(g->minor, i.resident_pages, writeback, NULL);
+		if (ret) {
+			FAIL("shrink of %llu pages: %s",
+			     (unsigned long long)i.resident_pages,
+			     strerror(-ret));
+			return false;
+		}
+	}
+	FAIL("%llu pages still resident after %u shrinks",
+	     (unsigned long long)i.resident_pages, tries);
+	return false;
+}
+
+bool bo_check_map(const struct bo *b)
+{
+	uint64_t p, owner_page;
+	uint32_t v, owner;
+	int64_t bad;
+
+	for (p = 0; p < b->size; p += PAGE)
+		if (!peek32(b->map + p, &v)) {
+			FAIL("SIGBUS at page %" PRIu64, p / PAGE);
+			return false;
+		}
+	if (crc32_update(0, b->map, b->size) == b->crc)
+		return true;
+	bad = pattern_check(test_source(), b->seed, b->map, b->size);
+	if (bad < 0) {
+		FAIL("checksum of %s buffer %u differs, every page is right on a second look",
+		     caching_name(b->caching), b->seed);
+	} else if (pattern_owner(b->map + bad * PAGE, &owner, &owner_page)) {
+		FAIL("%s buffer %u: page %" PRId64 " has the bytes of buffer %u page %" PRIu64,
+		     caching_name(b->caching), b->seed, bad, owner, owner_page);
+	} else {
+		FAIL("%s buffer %u: page %" PRId64 " is wrong, first word %08x",
+		     caching_name(b->caching), b->seed, bad,
+		     *(uint32_t *)(b->map + bad * PAGE));
+	}
+	return false;
+}
+
+bool bo_check_engine(const struct gpu *g, const struct bo *b)
+{
+	uint32_t crc;
+	int ret;
+
+	ret = vttm_crc(g->fd, b->handle, b->size, &crc);
+	if (ret) {
+		FAIL("engine CRC of %s buffer %u: %s", caching_name(b->caching),
+		     b->seed, strerror(-ret));
+		return false;
+	}
+	if (crc != b->crc) {
+		FAIL("engine read %08x from %s buffer %u, stored was %08x", crc,
+		     caching_name(b->caching), b->seed, b->crc);
+		return false;
+	}
+	return true;
+}
+
+bool bo_check_where(const struct gpu *g, const struct bo *b,
+		    uint64_t resident, uint64_t backed_up, uint64_t inserted)
+{
+	struct drm_vttm_info i;
+
+	if (!bo_info(g, b, &i))
+		return false;
+	if (i.resident_pages == resident && i.backed_up_pages == backed_up &&
+	    i.inserted_pages == inserted)
+		return true;
+	FAIL("resident/backed up/inserted pages %llu/%llu/%llu, not %llu/%llu/%llu",
+	     (unsigned long long)i.resident_pages,
+	     (unsigned long long)i.backed_up_pages,
+	     (unsigned long long)i.inserted_pages,
+	     (unsigned long long)resident, (unsigned long long)backed_up,
+	     (unsigned long long)inserted);
+	return false;
+}
+
+bool test_cg_enter(void)
+{
+	int ret = cg_create(TEST_CG);
+
+	if (!ret)
+		ret = cg_enter(TEST_CG);
+	if (ret)
+		FAIL("cgroup %s: %s", TEST_CG, strerror(-ret));
+	return !ret;
+}

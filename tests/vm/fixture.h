@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: GPL-2.0 OR MIT */
+/* What nearly every VM test needs: a device, and filled buffers on it. */
+#ifndef FIXTURE_H
+#define FIXTURE_H
+
+#include "ktap.h"
+#include "vttm_util.h"
+
+struct gpu {
+	int fd;
+	unsigned int minor;
+};
+
+struct bo {
+	uint32_t handle;
+	uint32_t caching;
+	uint32_t seed;
+	uint32_t crc;	/* of what was stored */
+	uint64_t size;
+	uint8_t *map;
+};
+
+/* The bytes that buffers are filled with: this very program. */
+const struct source *test_source(void);
+
+/*
+ * All of these report what goes wrong as a failure of the test; false says
+ * that going on makes no sense.
+ */
+bool gpu_open_nth(struct gpu *g, unsigned int nth);
+bool gpu_open(struct gpu *g);
+bool bo_new(const struct gpu *g, struct bo *b, uint64_t size, uint32_t caching,
+	    uint32_t seed);
+bool bo_fill(struct bo *b, uint32_t seed);
+void bo_free(const struct gpu *g, struct bo *b);
+bool bo_info(const struct gpu *g, const struct bo *b, struct drm_vttm_info *i);
+/* until no page is resident */
+bool bo_backup(const struct gpu *g, const struct bo *b, bool writeback);
+/* bytes as stored, seen through the CPU mapping; through the engine */
+bool bo_check_map(const struct bo *b);
+bool bo_check_engine(const struct gpu *g, const struct bo *b);
+bool bo_check_where(const struct gpu *g, const struct bo *b,
+		    uint64_t resident, uint64_t backed_up, uint64_t inserted);
+
+const char *caching_name(uint32_t caching);
+
+/*
+ * Put the test into a memory cgroup of its own, so that what it backs up can
+ * be pushed out to swap at will. Later tests of the program share the group.
+ */
+#define TEST_CG	"vttm-test"
+bool test_cg_enter(void);
+
+#endif

@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+/* KTAP harness for the VM tests. */
+
+#include <signal.h>
+#include <stdarg.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "ktap.h"
+#include "vttm_util.h"
+
+unsigned int test_failures;
+
+void test_fail(const char *file, int line, const char *fmt, ...)
+{
+	const char *base = strrchr(file, '/');
+	va_list ap;
+
+	test_failures++;
+	printf("# %s:%d: ", base ? base + 1 : file, line);
+	va_start(ap, fmt);
+	vprintf(fmt, ap);
+	va_end(ap);
+	putchar('\n');
+}
+
+void test_note(const char *fmt, ...)
+{
+	va_list ap;
+
+	printf("# ");
+	va_start(ap, fmt);
+	vprintf(fmt, ap);
+	va_end(ap);
+	putchar('\n');
+}
+
+static bool reap(pid_t pid)
+{
+	int status;
+
+	if (pid < 0 || waitpid(pid, &status, 0) != pid) {
+		FAIL("no child: %s", strerror(errno));
+		return false;
+	}
+	if (WIFSIGNALED(status))
+		test_note("killed by signal %d (%s)", WTERMSIG(status),
+			  strsignal(WTERMSIG(status)));
+	return WIFEXITED(status) && !WEXITSTATUS(status);
+}
+
+bool ktap_child(void (*fn)(void *), void *arg)
+{
+	pid_t pid;
+
+	fflush(stdout);
+	pid = fork();
+	if (!pid) {
+		test_failures = 0;
+		fn(arg);
+		fflush(stdout);
+		_exit(test_failures ? 1 : 0);
+	}
+	return reap(pid);
+}
+
+static void run_one(void *arg)
+{
+	const struct test *t = arg;
+
+	t->fn();
+}
+
+struct usage {
+	uint64_t shmem;
+	uint64_t gpu_active;
+	uint64_t gpu_pooled;
+	uint64_t swap_used;
+	uint64_t oom_kill;
+};
+
+/* Give the pages that TTM's pools keep back to the system. */
+static void drain_pools(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < 100000 && vmstat("nr_gpu_reclaim"); i++)
+		if (!read_file("/sys/kernel/debug/ttm/page_pool_shrink"))
+			die("cannot read debugfs ttm/page_pool_shrink");
+}
+
+static void usage_get(struct usage *u)
+{
+	drain_pools();
+	u->shmem = vmstat("nr_shmem");
+	u->gpu_active = vmstat("nr_gpu_active");
+	u->gpu_pooled = vmstat("nr_gpu_reclaim");
+	u->swap_used = swap_used_pages();
+	u->oom_kill = vmstat("oom_kill");
+}
+
+/*
+ * Cycling swap brings everything that has an owner back to memory, so
+ * afterwards a page that leaked into swap is counted as shmem, and a slot
+ * without an owner keeps swapoff from ending.
+ */
+static bool settle(struct usage *u)
+{
+	struct swap_list swaps;
+	int ret;
+
+	writeback_settle();
+	swap_list(&swaps);
+	ret = swap_all_off(&swaps, 120);
+	if (ret) {
+		test_note("swapoff: %s%s", strerror(-ret),
+			  ret == -EINTR ? ": swap slots without an owner" : "");
+		return false;
+	}
+	usage_get(u);
+	ret = swap_all_on(&swaps);
+	if (ret) {
+		test_note("swapon: %s", strerror(-ret));
+		return false;
+	}
+	return true;
+}
+
+static bool same(const char *what, uint64_t before, uint64_t after)
+{
+	if (before == after)
+		return true;
+	test_note("leak: %s was %" PRIu64 " before and is %" PRIu64 " now",
+		  what, before, after);
+	return false;
+}
+
+/* Files of exited children are released by deferred work: allow for it. */
+static bool leak_check(const struct usage *before)
+{
+	struct usage now;
+	unsigned int i;
+	bool ok;
+
+	for (i = 0; i < 100; i++) {
+		if (!settle(&now))
+			return false;
+		if (now.shmem == before->shmem &&
+		    now.gpu_active == before->gpu_active)
+			break;
+		usleep(50000);
+	}
+	ok = same("nr_shmem", before->shmem, now.shmem);
+	ok &= same("nr_gpu_active", before->gpu_active, now.gpu_active);
+	ok &= same("nr_gpu_reclaim", before->gpu_pooled, now.gpu_pooled);
+	ok &= same("pages of swap used", before->swap_used, now.swap_used);
+	ok &= same("oom_kill", before->oom_kill, now.oom_kill);
+	return ok;
+}
+
+int ktap_run(const struct test *tests, unsigned int nr)
+{
+	unsigned int i, failed = 0;
+	struct usage before;
+
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	mount_all();
+	printf("KTAP version 1\n1..%u\n", nr);
+	for (i = 0; i < nr; i++) {
+		bool ok = settle(&before);
+
+		if (ok) {
+			ok = ktap_child(run_one, (void *)&tests[i]);
+			/* a test that gave up half-way may have left it off */
+			zero_copy_set(true);
+			ok &= leak_check(&before);
+		}
+		printf("%sok %u %s\n", ok ? "" : "not ", i + 1, tests[i].name);
+		fflush(stdout);
+		failed += !ok;
+	}
+	return failed ? 1 : 0;
+}
