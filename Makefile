@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# Entry points of the project; "make help" lists them.
+
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+.SUFFIXES:
+
+.PHONY: help
+help:
+	@echo 'make demo     fill more GPU memory than there is RAM, with and without copies'
+	@echo 'make test     run all tests; T=PATTERN runs those whose name matches'
+	@echo
+	@echo 'make kernel   the kernel of the demo (build/linux)'
+	@echo 'make tree     its source only: pristine source, kernel/ and hooks/'
+	@echo 'make shell    a shell in the virtual machine'
+	@echo 'make series   the kernel changes as patches for git am (build/series)'
+	@echo 'make style    checkpatch, sparse, W=1, coccinelle, kernel-doc, shellcheck'
+	@echo 'make clean    remove what was built'
+	@echo 'make distclean   and the kernel trees, and the source that was fetched'
+	@echo
+	@echo 'KERNEL_SRC=DIR   use that Linux 7.3.y tree instead of Debian'"'"'s source'
+	@echo 'SHELL_ARGS=...   options of vm/run for make shell'
+
+.PHONY: deps
+deps:
+	@tools/deps
+
+.PHONY: tree tree-linux-test tree-pristine
+tree: deps
+	@tools/assemble linux
+tree-linux-test: deps
+	@tools/assemble linux-test
+tree-pristine: deps
+	@tools/assemble pristine
+
+.PHONY: kernel kernel-linux-test kernel-pristine
+kernel: tree
+	@tools/build-kernel linux
+kernel-linux-test: tree-linux-test
+	@tools/build-kernel linux-test
+kernel-pristine: tree-pristine
+	@tools/build-kernel pristine
+
+# The programs that run in the virtual machine come before the kernel: what does
+# not compile should be said soon
+.PHONY: programs
+programs: deps
+	@$(MAKE) -s -f tests/vm/programs.mk programs
+
+.PHONY: demo
+demo: programs kernel
+	@demo/run $(DEMO_ARGS)
+
+.PHONY: test
+test: programs kernel-linux-test
+	@tests/run $(if $(T),'$(T)')
+
+.PHONY: shell
+shell: programs kernel
+	@vm/run --interactive --swap zram $(addprefix --file ,$(wildcard build/bin/*)) \
+		--append vttm.devices=1 $(SHELL_ARGS) -- sh -l
+
+.PHONY: series
+series:
+	@tools/deps series
+	@tools/export-series
+
+.PHONY: style
+style: tree
+	@tools/deps style
+	@tools/style
+
+.PHONY: clean
+clean:
+	@for tree in linux linux-test pristine; do \
+		[ ! -f build/$$tree/Makefile ] || \
+			$(MAKE) -s -C build/$$tree ARCH=x86_64 clean || exit 1; \
+	done
+	@rm -rf build/bin build/results build/series build/vm-* build/*.log \
+		build/*.objects build/.vm.* build/.assemble.*
+
+.PHONY: distclean
+distclean:
+	@rm -rf build "$${XDG_CACHE_HOME:-$$HOME/.cache}/ttm-zerocopy"
