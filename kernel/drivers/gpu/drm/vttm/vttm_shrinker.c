@@ -1,0 +1,282 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+/*
+ * Shrinker: backs buffer objects up, or frees those that nobody needs, in the
+ * order of their last use.
+ */
+
+#include <linux/dma-resv.h>
+#include <linux/shrinker.h>
+
+#include <drm/drm_gem.h>
+#include <drm/ttm/ttm_backup.h>
+#include <drm/ttm/ttm_bo.h>
+#include <drm/ttm/ttm_placement.h>
+
+#include "vttm_drv.h"
+
+/**
+ * vttm_shrinker_mod_pages() - change the page counters
+ * @vdev: Device.
+ * @shrinkable: Change of the number of pages that could be backed up.
+ * @purgeable: Change of the number of pages that could be freed.
+ */
+void vttm_shrinker_mod_pages(struct vttm_device *vdev, long shrinkable, long purgeable)
+{
+	struct vttm_shrinker *shrinker = &vdev->shrinker;
+
+	spin_lock(&shrinker->lock);
+	shrinker->shrinkable_pages += shrinkable;
+	shrinker->purgeable_pages += purgeable;
+	spin_unlock(&shrinker->lock);
+}
+
+/**
+ * vttm_shrinker_retain() - remember a buffer object with an incomplete backup
+ * @vdev: Device.
+ * @bo: Buffer object.
+ * @retain: Whether to remember or to forget it.
+ */
+void vttm_shrinker_retain(struct vttm_device *vdev, struct vttm_bo *bo, bool retain)
+{
+	struct vttm_shrinker *shrinker = &vdev->shrinker;
+
+	if (!IS_ENABLED(CONFIG_SHMEM_INSERT))
+		return;
+
+	spin_lock(&shrinker->lock);
+	if (retain && list_empty(&bo->retained_link)) {
+		list_add_tail(&bo->retained_link, &shrinker->retained);
+		shrinker->nr_retained++;
+	} else if (!retain && !list_empty(&bo->retained_link)) {
+		list_del_init(&bo->retained_link);
+		shrinker->nr_retained--;
+	}
+	spin_unlock(&shrinker->lock);
+}
+
+static bool vttm_shrink_done(const struct vttm_shrink_walk *walk)
+{
+	return walk->scanned >= walk->to_scan || walk->freed >= walk->to_free;
+}
+
+static int vttm_shrink_bo(struct ttm_buffer_object *tbo, struct vttm_shrink_walk *walk,
+			  struct ttm_bo_shrink_flags flags)
+{
+	long ret;
+
+	ret = vttm_bo_shrink(&walk->ctx, tbo, flags, &walk->scanned);
+	if (ret > 0)
+		walk->freed += ret;
+
+	/* The next one may do. */
+	return ret == -EBUSY ? 0 : min(ret, 0L);
+}
+
+/* Take the next buffer object off the list of incomplete backups. */
+static struct vttm_bo *vttm_shrinker_next_retained(struct vttm_shrinker *shrinker)
+{
+	struct vttm_bo *bo, *next;
+
+	spin_lock(&shrinker->lock);
+	list_for_each_entry_safe(bo, next, &shrinker->retained, retained_link) {
+		/* Gone otherwise, and waiting for the lock to leave the list. */
+		if (!kref_get_unless_zero(&bo->tbo.base.refcount))
+			continue;
+
+		list_del_init(&bo->retained_link);
+		shrinker->nr_retained--;
+		spin_unlock(&shrinker->lock);
+		return bo;
+	}
+	spin_unlock(&shrinker->lock);
+
+	return NULL;
+}
+
+/* Retry buffer objects that are backed up in part, which no LRU list holds. */
+static int vttm_shrink_retained(struct vttm_device *vdev, struct vttm_shrink_walk *walk,
+				struct ttm_bo_shrink_flags flags)
+{
+	struct vttm_shrinker *shrinker = &vdev->shrinker;
+	unsigned long nr = READ_ONCE(shrinker->nr_retained);
+	int ret = 0;
+
+	while (nr-- && !ret && !vttm_shrink_done(walk)) {
+		struct ttm_buffer_object *tbo;
+		struct vttm_bo *bo;
+
+		bo = vttm_shrinker_next_retained(shrinker);
+		if (!bo)
+			break;
+		tbo = &bo->tbo;
+
+		if (dma_resv_trylock(tbo->base.resv)) {
+			/*
+			 * Whatever used it since has restored it, and what is
+			 * backed up in part has been idle all the time.
+			 */
+			if (ttm_tt_is_backed_up(tbo->ttm))
+				ret = vttm_shrink_bo(tbo, walk, flags);
+			vttm_shrinker_retain(vdev, bo,
+					     ttm_tt_is_backed_up(tbo->ttm) &&
+					     vttm_bo_shrinkable(tbo));
+			dma_resv_unlock(tbo->base.resv);
+		} else {
+			vttm_shrinker_retain(vdev, bo, true);
+		}
+
+		drm_gem_object_put(&tbo->base);
+	}
+
+	return ret;
+}
+
+static int vttm_shrink_pass(struct vttm_device *vdev, struct vttm_shrink_walk *walk,
+			    struct ttm_bo_shrink_flags flags)
+{
+	struct ttm_resource_manager *man = ttm_manager_type(&vdev->ttm, TTM_PL_SYSTEM);
+	struct ttm_lru_walk_arg arg = {
+		.ctx = &walk->ctx,
+		.trylock_only = !walk->sleep,
+		.sleeping_lock = walk->sleep,
+	};
+	struct ttm_bo_lru_cursor curs;
+	struct ttm_buffer_object *tbo;
+	int ret;
+
+	ttm_bo_lru_for_each_reserved_guarded(&curs, man, &arg, tbo) {
+		if (!ttm_bo_shrink_suitable(tbo, &walk->ctx))
+			continue;
+
+		ret = vttm_shrink_bo(tbo, walk, flags);
+		if (ret || vttm_shrink_done(walk))
+			return ret;
+	}
+	if (IS_ERR(tbo))
+		return PTR_ERR(tbo);
+
+	return vttm_shrink_retained(vdev, walk, flags);
+}
+
+/**
+ * vttm_shrinker_walk() - shrink buffer objects
+ * @vdev: Device.
+ * @walk: What to do, and on return what was done.
+ *
+ * Takes idle buffer objects without writeback, then, if that was not enough
+ * and waiting is allowed, busy ones, and at last, if allowed, all with
+ * writeback: stalls and explicit writeback are for when nothing else helps.
+ *
+ * Return: 0, also if less was shrunk than asked for, -EINTR or -ERESTARTSYS.
+ */
+int vttm_shrinker_walk(struct vttm_device *vdev, struct vttm_shrink_walk *walk)
+{
+	struct ttm_bo_shrink_flags flags = walk->flags;
+	bool no_wait_gpu = walk->ctx.no_wait_gpu;
+	int ret;
+
+	/* Asked for by hand: exactly that. */
+	if (walk->sleep)
+		return vttm_shrink_pass(vdev, walk, flags);
+
+	flags.writeback = false;
+
+	walk->ctx.no_wait_gpu = true;
+	ret = vttm_shrink_pass(vdev, walk, flags);
+	walk->ctx.no_wait_gpu = no_wait_gpu;
+	if (ret || vttm_shrink_done(walk))
+		return ret;
+
+	if (!no_wait_gpu) {
+		ret = vttm_shrink_pass(vdev, walk, flags);
+		if (ret || vttm_shrink_done(walk))
+			return ret;
+	}
+
+	if (walk->flags.writeback)
+		ret = vttm_shrink_pass(vdev, walk, walk->flags);
+
+	return ret;
+}
+
+static unsigned long vttm_shrinker_count(struct shrinker *shrink,
+					 struct shrink_control *sc)
+{
+	struct vttm_device *vdev = shrink->private_data;
+	struct vttm_shrinker *shrinker = &vdev->shrinker;
+	unsigned long pages = 0;
+
+	/* Backing up enters shmem, a filesystem. Freeing does not. */
+	if (sc->gfp_mask & __GFP_FS)
+		pages = ttm_backup_bytes_avail() >> PAGE_SHIFT;
+
+	spin_lock(&shrinker->lock);
+	pages = min_t(unsigned long, pages, shrinker->shrinkable_pages);
+	pages += shrinker->purgeable_pages;
+	spin_unlock(&shrinker->lock);
+
+	return pages ?: SHRINK_EMPTY;
+}
+
+static unsigned long vttm_shrinker_scan(struct shrinker *shrink,
+					struct shrink_control *sc)
+{
+	struct vttm_device *vdev = shrink->private_data;
+	struct vttm_shrink_walk walk = {
+		.ctx.no_wait_gpu = ttm_bo_shrink_avoid_wait(),
+		.flags.purge = true,
+		.to_scan = sc->nr_to_scan,
+		.to_free = ULONG_MAX,
+	};
+
+	if (READ_ONCE(vdev->shrinker.purgeable_pages))
+		vttm_shrinker_walk(vdev, &walk);
+
+	if (!vttm_shrink_done(&walk) && sc->gfp_mask & __GFP_FS) {
+		walk.flags.purge = false;
+		/* Swap I/O must not be started without __GFP_IO. */
+		walk.flags.writeback = !walk.ctx.no_wait_gpu &&
+				       sc->gfp_mask & __GFP_IO;
+		vttm_shrinker_walk(vdev, &walk);
+	}
+
+	sc->nr_scanned = walk.scanned;
+
+	return walk.scanned ? walk.freed : SHRINK_STOP;
+}
+
+/**
+ * vttm_shrinker_init() - set up the shrinker of a device
+ * @vdev: Device.
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int vttm_shrinker_init(struct vttm_device *vdev)
+{
+	struct vttm_shrinker *shrinker = &vdev->shrinker;
+
+	spin_lock_init(&shrinker->lock);
+	INIT_LIST_HEAD(&shrinker->retained);
+
+	shrinker->shrink = shrinker_alloc(0, "drm-vttm_gem:%s", vdev->drm.unique);
+	if (!shrinker->shrink)
+		return -ENOMEM;
+
+	shrinker->shrink->count_objects = vttm_shrinker_count;
+	shrinker->shrink->scan_objects = vttm_shrinker_scan;
+	shrinker->shrink->private_data = vdev;
+	shrinker_register(shrinker->shrink);
+
+	return 0;
+}
+
+/**
+ * vttm_shrinker_fini() - stop shrinking
+ * @vdev: Device.
+ *
+ * The counters stay usable.
+ */
+void vttm_shrinker_fini(struct vttm_device *vdev)
+{
+	shrinker_free(vdev->shrinker.shrink);
+}

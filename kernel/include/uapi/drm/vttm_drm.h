@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: (GPL-2.0-only WITH Linux-syscall-note) OR MIT */
+#ifndef _UAPI_VTTM_DRM_H_
+#define _UAPI_VTTM_DRM_H_
+
+#include "drm.h"
+
+#if defined(__cplusplus)
+extern "C" {
+#endif
+
+/**
+ * DOC: vttm user space interface
+ *
+ * vttm is a TTM driver without hardware: buffer objects live in system memory
+ * that TTM's page pools provide, with the CPU caching that user space asks
+ * for, and a virtual engine works on them. Buffers that are idle can be backed
+ * up by the driver's shrinker at any time and come back when they are next
+ * used, by a CPU fault or by the engine.
+ *
+ * Every reserved field ("pad") must be zero, unknown flags are refused, and an
+ * ioctl that fails has no effect.
+ */
+
+#define DRM_VTTM_CREATE		0x00
+#define DRM_VTTM_MMAP_OFFSET	0x01
+#define DRM_VTTM_MADVISE	0x02
+#define DRM_VTTM_SUBMIT		0x03
+#define DRM_VTTM_WAIT		0x04
+#define DRM_VTTM_INFO		0x05
+
+/**
+ * enum drm_vttm_caching - CPU caching of a buffer object
+ */
+enum drm_vttm_caching {
+	/** @DRM_VTTM_CACHED: write-back */
+	DRM_VTTM_CACHED = 0,
+	/** @DRM_VTTM_WC: write-combined */
+	DRM_VTTM_WC = 1,
+	/** @DRM_VTTM_UC: uncached */
+	DRM_VTTM_UC = 2,
+};
+
+/**
+ * struct drm_vttm_create - create a buffer object
+ *
+ * Errors: EINVAL for a zero size, a size over half of the address space,
+ * an unknown caching or flag; ENOMEM.
+ */
+struct drm_vttm_create {
+	/** @size: in: bytes wanted; out: bytes given, a multiple of the page size */
+	__u64 size;
+	/** @caching: in: one of &enum drm_vttm_caching */
+	__u32 caching;
+	/** @flags: in: must be zero */
+	__u32 flags;
+	/** @handle: out: GEM handle */
+	__u32 handle;
+	/** @pad: must be zero */
+	__u32 pad;
+};
+
+/**
+ * struct drm_vttm_mmap_offset - ask for the offset to mmap() a buffer object at
+ *
+ * Errors: ENOENT for a handle that names nothing; EINVAL for non-zero padding.
+ */
+struct drm_vttm_mmap_offset {
+	/** @handle: in: GEM handle */
+	__u32 handle;
+	/** @pad: must be zero */
+	__u32 pad;
+	/** @offset: out: fake offset, to be used with mmap() on the DRM file */
+	__u64 offset;
+};
+
+/**
+ * enum drm_vttm_madv - whether the contents of a buffer object are needed
+ */
+enum drm_vttm_madv {
+	/** @DRM_VTTM_MADV_WILLNEED: the contents must be kept */
+	DRM_VTTM_MADV_WILLNEED = 0,
+	/** @DRM_VTTM_MADV_DONTNEED: the contents may be purged under pressure */
+	DRM_VTTM_MADV_DONTNEED = 1,
+};
+
+/**
+ * struct drm_vttm_madvise - say whether the contents are needed
+ *
+ * A buffer object that was purged stays purged: CPU access raises SIGBUS and
+ * a submission naming it fails with EFAULT.
+ *
+ * Errors: ENOENT for a handle that names nothing; EINVAL for an unknown
+ * advice, non-zero padding, or an imported buffer object.
+ */
+struct drm_vttm_madvise {
+	/** @handle: in: GEM handle */
+	__u32 handle;
+	/** @madv: in: one of &enum drm_vttm_madv */
+	__u32 madv;
+	/** @retained: out: 1 if the contents are still there, 0 if purged */
+	__u32 retained;
+	/** @pad: must be zero */
+	__u32 pad;
+};
+
+/**
+ * enum drm_vttm_opcode - what the virtual engine does
+ */
+enum drm_vttm_opcode {
+	/** @DRM_VTTM_OP_FILL: store the low 32 bits of @value over the dst range */
+	DRM_VTTM_OP_FILL = 0,
+	/** @DRM_VTTM_OP_COPY: copy the src range to the dst range */
+	DRM_VTTM_OP_COPY = 1,
+	/**
+	 * @DRM_VTTM_OP_CRC32: store the CRC-32 (IEEE 802.3, as zlib computes
+	 * it) of the src range as a 32-bit word at the dst offset
+	 */
+	DRM_VTTM_OP_CRC32 = 2,
+};
+
+/**
+ * struct drm_vttm_op - one operation of a submission
+ */
+struct drm_vttm_op {
+	/** @opcode: one of &enum drm_vttm_opcode */
+	__u32 opcode;
+	/** @dst: GEM handle written to */
+	__u32 dst;
+	/** @src: GEM handle read from; must be zero for FILL */
+	__u32 src;
+	/** @pad: must be zero */
+	__u32 pad;
+	/** @dst_offset: bytes, a multiple of 4 */
+	__u64 dst_offset;
+	/** @src_offset: bytes, a multiple of 4; must be zero for FILL */
+	__u64 src_offset;
+	/** @size: bytes, a multiple of 4, not zero */
+	__u64 size;
+	/** @value: the word to fill with; must be zero for other opcodes */
+	__u64 value;
+};
+
+/** DRM_VTTM_SUBMIT_MAX_OPS - most operations in one submission */
+#define DRM_VTTM_SUBMIT_MAX_OPS	1024
+
+/**
+ * struct drm_vttm_submit - queue operations to the virtual engine
+ *
+ * All buffer objects that the operations name are made resident, then the
+ * operations run in order, asynchronously. Completion is seen by
+ * DRM_VTTM_WAIT on any of the buffer objects, by a syncobj, or by the implicit
+ * fences of an exported dma-buf. COPY with overlapping ranges of one buffer
+ * object is refused.
+ *
+ * Errors: ENOENT for a handle or syncobj that names nothing; EINVAL for an
+ * operation whose fields are out of range; EFAULT for memory that cannot be
+ * read and for a purged buffer object; EINTR / ERESTARTSYS; ENOMEM.
+ */
+struct drm_vttm_submit {
+	/** @ops: in: user pointer to @op_count &struct drm_vttm_op */
+	__u64 ops;
+	/** @op_count: in: 1 .. DRM_VTTM_SUBMIT_MAX_OPS */
+	__u32 op_count;
+	/** @flags: in: must be zero */
+	__u32 flags;
+	/** @syncobj: in: syncobj to attach the fence to, or 0 */
+	__u32 syncobj;
+	/** @pad: must be zero */
+	__u32 pad;
+};
+
+/**
+ * struct drm_vttm_wait - wait until the engine is done with a buffer object
+ *
+ * Errors: ENOENT for a handle that names nothing; ETIME when the time is up;
+ * EINVAL for non-zero padding; EINTR / ERESTARTSYS.
+ */
+struct drm_vttm_wait {
+	/** @handle: in: GEM handle */
+	__u32 handle;
+	/** @pad: must be zero */
+	__u32 pad;
+	/** @timeout_ns: in: relative, nanoseconds; 0 polls, negative waits forever */
+	__s64 timeout_ns;
+};
+
+/** DRM_VTTM_INFO_PURGED - the contents were purged */
+#define DRM_VTTM_INFO_PURGED	(1 << 0)
+/** DRM_VTTM_INFO_DONTNEED - the contents may be purged */
+#define DRM_VTTM_INFO_DONTNEED	(1 << 1)
+/** DRM_VTTM_INFO_IMPORTED - the pages belong to another driver's dma-buf */
+#define DRM_VTTM_INFO_IMPORTED	(1 << 2)
+
+/**
+ * struct drm_vttm_info - where the pages of a buffer object are
+ *
+ * @resident_pages + @backed_up_pages is @size in pages, except for a buffer
+ * object that has never been touched or was purged.
+ *
+ * Errors: ENOENT for a handle that names nothing; EINVAL for non-zero padding;
+ * EINTR / ERESTARTSYS.
+ */
+struct drm_vttm_info {
+	/** @handle: in: GEM handle */
+	__u32 handle;
+	/** @caching: out: one of &enum drm_vttm_caching */
+	__u32 caching;
+	/** @flags: out: DRM_VTTM_INFO_* */
+	__u32 flags;
+	/** @pad: must be zero */
+	__u32 pad;
+	/** @size: out: bytes */
+	__u64 size;
+	/** @resident_pages: out: base pages that TTM holds */
+	__u64 resident_pages;
+	/** @backed_up_pages: out: base pages that are in the backup file */
+	__u64 backed_up_pages;
+	/**
+	 * @inserted_pages: out: those of @backed_up_pages that were handed over
+	 * as they were, not copied
+	 */
+	__u64 inserted_pages;
+};
+
+#define DRM_IOCTL_VTTM_CREATE		DRM_IOWR(DRM_COMMAND_BASE + DRM_VTTM_CREATE, \
+						 struct drm_vttm_create)
+#define DRM_IOCTL_VTTM_MMAP_OFFSET	DRM_IOWR(DRM_COMMAND_BASE + DRM_VTTM_MMAP_OFFSET, \
+						 struct drm_vttm_mmap_offset)
+#define DRM_IOCTL_VTTM_MADVISE		DRM_IOWR(DRM_COMMAND_BASE + DRM_VTTM_MADVISE, \
+						 struct drm_vttm_madvise)
+#define DRM_IOCTL_VTTM_SUBMIT		DRM_IOW(DRM_COMMAND_BASE + DRM_VTTM_SUBMIT, \
+						struct drm_vttm_submit)
+#define DRM_IOCTL_VTTM_WAIT		DRM_IOW(DRM_COMMAND_BASE + DRM_VTTM_WAIT, \
+						struct drm_vttm_wait)
+#define DRM_IOCTL_VTTM_INFO		DRM_IOWR(DRM_COMMAND_BASE + DRM_VTTM_INFO, \
+						 struct drm_vttm_info)
+
+#if defined(__cplusplus)
+}
+#endif
+
+#endif
