@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef _LINUX_SHMEM_INSERT_H
+#define _LINUX_SHMEM_INSERT_H
+
+#include <linux/bits.h>
+#include <linux/errno.h>
+#include <linux/types.h>
+
+struct file;
+struct folio;
+
+#ifdef CONFIG_SHMEM_INSERT
+unsigned long shmem_insert_orders(struct file *file, pgoff_t index);
+struct folio *shmem_alloc_detached_folio(struct file *file, unsigned int order,
+					 int nid, gfp_t gfp);
+int shmem_insert_folio(struct file *file, struct folio *folio, pgoff_t index,
+		       gfp_t gfp);
+#else
+static inline unsigned long shmem_insert_orders(struct file *file, pgoff_t index)
+{
+	return BIT(0);
+}
+
+static inline struct folio *
+shmem_alloc_detached_folio(struct file *file, unsigned int order, int nid,
+			   gfp_t gfp)
+{
+	return NULL;
+}
+
+static inline int shmem_insert_folio(struct file *file, struct folio *folio,
+				     pgoff_t index, gfp_t gfp)
+{
+	return -EOPNOTSUPP;
+}
+#endif /* CONFIG_SHMEM_INSERT */
+
+#endif /* _LINUX_SHMEM_INSERT_H */

@@ -1,0 +1,299 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Hand over folios between their temporary owner and a shmem file.
+ *
+ * Some drivers need memory that shmem cannot hand out as it is, pages with
+ * write-combined or uncached CPU mappings above all, and pool it, because
+ * changing the caching of a page is costly. When memory gets tight, the
+ * contents have to go where reclaim can find them. The functions here move the
+ * folio itself into the file instead of copying its contents there, so that
+ * nothing is allocated but the page cache's xarray nodes, and a large folio
+ * stays large all the way to swap.
+ *
+ * shmem stays the allocator: shmem_alloc_detached_folio() gives out a folio
+ * with the gfp mask and up to the order that the file accepts,
+ * shmem_insert_folio() takes it. In between the owner may do with it what he
+ * likes, as long as he brings it back the way he got it.
+ */
+
+#include <linux/backing-dev.h>
+#include <linux/export.h>
+#include <linux/fcntl.h>
+#include <linux/fs.h>
+#include <linux/huge_mm.h>
+#include <linux/memcontrol.h>
+#include <linux/mm.h>
+#include <linux/pagemap.h>
+#include <linux/shmem_fs.h>
+#include <linux/shmem_insert.h>
+#include <linux/swap.h>
+
+#define CREATE_TRACE_POINTS
+#include <trace/events/shmem_insert.h>
+
+#include "internal.h"
+
+/**
+ * shmem_insert_orders() - which folio orders a file takes
+ * @file: A shmem file.
+ * @index: Page index in @file that the folio is meant for.
+ *
+ * The answer follows the huge policy of the file's mount, the run-time setting
+ * in /sys/kernel/mm/transparent_hugepage/shmem_enabled and, for
+ * huge=within_size, the size of the file. It is advice: the policy can change
+ * before shmem_insert_folio() looks at it again.
+ *
+ * Context: Any context.
+ * Return: Bitmask of the allowed orders. Bit 0 is always set.
+ */
+unsigned long shmem_insert_orders(struct file *file, pgoff_t index)
+{
+	struct inode *inode = file_inode(file);
+	unsigned int max = mapping_max_folio_order(inode->i_mapping);
+	unsigned long orders;
+
+	orders = shmem_allowable_huge_orders(inode, NULL, index, 0, false);
+
+	return (orders & GENMASK(max, 0)) | BIT(0);
+}
+EXPORT_SYMBOL_FOR_MODULES(shmem_insert_orders, "ttm,shmem_insert_kunit");
+
+/**
+ * shmem_alloc_detached_folio() - allocate a folio that a file will accept later
+ * @file: A shmem file on the mount that the folio is meant for.
+ * @order: Order of the folio, allowed by shmem_insert_orders(@file, 0).
+ * @nid: NUMA node to allocate from, or NUMA_NO_NODE for the nearest one.
+ * @gfp: Allocation flags. __GFP_ZERO, __GFP_THISNODE and the reclaim modifiers
+ *	 are honoured. The zone is lowered to the one that the mapping's gfp mask
+ *	 allows.
+ *
+ * The folio is in no page cache, on no LRU list and charged to no memcg until
+ * it is inserted. It is reclaimable later on but not movable now, so it is
+ * grouped with the reclaimable allocations and stays out of ZONE_MOVABLE and
+ * CMA areas.
+ *
+ * Context: As the page allocator's for @gfp.
+ * Return: The folio, with one reference that the caller owns and gives back
+ * with folio_put(); NULL if there is no memory or @order is not allowed.
+ */
+struct folio *shmem_alloc_detached_folio(struct file *file, unsigned int order,
+					 int nid, gfp_t gfp)
+{
+	gfp_t zone = gfp & GFP_ZONEMASK & ~__GFP_MOVABLE;
+	gfp_t limit = mapping_gfp_mask(file->f_mapping) & GFP_ZONEMASK &
+		      ~__GFP_MOVABLE;
+
+	if (order >= BITS_PER_LONG ||
+	    !(shmem_insert_orders(file, 0) & BIT(order)))
+		return NULL;
+
+	if (gfp_zone(zone) > gfp_zone(limit))
+		zone = limit;
+
+	gfp &= ~(GFP_ZONEMASK | __GFP_ACCOUNT);
+	gfp |= zone | __GFP_RECLAIMABLE;
+
+	if (nid == NUMA_NO_NODE)
+		nid = numa_mem_id();
+
+	return __folio_alloc_node(gfp, order, nid);
+}
+EXPORT_SYMBOL_FOR_MODULES(shmem_alloc_detached_folio, "ttm,shmem_insert_kunit");
+
+/* memory_failure() marks tail pages without a word to the folio's head. */
+static bool shmem_folio_poisoned(struct folio *folio)
+{
+#ifdef CONFIG_MEMORY_FAILURE
+	unsigned long i, nr = folio_nr_pages(folio);
+
+	if (!atomic_long_read(&num_poisoned_pages))
+		return false;
+
+	for (i = 0; i < nr; i++)
+		if (PageHWPoison(folio_page(folio, i)))
+			return true;
+#endif
+	return false;
+}
+
+/* Things that no owner of a detached folio can have done to it by accident. */
+static bool shmem_folio_detached(struct folio *folio)
+{
+	/* The type shares its storage with the mapcount: ask for it first. */
+	if (page_has_type(&folio->page) || folio_mapped(folio))
+		return false;
+
+	/* A compound page that somebody built by hand is no folio of ours. */
+	if (folio_test_large(folio) && !folio_test_large_rmappable(folio))
+		return false;
+
+	return !folio->mapping && !folio_test_lru(folio) &&
+	       !folio_test_swapcache(folio) && !folio_test_writeback(folio) &&
+	       !folio_memcg_charged(folio);
+}
+
+/* Does the file take this folio at this index? */
+static int shmem_insert_check(struct file *file, struct folio *folio,
+			      pgoff_t index)
+{
+	struct address_space *mapping = file->f_mapping;
+	struct inode *inode = mapping->host;
+	unsigned long nr = folio_nr_pages(folio);
+	struct shmem_inode_info *info;
+	pgoff_t end;
+
+	if (!shmem_mapping(mapping))
+		return -EINVAL;
+
+	/* What user space mounted has limits and an owner of its own. */
+	if (!(inode->i_sb->s_flags & SB_KERNMOUNT))
+		return -EPERM;
+
+	info = SHMEM_I(inode);
+	if (info->flags & SHMEM_F_MAPPING_FROZEN)
+		return -EPERM;
+	if (READ_ONCE(info->seals) & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE))
+		return -EPERM;
+
+	if (!shmem_folio_detached(folio)) {
+		VM_WARN_ON_ONCE_FOLIO(true, folio);
+		return -EINVAL;
+	}
+
+	if (folio->private || folio_test_private(folio))
+		return -EINVAL;
+
+	end = DIV_ROUND_UP_ULL(i_size_read(inode), PAGE_SIZE);
+	if (!IS_ALIGNED(index, nr) || index >= end || end - index < nr)
+		return -EINVAL;
+
+	if (!(shmem_insert_orders(file, index) & BIT(folio_order(folio))))
+		return -EINVAL;
+
+	if (folio_zonenum(folio) > gfp_zone(mapping_gfp_mask(mapping)))
+		return -EINVAL;
+
+	if (shmem_folio_poisoned(folio))
+		return -EHWPOISON;
+
+	return 0;
+}
+
+static int __shmem_insert_folio(struct file *file, struct folio *folio,
+				pgoff_t index, gfp_t gfp)
+{
+	struct address_space *mapping = file->f_mapping;
+	struct inode *inode = mapping->host;
+	long nr = folio_nr_pages(folio);
+	pgoff_t old_index;
+	int ret;
+
+	ret = shmem_insert_check(file, folio, index);
+	if (ret)
+		return ret;
+
+	/*
+	 * A speculative reference, such as a pfn walker's, may come and go at
+	 * any time and does no harm. One that is there now may be somebody who
+	 * thinks that the folio is still private.
+	 */
+	if (!folio_trylock(folio))
+		return -EBUSY;
+	if (folio_ref_count(folio) != 1) {
+		ret = -EBUSY;
+		goto err_unlock;
+	}
+
+	/* Account first: once published, the folio cannot be taken back. */
+	ret = shmem_inode_acct_blocks(inode, nr);
+	if (ret)
+		goto err_unlock;
+
+	ret = mem_cgroup_charge(folio, NULL, gfp);
+	if (ret)
+		goto err_unacct;
+
+	old_index = folio->index;
+
+	/* Others can look at the flags word all the time: atomic ops only. */
+	folio_set_swapbacked(folio);
+	folio_mark_uptodate(folio);
+	folio_set_dirty(folio);
+
+	ret = shmem_add_to_page_cache(folio, mapping, index, NULL, gfp);
+	if (ret)
+		goto err_uncharge;
+
+	shmem_recalc_inode(inode, nr, 0);
+	folio_add_lru(folio);
+
+	/* Still locked, so it is still ours to look at. */
+	trace_shmem_insert_folio(inode, folio, index);
+	folio_unlock(folio);
+
+	return 0;
+
+err_uncharge:
+	folio_clear_dirty(folio);
+	folio_clear_uptodate(folio);
+	folio_clear_swapbacked(folio);
+	folio->index = old_index;
+	mem_cgroup_uncharge(folio);
+err_unacct:
+	/* Pages that were accounted but never came are found missing. */
+	shmem_recalc_inode(inode, nr, 0);
+err_unlock:
+	folio_unlock(folio);
+	return ret;
+}
+
+/**
+ * shmem_insert_folio() - make a folio the contents of a file, without a copy
+ * @file: A shmem file on a kernel-internal mount, whose size does not change
+ *	  during the call.
+ * @folio: The folio, as shmem_alloc_detached_folio() gave it out: with one
+ *	   reference, unlocked, not mapped, ->private clear, its kernel mapping
+ *	   write-back cached and no DMA going on. Its contents become those of the
+ *	   file.
+ * @index: Page index in @file, a multiple of the folio's size in pages.
+ * @gfp: Flags for the charge and the page cache's xarray nodes, nothing else is
+ *	 allocated. Reclaim wants __GFP_HIGH | __GFP_NOWARN: the charge then
+ *	 succeeds even above the limit, where the pages of a swapout belong.
+ *
+ * The folio is charged to the active memcg, see set_active_memcg(), or else to
+ * the current task's. On return it is dirty and up to date on the LRU lists,
+ * and reclaim treats it like any other shmem folio. A single page may still wait
+ * in this CPU's batch of pages to be added.
+ *
+ * The caller's reference stays the caller's: after success he may use it, for
+ * instance to start writeback with shmem_write_folio(), and drops it with
+ * folio_put(). After an error the folio, the file, the charge and all counters
+ * are as they were before.
+ *
+ * Context: Process context. Takes the folio lock by trylock and the xarray lock
+ * with interrupts disabled. May be called from reclaim if @gfp does not allow
+ * direct reclaim. May sleep.
+ * Return:
+ * * 0 - the file has the folio
+ * * %-EINVAL - not a shmem file, or the index is misaligned or not within the
+ *   size, or shmem does not allow the order, the zone or a set ->private; also,
+ *   with a warning, a folio that is on the LRU, mapped, charged or in a page
+ *   cache already
+ * * %-EPERM - the file is on a mount of user space, frozen or sealed
+ * * %-EHWPOISON - memory failure has struck the folio
+ * * %-EBUSY - somebody else holds a reference or the folio lock
+ * * %-EEXIST - the file has contents in this range, resident or in swap
+ * * %-ENOSPC - the mount's limits do not allow more pages
+ * * %-ENOMEM - over the memcg's limit, or no memory for xarray nodes
+ */
+int shmem_insert_folio(struct file *file, struct folio *folio, pgoff_t index,
+		       gfp_t gfp)
+{
+	int ret = __shmem_insert_folio(file, folio, index, gfp);
+
+	if (ret)
+		trace_shmem_insert_folio_fail(file_inode(file), folio, index, ret);
+
+	return ret;
+}
+EXPORT_SYMBOL_FOR_MODULES(shmem_insert_folio, "ttm,shmem_insert_kunit");
