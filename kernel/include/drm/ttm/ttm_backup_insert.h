@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef _TTM_BACKUP_INSERT_H_
+#define _TTM_BACKUP_INSERT_H_
+
+#include <linux/types.h>
+
+struct ttm_tt;
+
+/**
+ * struct ttm_backup_pages - where the pages of a struct ttm_tt are
+ * @resident: Base pages that TTM holds, those retained by a partial backup
+ *	      included.
+ * @backed_up: Base pages that are in the backup file.
+ * @inserted: Those of @backed_up that were handed over without a copy.
+ */
+struct ttm_backup_pages {
+	pgoff_t resident;
+	pgoff_t backed_up;
+	pgoff_t inserted;
+};
+
+void ttm_tt_backup_pages(const struct ttm_tt *tt, struct ttm_backup_pages *out);
+
+#endif
