@@ -10,7 +10,7 @@
 #define TRACING	"/sys/kernel/tracing"
 #define ODD	(5 * MiB + 7 * PAGE)	/* 2 MiB chunks and a tail of small ones */
 
-/* Out of memory into swap, which has to be empty of others' shmem. */
+/* Out of memory into swap. */
 static bool push_out(const struct gpu *g, const struct bo *b)
 {
 	uint64_t out = vmstat("pswpout");
@@ -88,7 +88,8 @@ static void swap_round_trip(void)
 		pages += PAGES(b[i].size);
 	}
 	for (i = 0; i < ARRAY_LEN(b); i++)
-		ASSERT(push_out(&g, &b[i]));
+		ASSERT(bo_backup(&g, &b[i], true));
+	cg_evict_shmem(TEST_CG);
 	EXPECT_GE(swap_used_pages() - used, pages);
 	in0 = vmstat("pswpin");
 	for (i = 0; i < ARRAY_LEN(b); i++) {

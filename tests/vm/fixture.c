@@ -192,6 +192,9 @@ bool test_cg_enter(void)
 
 	if (!ret)
 		ret = cg_enter(TEST_CG);
+	/* only the buffers are to be reclaimed, not the test */
+	if (!ret && mlockall(MCL_CURRENT | MCL_FUTURE))
+		ret = -errno;
 	if (ret)
 		FAIL("cgroup %s: %s", TEST_CG, strerror(-ret));
 	return !ret;

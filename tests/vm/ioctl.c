@@ -207,7 +207,7 @@ static void wait_bad(void)
 
 static void submit_bad(void)
 {
-	struct drm_vttm_op many[2] = { 0 };
+	struct drm_vttm_op many[2];
 	struct drm_vttm_submit s;
 	struct drm_vttm_op fill;
 	struct gpu g;
@@ -220,6 +220,8 @@ static void submit_bad(void)
 		.value = 0xdeadbeef,
 	};
 	many[0] = fill;
+	many[1] = fill;
+	many[1].dst = BAD_HANDLE;
 
 #define SUBMIT(...)							\
 	(s = (struct drm_vttm_submit){ .ops = (uintptr_t)&fill,	\

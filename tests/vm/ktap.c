@@ -106,11 +106,16 @@ static void usage_get(struct usage *u)
  */
 static bool settle(struct usage *u)
 {
+	static struct swap_list at_start;
+	static bool known;
 	struct swap_list swaps;
 	int ret;
 
 	writeback_settle();
 	swap_list(&swaps);
+	if (!known)
+		at_start = swaps;
+	known = true;
 	ret = swap_all_off(&swaps, 120);
 	if (ret) {
 		test_note("swapoff: %s%s", strerror(-ret),
@@ -118,7 +123,8 @@ static bool settle(struct usage *u)
 		return false;
 	}
 	usage_get(u);
-	ret = swap_all_on(&swaps);
+	/* also what a test that gave up half-way left off */
+	ret = swap_all_on(&at_start);
 	if (ret) {
 		test_note("swapon: %s", strerror(-ret));
 		return false;

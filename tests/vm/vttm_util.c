@@ -440,17 +440,20 @@ uint64_t cg_read_key(const char *name, const char *file, const char *key)
 
 void cg_evict_shmem(const char *name)
 {
-	uint64_t left, before = UINT64_MAX;
 	unsigned int tries;
+	uint64_t left;
 
+	/*
+	 * Small changes reach memory.stat late, so do not believe it the first
+	 * time. EAGAIN only says that less was reclaimed than asked for.
+	 */
 	for (tries = 0; tries < 50; tries++) {
 		left = cg_read_key(name, "memory.stat", "shmem") +
 		       cg_read_key(name, "memory.stat", "swapcached");
-		if (!left || (tries > 5 && left >= before))
+		if (!left && tries > 2)
 			break;
-		before = left;
-		/* EAGAIN only says that less was reclaimed than asked for. */
-		cg_write(name, "memory.reclaim", "%llu", (unsigned long long)left);
+		cg_write(name, "memory.reclaim", "%llu",
+			 (unsigned long long)(left + 4 * MiB));
 		writeback_settle();
 	}
 }
@@ -741,7 +744,7 @@ static uint32_t stamp_check(uint32_t seed, uint64_t page)
  * Every page of every buffer differs, so one that is lost, stale or put in
  * another's place changes the checksum, and the stamp tells whose it is. Yet
  * the bytes stay as compressible as the contents of GPU buffers commonly are,
- * about 3 to 1: swap on zram lives in the RAM whose shortage the demo is
+ * three or four to one: swap on zram lives in the RAM whose shortage the demo is
  * about, so 1.5 times the RAM fits only if it compresses, and a constant, or
  * pages of one repeated word, which zram keeps in no memory at all, would
  * prove nothing. XOR with one byte and rotation change every byte but no

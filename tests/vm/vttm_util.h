@@ -98,7 +98,7 @@ int cg_write(const char *name, const char *file, const char *fmt, ...)
 uint64_t cg_read(const char *name, const char *file);
 /* a "key value" line of one of the group's files */
 uint64_t cg_read_key(const char *name, const char *file, const char *key);
-/* reclaim the group's shmem until none is left in memory or nothing moves */
+/* reclaim from the group until none of its shmem is left in memory */
 void cg_evict_shmem(const char *name);
 
 /* ---- the device ---- */
