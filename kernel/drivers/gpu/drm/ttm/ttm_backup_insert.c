@@ -750,6 +750,7 @@ static int __init ttm_backup_insert_init(void)
 
 	return 0;
 }
+
 /* tmpfs has been registered long before, drivers come later. */
 subsys_initcall(ttm_backup_insert_init);
 
