@@ -116,8 +116,9 @@ static pgoff_t vttm_tt_shrinkable_pages(struct ttm_tt *tt)
 	    tt->restore)
 		return 0;
 
+	/* TTM resumes a backup by insertion only, not one by copy. */
 	vttm_tt_count(tt, &pages);
-	return pages.resident;
+	return pages.inserted ? pages.resident : 0;
 }
 
 static void vttm_tt_account(struct vttm_tt *vtt, long pages)

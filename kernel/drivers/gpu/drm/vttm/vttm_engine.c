@@ -20,7 +20,6 @@
 #include <drm/drm_file.h>
 #include <drm/drm_gem.h>
 #include <drm/drm_syncobj.h>
-#include <drm/ttm/ttm_caching.h>
 #include <uapi/drm/vttm_drm.h>
 
 #include "vttm_drv.h"
@@ -97,7 +96,7 @@ static void *vttm_engine_map(struct vttm_bo *bo, u64 offset, u64 *len)
 		return bo->map.vaddr + offset;
 
 	page = tt->pages[offset >> PAGE_SHIFT];
-	prot = ttm_prot_from_caching(tt->caching, PAGE_KERNEL);
+	prot = ttm_io_prot(&bo->tbo, bo->tbo.resource, PAGE_KERNEL);
 	*len = min(*len, PAGE_SIZE - offset_in_page(offset));
 
 	return kmap_local_page_prot(page, prot) + offset_in_page(offset);
