@@ -1,0 +1,81 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+# What must make "make test" fail does: the real runner on tests that fail.
+
+set -euo pipefail
+. "$(dirname "$0")/../../tools/lib.sh"
+KERNEL=${KERNEL:-$BUILD/linux-test}
+work=$(mktemp -d "$BUILD/.harness.XXXXXX")
+trap 'rm -rf "$work"' EXIT
+
+# A program in the machine that reports what it is told and passes
+good='printf "KTAP version 1\n1..2\nok 1 a\nok 2 b\n"'
+lkdtm=/sys/kernel/debug/provoke-crash/DIRECT
+
+# name | what the runner's output must have | its last line | options | script
+cases=(
+	'a sound run passes||2 passed, 0 failed||'"$good"
+	'a WARN fails|the kernel reported trouble|2 passed, 1 failed||'"$good; echo WARNING >$lkdtm; sleep 5"
+	'a crash fails|the kernel reported trouble|2 passed, 1 failed||'"$good; echo PANIC >$lkdtm; sleep 5"
+	'a BUG fails|the kernel reported trouble|2 passed, 1 failed||'"$good; echo BUG >$lkdtm; sleep 5"
+	'a recursive lock fails|possible recursive locking|2 passed, 1 failed|--timeout 60|'"$good; echo SPINLOCKUP >$lkdtm; echo SPINLOCKUP >$lkdtm"
+	'sleeping in atomic context fails|the kernel reported trouble|2 passed, 1 failed||'"$good; echo SCHEDULING_WHILE_ATOMIC >$lkdtm; sleep 5"
+	'a hung kernel fails|it did not end in time|2 passed, 1 failed|--timeout 20 --cpus 1|'"$good; sleep 1; echo HARDLOCKUP >$lkdtm"
+	'a test that does not end fails|it did not end in time|0 passed, 2 failed|--timeout 20|sleep 1000'
+	'a test that reports nothing fails|reports nothing|0 passed, 1 failed||true'
+	'a test without a plan fails|there is none|1 passed, 1 failed||printf "KTAP version 1\nok 1 a\n"'
+	'fewer results than planned fail|plan is 3, results are 1|1 passed, 1 failed||printf "KTAP version 1\n1..3\nok 1 a\n"'
+	'an empty plan fails|it is empty|0 passed, 1 failed||printf "KTAP version 1\n1..0\n"'
+	'a failed result fails|not ok|1 passed, 1 failed||printf "KTAP version 1\n1..2\nok 1 a\nnot ok 2 b\n"; exit 1'
+	'a failed result with exit status 0 fails|not ok|1 passed, 1 failed||printf "KTAP version 1\n1..2\nok 1 a\nnot ok 2 b\n"'
+	'a failed subtest fails|not ok|1 passed, 1 failed||printf "KTAP version 1\n1..1\n    1..2\n    ok 1 a\n    not ok 2 b\nnot ok 1 g\n"'
+	'a failed subtest of a test that says ok fails|reported ok|0 passed, 2 failed||printf "KTAP version 1\n1..1\n    1..1\n    not ok 1 a\nok 1 g\n"'
+	'a skipped test fails unless allowed|skipped: no device|1 passed, 1 failed||printf "KTAP version 1\n1..2\nok 1 a\nok 2 b # SKIP no device\n"'
+	'passing with an exit status other than 0 fails|exit status 3|2 passed, 1 failed||'"$good; exit 3"
+	'a killed test fails|exit status 139|2 passed, 1 failed||'"$good; kill -SEGV \$\$"
+	'a command that is not there fails|exit status 127|0 passed, 2 failed||exec nothing'
+	'a machine that reboots fails|without a verdict|2 passed, 1 failed||'"$good; sleep 1; reboot -f"
+	'an OOM kill fails|the kernel reported trouble|2 passed, 1 failed|--mem 128M|'"$good; mount -t tmpfs -o size=100% none /mnt; dd if=/dev/zero of=/mnt/x bs=1M count=400"
+)
+
+echo "KTAP version 1"
+echo "1..$((${#cases[@]} + 1))"
+number=0 failures=0
+for entry in "${cases[@]}"; do
+	IFS='|' read -r name must last options script <<<"$entry"
+	number=$((number + 1))
+	printf '%s\n' "$script" >"$work/script"
+	echo "case | --file $work/script:/script $options | sh /script" >"$work/list"
+	status=0
+	"$TOP/tests/run" --kernel "$KERNEL" --list "$work/list" >"$work/out" 2>&1 ||
+		status=$?
+	problem=
+	if [[ $last == *' 0 failed' ]]; then
+		[[ $status == 0 ]] || problem="exit status $status"
+	else
+		[[ $status != 0 ]] || problem="exit status 0"
+	fi
+	grep -qF -- "$must" "$work/out" || problem="no '$must' in its output"
+	[[ $(tail -n 1 "$work/out") == "$last" ]] ||
+		problem="last line '$(tail -n 1 "$work/out")', not '$last'"
+	if [[ -z $problem ]]; then
+		echo "ok $number $name"
+	else
+		sed 's/^/# /' "$work/out" | tail -n 30
+		echo "# $problem"
+		echo "not ok $number $name"
+		failures=$((failures + 1))
+	fi
+done
+
+# allowed by the table, a skip is counted on its own
+echo 'printf "KTAP version 1\n1..2\nok 1 a\nok 2 b # SKIP no device\n"' >"$work/script"
+echo "case | --file $work/script:/script | sh /script | skip-ok" >"$work/list"
+if "$TOP/tests/run" --kernel "$KERNEL" --list "$work/list" >"$work/out" 2>&1 &&
+   [[ $(tail -n 1 "$work/out") == "1 passed, 0 failed, 1 skipped" ]]; then
+	echo "ok $((number + 1)) a skip that the table allows is counted apart"
+else
+	echo "not ok $((number + 1)) a skip that the table allows is counted apart"
+	failures=$((failures + 1))
+fi
+((failures == 0))
