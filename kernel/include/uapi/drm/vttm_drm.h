@@ -79,7 +79,10 @@ struct drm_vttm_mmap_offset {
 enum drm_vttm_madv {
 	/** @DRM_VTTM_MADV_WILLNEED: the contents must be kept */
 	DRM_VTTM_MADV_WILLNEED = 0,
-	/** @DRM_VTTM_MADV_DONTNEED: the contents may be purged under pressure */
+	/**
+	 * @DRM_VTTM_MADV_DONTNEED: the contents may be purged under pressure,
+	 * and at once if they are backed up
+	 */
 	DRM_VTTM_MADV_DONTNEED = 1,
 };
 
@@ -90,7 +93,7 @@ enum drm_vttm_madv {
  * a submission naming it fails with EFAULT.
  *
  * Errors: ENOENT for a handle that names nothing; EINVAL for an unknown
- * advice, non-zero padding, or an imported buffer object.
+ * advice, non-zero padding, or an imported buffer object; EINTR / ERESTARTSYS.
  */
 struct drm_vttm_madvise {
 	/** @handle: in: GEM handle */
@@ -154,7 +157,8 @@ struct drm_vttm_op {
  *
  * Errors: ENOENT for a handle or syncobj that names nothing; EINVAL for an
  * operation whose fields are out of range; EFAULT for memory that cannot be
- * read and for a purged buffer object; EINTR / ERESTARTSYS; ENOMEM.
+ * read and for a purged buffer object; EOPNOTSUPP for an imported buffer object
+ * that the CPU cannot map as memory; EINTR / ERESTARTSYS; ENOMEM.
  */
 struct drm_vttm_submit {
 	/** @ops: in: user pointer to @op_count &struct drm_vttm_op */
@@ -195,7 +199,7 @@ struct drm_vttm_wait {
  * struct drm_vttm_info - where the pages of a buffer object are
  *
  * @resident_pages + @backed_up_pages is @size in pages, except for a buffer
- * object that has never been touched or was purged.
+ * object that has never been touched, was purged or is imported.
  *
  * Errors: ENOENT for a handle that names nothing; EINVAL for non-zero padding;
  * EINTR / ERESTARTSYS.
