@@ -52,3 +52,22 @@ lock()
 		flock "$lock_fd"
 	fi
 }
+
+# build_environment DIR: what make is run with in a kernel tree; sets kmake
+build_environment()
+{
+	# What was built must not depend on who built it, where and when
+	export KBUILD_BUILD_TIMESTAMP=@0 KBUILD_BUILD_USER=ttm KBUILD_BUILD_HOST=zerocopy
+	export KBUILD_BUILD_VERSION=1 LC_ALL=C ARCH=x86_64
+	unset KCONFIG_CONFIG KCONFIG_ALLCONFIG KBUILD_OUTPUT O MAKEFLAGS MFLAGS MAKELEVEL
+	kmake=(make -C "$1")
+	if command -v ccache >/dev/null; then
+		# Paths are relative in a build in the tree and there is no debug
+		# information, so a tree elsewhere compiles to the same objects.
+		export CCACHE_DIR=${CCACHE_DIR:-$CACHE/ccache}
+		export CCACHE_BASEDIR=$1 CCACHE_NOHASHDIR=1 CCACHE_COMPILERCHECK=content
+		export CCACHE_SLOPPINESS=time_macros,include_file_mtime,include_file_ctime
+		export CCACHE_MAXSIZE=${CCACHE_MAXSIZE:-3G}
+		kmake+=("CC=ccache gcc" "HOSTCC=ccache gcc")
+	fi
+}
