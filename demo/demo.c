@@ -166,11 +166,12 @@ static void explain(const struct buffer *b, unsigned int nr)
 	if (bad < 0)
 		error("buffer %u (%s): wrong at first, right on a second look",
 		      nr, b->caching == DRM_VTTM_WC ? "WC" : "cached");
-	else if (pattern_owner(b->map + bad * PAGE, &owner, &page))
+	else if (pattern_owner(b->map + bad * PAGE, &owner, &page) &&
+		 (owner != nr + 1 || page != (uint64_t)bad))
 		error("buffer %u page %" PRId64 " holds buffer %u page %" PRIu64,
 		      nr, bad, owner - 1, page);
 	else
-		error("buffer %u page %" PRId64 " is lost", nr, bad);
+		error("buffer %u page %" PRId64 " is not what was stored", nr, bad);
 }
 
 static void check_all(bool engine, uint64_t total)

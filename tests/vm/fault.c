@@ -152,10 +152,109 @@ static void restore_interrupted(void)
 	EXPECT_GT(hit, 0);
 }
 
+#define FAILSLAB	"/sys/kernel/debug/failslab"
+#define NODES		"/sys/kernel/slab/radix_tree_node/failslab"
+
+/* Every nth allocation of a page cache node fails, this process's only. */
+static bool fail_nodes(unsigned int nth)
+{
+	static const struct {
+		const char *file, *value;
+	} set[] = {
+		{ FAILSLAB "/verbose", "0" },
+		{ FAILSLAB "/task-filter", "Y" },
+		{ FAILSLAB "/cache-filter", "Y" },
+		{ FAILSLAB "/ignore-gfp-wait", "N" },
+		{ FAILSLAB "/space", "0" },
+		{ FAILSLAB "/times", "-1" },
+		{ NODES, "1" },
+	};
+	int ret = 0;
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(set) && !ret; i++) {
+		ret = write_file(set[i].file, "%s", set[i].value);
+		if (ret)
+			FAIL("%s: %s: the test kernel must have it",
+			     set[i].file, strerror(-ret));
+	}
+	if (!ret)
+		ret = write_file(FAILSLAB "/interval", "%u", nth);
+	if (!ret)
+		ret = write_file(FAILSLAB "/probability", "100");
+	if (!ret)
+		ret = write_file("/proc/self/make-it-fail", "1");
+	return !ret;
+}
+
+static void fail_nodes_off(void)
+{
+	write_file("/proc/self/make-it-fail", "0");
+	write_file(FAILSLAB "/probability", "0");
+	write_file(NODES, "0");
+}
+
+/* No memory for the nodes of the page cache: what cannot go in stays. */
+static void no_nodes(void)
+{
+	const char *trace = "/sys/kernel/tracing/events/shmem/shmem_insert_folio_fail/enable";
+	struct backup_counters then, c;
+	unsigned int nth, partly = 0;
+	struct drm_vttm_info i;
+	uint64_t enomem, shmem, seen = 0;
+	const char *p;
+	struct gpu g;
+	struct bo b;
+
+	ASSERT(gpu_open(&g));
+	shmem = vmstat("nr_shmem");
+	enomem = backup_stat("refused_ENOMEM");
+	backup_counters(&then);
+	ASSERT_OK(write_file("/sys/kernel/tracing/trace", "\n"));
+	ASSERT_OK(write_file(trace, "1"));
+	for (nth = 1; nth <= 8; nth++) {
+		if (!bo_new(&g, &b, 32 * MiB + 77 * PAGE, nth % 3, nth))
+			break;
+		if (!fail_nodes(nth))
+			break;
+		vttm_shrink(g.minor, PAGES(b.size), false, NULL);
+		fail_nodes_off();
+		if (!bo_info(&g, &b, &i))
+			break;
+		EXPECT_EQ(i.resident_pages + i.backed_up_pages, PAGES(b.size));
+		EXPECT_EQ(vmstat("nr_shmem") - shmem, i.backed_up_pages);
+		if (i.resident_pages && i.backed_up_pages)
+			partly++;
+		/* read as it is, or after the rest has gone too */
+		if (nth & 1)
+			EXPECT(bo_backup(&g, &b, false));
+		EXPECT(bo_check_map(&b));
+		EXPECT(bo_check_engine(&g, &b));
+		bo_free(&g, &b);
+	}
+	fail_nodes_off();
+	write_file(trace, "0");
+	backup_counters_since(&then, &c);
+	EXPECT_GT(backup_stat("refused_ENOMEM"), enomem);
+	EXPECT_GT(c.retained, 0);
+	EXPECT_EQ(c.copied, 0);
+	EXPECT_GT(partly, 0);
+	/* each refusal has left a line in the trace */
+	p = read_file("/sys/kernel/tracing/trace");
+	while (p && (p = strstr(p, ": shmem_insert_folio_fail:"))) {
+		p++;
+		seen++;
+	}
+	EXPECT_EQ(seen, c.refused);
+	test_note("%" PRIu64 " folios refused, %u buffers backed up in part",
+		  c.refused, partly);
+}
+
 static const struct test tests[] = {
 	{ "c51_c56_partial_backup_resumes", partial_insert },
 	{ "c56_partial_backup_resumes_copying", partial_copy },
 	{ "c53_c56_destroy_partially_backed_up", destroy_partial },
+	{ "c20_c51_no_memory_for_nodes", no_nodes },
 	{ "c52_c56_interrupted_restore_resumes", restore_interrupted },
 };
 

@@ -137,7 +137,8 @@ bool bo_check_map(const struct bo *b)
 	if (bad < 0) {
 		FAIL("checksum of %s buffer %u differs, every page is right on a second look",
 		     caching_name(b->caching), b->seed);
-	} else if (pattern_owner(b->map + bad * PAGE, &owner, &owner_page)) {
+	} else if (pattern_owner(b->map + bad * PAGE, &owner, &owner_page) &&
+		   (owner != b->seed || owner_page != (uint64_t)bad)) {
 		FAIL("%s buffer %u: page %" PRId64 " has the bytes of buffer %u page %" PRIu64,
 		     caching_name(b->caching), b->seed, bad, owner, owner_page);
 	} else {
