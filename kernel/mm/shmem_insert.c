@@ -56,7 +56,7 @@ unsigned long shmem_insert_orders(struct file *file, pgoff_t index)
 
 	return (orders & GENMASK(max, 0)) | BIT(0);
 }
-EXPORT_SYMBOL_FOR_MODULES(shmem_insert_orders, "ttm,shmem_insert_kunit");
+EXPORT_SYMBOL_FOR_MODULES(shmem_insert_orders, "ttm");
 
 /**
  * shmem_alloc_detached_folio() - allocate a folio that a file will accept later
@@ -98,7 +98,7 @@ struct folio *shmem_alloc_detached_folio(struct file *file, unsigned int order,
 
 	return __folio_alloc_node(gfp, order, nid);
 }
-EXPORT_SYMBOL_FOR_MODULES(shmem_alloc_detached_folio, "ttm,shmem_insert_kunit");
+EXPORT_SYMBOL_FOR_MODULES(shmem_alloc_detached_folio, "ttm");
 
 /* memory_failure() marks tail pages without a word to the folio's head. */
 static bool shmem_folio_poisoned(struct folio *folio)
@@ -185,6 +185,7 @@ static int __shmem_insert_folio(struct file *file, struct folio *folio,
 	struct address_space *mapping = file->f_mapping;
 	struct inode *inode = mapping->host;
 	long nr = folio_nr_pages(folio);
+	bool dirty, uptodate;
 	pgoff_t old_index;
 	int ret;
 
@@ -214,6 +215,8 @@ static int __shmem_insert_folio(struct file *file, struct folio *folio,
 		goto err_unacct;
 
 	old_index = folio->index;
+	dirty = folio_test_dirty(folio);
+	uptodate = folio_test_uptodate(folio);
 
 	/* Others can look at the flags word all the time: atomic ops only. */
 	folio_set_swapbacked(folio);
@@ -234,8 +237,10 @@ static int __shmem_insert_folio(struct file *file, struct folio *folio,
 	return 0;
 
 err_uncharge:
-	folio_clear_dirty(folio);
-	folio_clear_uptodate(folio);
+	if (!dirty)
+		folio_clear_dirty(folio);
+	if (!uptodate)
+		folio_clear_uptodate(folio);
 	folio_clear_swapbacked(folio);
 	folio->index = old_index;
 	mem_cgroup_uncharge(folio);
@@ -268,7 +273,7 @@ err_unlock:
  * The caller's reference stays the caller's: after success he may use it, for
  * instance to start writeback with shmem_write_folio(), and drops it with
  * folio_put(). After an error the folio, the file, the charge and all counters
- * are as they were before.
+ * of memory in use are as they were before.
  *
  * Context: Process context. Takes the folio lock by trylock and the xarray lock
  * with interrupts disabled. May be called from reclaim if @gfp does not allow
@@ -277,8 +282,8 @@ err_unlock:
  * * 0 - the file has the folio
  * * %-EINVAL - not a shmem file, or the index is misaligned or not within the
  *   size, or shmem does not allow the order, the zone or a set ->private; also,
- *   with a warning, a folio that is on the LRU, mapped, charged or in a page
- *   cache already
+ *   with a warning if CONFIG_DEBUG_VM is set, a folio that is on the LRU, mapped,
+ *   charged or in a page cache already
  * * %-EPERM - the file is on a mount of user space, frozen or sealed
  * * %-EHWPOISON - memory failure has struck the folio
  * * %-EBUSY - somebody else holds a reference or the folio lock
@@ -296,4 +301,4 @@ int shmem_insert_folio(struct file *file, struct folio *folio, pgoff_t index,
 
 	return ret;
 }
-EXPORT_SYMBOL_FOR_MODULES(shmem_insert_folio, "ttm,shmem_insert_kunit");
+EXPORT_SYMBOL_FOR_MODULES(shmem_insert_folio, "ttm");

@@ -19,6 +19,7 @@ struct ttm_backup_pages {
 	pgoff_t inserted;
 };
 
+bool ttm_tt_backup_resumable(const struct ttm_tt *tt);
 void ttm_tt_backup_pages(const struct ttm_tt *tt, struct ttm_backup_pages *out);
 
 #endif

@@ -101,7 +101,8 @@ static int ttm_backup_stats_show(struct seq_file *m, void *data)
 
 	seq_printf(m, "inserted %lu\n",
 		   atomic_long_read(&ttm_backup_stats.inserted_pages));
-	for (i = 0; i <= MAX_PAGECACHE_ORDER; i++)
+	for (i = 0; i < ARRAY_SIZE(ttm_backup_stats.inserted_folios) &&
+	     i <= MAX_PAGECACHE_ORDER; i++)
 		seq_printf(m, "inserted_order%u %lu\n", i,
 			   atomic_long_read(&ttm_backup_stats.inserted_folios[i]));
 	seq_printf(m, "copied %lu\n",
@@ -140,8 +141,8 @@ static struct file *ttm_backup_setup_file(const char *name, loff_t size,
 						      flags);
 
 	/*
-	 * Pages that come back from swap one day are to be of the same kind as
-	 * those that the pools allocate: not movable.
+	 * Pages that come back from swap one day are not to be movable, like
+	 * those that the pools allocate.
 	 */
 	if (!IS_ERR(file))
 		mapping_set_gfp_mask(file->f_mapping,
@@ -290,7 +291,10 @@ int ttm_backup_insert_folio(struct ttm_tt *tt, struct folio *folio,
 	/* The pools keep the order here. */
 	private = folio_change_private(folio, NULL);
 
-	ret = ttm_backup_insert_charged(tt, folio, idx);
+	if (IS_ENABLED(CONFIG_FAULT_INJECTION) && ttm_backup_fault_inject_folio())
+		ret = -ENOMEM;
+	else
+		ret = ttm_backup_insert_charged(tt, folio, idx);
 	if (ret) {
 		folio->private = private;
 		ttm_backup_count_refused(ret);
@@ -401,7 +405,7 @@ static int ttm_pool_backup_chunk(struct ttm_pool *pool, struct ttm_tt *tt,
 	return 0;
 }
 
-/* Look at all chunks once. Returns the error of the last one that failed. */
+/* Look at all chunks once. Returns -EBUSY rather than other errors. */
 static int ttm_pool_backup_pass(struct ttm_pool *pool, struct ttm_tt *tt,
 				bool writeback, pgoff_t num_pages,
 				long *backed_up, long *retained)
@@ -437,10 +441,12 @@ static int ttm_pool_backup_pass(struct ttm_pool *pool, struct ttm_tt *tt,
 		}
 
 		*retained += nr;
-		err = ret;
+		/* What is worth a second look must not get lost. */
+		if (err != -EBUSY)
+			err = ret;
 		/* It won't get better with the next chunk. */
 		if (ret == -ENOMEM)
-			break;
+			return ret;
 	}
 
 	return err;
@@ -457,13 +463,13 @@ static int ttm_pool_backup_pass(struct ttm_pool *pool, struct ttm_tt *tt,
  * Pages are replaced by handles. A chunk that cannot be backed up now stays
  * where it is, and the next call tries it again.
  *
- * Chunks lie at multiples of their size in @tt, since the pools allocate them
- * from the largest to the smallest. That makes them aligned in the file, too.
+ * Chunks lie at multiples of their size in @tt: __ttm_pool_alloc() sees to that.
+ * So they are aligned in the file, too.
  *
  * Context: Process context, may sleep. In reclaim, the shrinker's gfp mask needs
  * __GFP_FS, and __GFP_IO if @writeback is set.
  * Return: Number of pages backed up, or if there were none, a negative error
- * code: -EBUSY or -ENOMEM, see shmem_insert_folio().
+ * code of shmem_insert_folio(): -EBUSY and -ENOMEM pass, the others need not.
  */
 long ttm_pool_backup_folios(struct ttm_pool *pool, struct ttm_tt *tt,
 			    bool writeback, pgoff_t num_pages)
@@ -550,6 +556,9 @@ int ttm_backup_set_wb(struct page **pages, pgoff_t nr)
  * ttm_backup_undo_wb() - give pages the caching of their struct ttm_tt back
  * @tt: The struct ttm_tt.
  * @end: End of the range of pages that ttm_backup_set_wb() was called for.
+ *
+ * This is best effort where it follows a failure of ttm_backup_set_wb(): with
+ * the kernel's page attributes out of order nothing better is left to do.
  *
  * Context: Process context, may sleep.
  * Return: 0 on success, negative error code on failure.
@@ -653,6 +662,21 @@ err_unmap:
 }
 
 /**
+ * ttm_tt_backup_resumable() - whether ttm_tt_backup() can go on with a backup
+ * @tt: The struct ttm_tt.
+ *
+ * Context: Any context. The caller holds the reservation of the buffer object.
+ * Return: true if @tt is backed up, at least in part, by insertion, and no
+ * restore has begun.
+ */
+bool ttm_tt_backup_resumable(const struct ttm_tt *tt)
+{
+	return ttm_tt_is_backed_up(tt) && !tt->restore &&
+	       ttm_backup_takes_folios(tt->backup);
+}
+EXPORT_SYMBOL(ttm_tt_backup_resumable);
+
+/**
  * ttm_tt_backup_pages() - count the pages of a struct ttm_tt by where they are
  * @tt: The struct ttm_tt.
  * @out: The counts.
@@ -713,7 +737,7 @@ static struct vfsmount *ttm_backup_mount(void)
 	}
 
 	/* Without huge pages, single pages can be inserted all the same. */
-	if (IS_ENABLED(CONFIG_TRANSPARENT_HUGEPAGE))
+	if (IS_ENABLED(CONFIG_TRANSPARENT_HUGEPAGE) && IS_ENABLED(CONFIG_TMPFS))
 		(void)vfs_parse_fs_string(fc, "huge", "within_size");
 
 	mnt = fc_mount_longterm(fc);

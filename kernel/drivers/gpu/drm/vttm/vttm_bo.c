@@ -104,21 +104,22 @@ static void vttm_tt_count(struct ttm_tt *tt, struct vttm_tt_pages *out)
  */
 static pgoff_t vttm_tt_shrinkable_pages(struct ttm_tt *tt)
 {
-	struct vttm_tt_pages pages;
-
 	if (vttm_tt_is_imported(tt))
 		return 0;
 
 	if (ttm_tt_is_populated(tt))
 		return tt->num_pages;
 
-	if (!IS_ENABLED(CONFIG_SHMEM_INSERT) || !ttm_tt_is_backed_up(tt) ||
-	    tt->restore)
-		return 0;
+#if IS_ENABLED(CONFIG_SHMEM_INSERT)
+	if (ttm_tt_backup_resumable(tt)) {
+		struct vttm_tt_pages pages;
 
-	/* TTM resumes a backup by insertion only, not one by copy. */
-	vttm_tt_count(tt, &pages);
-	return pages.inserted ? pages.resident : 0;
+		vttm_tt_count(tt, &pages);
+		return pages.resident;
+	}
+#endif
+
+	return 0;
 }
 
 static void vttm_tt_account(struct vttm_tt *vtt, long pages)
