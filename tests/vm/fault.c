@@ -43,7 +43,7 @@ static void inject_off(void)
 static void partial(bool zero_copy)
 {
 	struct drm_vttm_info i;
-	unsigned int partly = 0, round, tries;
+	unsigned int partly = 0, round;
 	struct gpu g;
 	struct bo b[3];
 	size_t n;
@@ -56,8 +56,7 @@ static void partial(bool zero_copy)
 		/* a different first victim each round */
 		if (!inject(100, round, -1))
 			break;
-		for (tries = 0; tries < 3; tries++)
-			vttm_shrink(g.minor, PAGES(b[0].size), false, NULL);
+		vttm_shrink(g.minor, PAGES(b[0].size), false, NULL);
 		inject_off();
 		for (n = 0; n < ARRAY_LEN(b); n++) {
 			if (!bo_info(&g, &b[n], &i))
@@ -71,6 +70,9 @@ static void partial(bool zero_copy)
 		/* one is read in the state it is in, one retried to the end */
 		EXPECT(bo_check_map(&b[n]));
 		n = (round + 1) % ARRAY_LEN(b);
+		/* upstream's way cannot resume, so restore first */
+		if (!zero_copy)
+			EXPECT(bo_check_map(&b[n]));
 		if (!bo_backup(&g, &b[n], false))
 			break;
 		EXPECT(bo_check_engine(&g, &b[n]));
@@ -104,11 +106,13 @@ static void destroy_partial(void)
 
 	ASSERT(gpu_open(&g));
 	for (round = 1; round <= 8; round++) {
-		if (!bo_new(&g, &b, 6 * MiB + 3 * PAGE, round % 3, round))
+		if (!bo_new(&g, &b, round * MiB * 3 / 2 + 3 * PAGE, round % 3,
+			    round))
 			break;
-		if (!inject(100, round, 1))
+		if (!inject(100, 1, 1))
 			break;
-		vttm_shrink(g.minor, PAGES(b.size), round & 1, NULL);
+		/* one page will do, or the shrinker goes back for the rest */
+		vttm_shrink(g.minor, 1, round & 1, NULL);
 		inject_off();
 		if (bo_info(&g, &b, &i) && i.resident_pages && i.backed_up_pages)
 			partly++;
@@ -155,8 +159,10 @@ static void restore_interrupted(void)
 #define FAILSLAB	"/sys/kernel/debug/failslab"
 #define NODES		"/sys/kernel/slab/radix_tree_node/failslab"
 
-/* Every nth allocation of a page cache node fails, this process's only. */
-static bool fail_nodes(unsigned int nth)
+#define NODE_SIZE	576	/* or so: "space" is in bytes */
+
+/* All but the first few allocations of page cache nodes fail, for us only. */
+static bool fail_nodes(unsigned int good)
 {
 	static const struct {
 		const char *file, *value;
@@ -165,7 +171,7 @@ static bool fail_nodes(unsigned int nth)
 		{ FAILSLAB "/task-filter", "Y" },
 		{ FAILSLAB "/cache-filter", "Y" },
 		{ FAILSLAB "/ignore-gfp-wait", "N" },
-		{ FAILSLAB "/space", "0" },
+		{ FAILSLAB "/interval", "1" },
 		{ FAILSLAB "/times", "-1" },
 		{ NODES, "1" },
 	};
@@ -179,7 +185,7 @@ static bool fail_nodes(unsigned int nth)
 			     set[i].file, strerror(-ret));
 	}
 	if (!ret)
-		ret = write_file(FAILSLAB "/interval", "%u", nth);
+		ret = write_file(FAILSLAB "/space", "%u", good * NODE_SIZE + 1);
 	if (!ret)
 		ret = write_file(FAILSLAB "/probability", "100");
 	if (!ret)
@@ -199,7 +205,7 @@ static void no_nodes(void)
 {
 	const char *trace = "/sys/kernel/tracing/events/shmem/shmem_insert_folio_fail/enable";
 	struct backup_counters then, c;
-	unsigned int nth, partly = 0;
+	unsigned int good, partly = 0;
 	struct drm_vttm_info i;
 	uint64_t enomem, shmem, seen = 0;
 	const char *p;
@@ -212,10 +218,10 @@ static void no_nodes(void)
 	backup_counters(&then);
 	ASSERT_OK(write_file("/sys/kernel/tracing/trace", "\n"));
 	ASSERT_OK(write_file(trace, "1"));
-	for (nth = 1; nth <= 8; nth++) {
-		if (!bo_new(&g, &b, 32 * MiB + 77 * PAGE, nth % 3, nth))
+	for (good = 0; good < 8; good++) {
+		if (!bo_new(&g, &b, 32 * MiB + 77 * PAGE, good % 3, good + 1))
 			break;
-		if (!fail_nodes(nth))
+		if (!fail_nodes(good))
 			break;
 		vttm_shrink(g.minor, PAGES(b.size), false, NULL);
 		fail_nodes_off();
@@ -226,7 +232,7 @@ static void no_nodes(void)
 		if (i.resident_pages && i.backed_up_pages)
 			partly++;
 		/* read as it is, or after the rest has gone too */
-		if (nth & 1)
+		if (good & 1)
 			EXPECT(bo_backup(&g, &b, false));
 		EXPECT(bo_check_map(&b));
 		EXPECT(bo_check_engine(&g, &b));
