@@ -1,0 +1,1366 @@
+// SPDX-License-Identifier: MIT
+/*
+ * KUnit tests of the backup of a struct ttm_tt by insertion.
+ *
+ * Suite "ttm_backup_insert" pretends that there is swap. Suite
+ * "ttm_backup_insert_swap" needs a swap device, so it is skipped at boot; enable
+ * swap and write to its "run" file in debugfs.
+ *
+ * The clause of the contract that a case checks stands in its name. Every case
+ * ends with the node's counters being what they were (c58).
+ */
+
+#include <kunit/static_stub.h>
+#include <kunit/test.h>
+#include <linux/debugfs.h>
+#include <linux/dma-mapping.h>
+#include <linux/fault-inject.h>
+#include <linux/file.h>
+#include <linux/highmem.h>
+#include <linux/initrd.h>
+#include <linux/memblock.h>
+#include <linux/mm.h>
+#include <linux/moduleparam.h>
+#include <linux/pagemap.h>
+#include <linux/shmem_fs.h>
+#include <linux/swap.h>
+#include <linux/vmstat.h>
+#include <linux/xarray.h>
+
+#ifdef CONFIG_X86
+#include <asm/memtype.h>
+#include <asm/set_memory.h>
+#endif
+
+#include <drm/drm_device.h>
+#include <drm/drm_drv.h>
+#include <drm/drm_kunit_helpers.h>
+#include <drm/ttm/ttm_allocation.h>
+#include <drm/ttm/ttm_backup.h>
+#include <drm/ttm/ttm_backup_insert.h>
+#include <drm/ttm/ttm_bo.h>
+#include <drm/ttm/ttm_device.h>
+#include <drm/ttm/ttm_pool.h>
+#include <drm/ttm/ttm_tt.h>
+
+#include "../ttm_backup_internal.h"
+#include "../ttm_module.h"
+#include "../ttm_pool_internal.h"
+
+struct backup_counters {
+	long gpu_active;
+	long gpu_reclaim;
+	long shmem;
+	long shmem_thps;
+	unsigned long swapins;
+};
+
+/* What a test has: a device, and the counters from before. */
+struct backup_test {
+	struct device *dev;
+	struct drm_device *drm;
+	struct ttm_device bdev;
+	u64 dma_mask;
+	bool device_ready;
+	struct backup_counters before;
+	u64 bytes_avail;
+	unsigned int wb_calls;
+	unsigned int wb_fails_at;
+};
+
+struct backup_tt {
+	struct ttm_tt tt;
+	struct backup_test *priv;
+	u64 seed;
+};
+
+static struct backup_tt *to_backup_tt(struct ttm_tt *tt)
+{
+	return container_of(tt, struct backup_tt, tt);
+}
+
+/*
+ * Counters
+ */
+
+/* With what is still in the processors' counters. */
+static long backup_node_stat(enum node_stat_item item)
+{
+	struct pglist_data *pgdat;
+	long sum = 0;
+	int cpu;
+
+	for_each_online_pgdat(pgdat) {
+		sum += atomic_long_read(&pgdat->vm_stat[item]);
+#ifdef CONFIG_SMP
+		for_each_possible_cpu(cpu)
+			sum += per_cpu_ptr(pgdat->per_cpu_nodestats,
+					   cpu)->vm_node_stat_diff[item];
+#endif
+	}
+
+	return sum;
+}
+
+static unsigned long backup_vm_events(unsigned int first, unsigned int last)
+{
+	static unsigned long events[NR_VM_EVENT_ITEMS];
+	unsigned long sum = 0;
+
+	all_vm_events(events);
+	while (first <= last)
+		sum += events[first++];
+
+	return sum;
+}
+
+static unsigned long backup_pages_allocated(void)
+{
+	return backup_vm_events(PGALLOC_MOVABLE - ZONE_MOVABLE, PGALLOC_MOVABLE);
+}
+
+static struct backup_counters backup_counters(void)
+{
+	/* Kernel threads leave the closing of files to a worker. */
+	flush_delayed_fput();
+
+	return (struct backup_counters) {
+		.gpu_active = backup_node_stat(NR_GPU_ACTIVE),
+		.gpu_reclaim = backup_node_stat(NR_GPU_RECLAIM),
+		.shmem = backup_node_stat(NR_SHMEM),
+		.shmem_thps = backup_node_stat(NR_SHMEM_THPS),
+		.swapins = backup_vm_events(PSWPIN, PSWPIN),
+	};
+}
+
+/* Has the page pools give up all that they hold. */
+static void backup_empty_pools(long base)
+{
+	unsigned int tries;
+
+	for (tries = 0; tries < 100; tries++) {
+		if (backup_node_stat(NR_GPU_RECLAIM) <= base)
+			break;
+		drop_slab();
+	}
+}
+
+static void backup_expect_baseline(struct kunit *test)
+{
+	struct backup_test *priv = test->priv;
+	struct backup_counters now;
+
+	backup_empty_pools(priv->before.gpu_reclaim);
+	now = backup_counters();
+
+	KUNIT_EXPECT_EQ(test, now.gpu_active, priv->before.gpu_active);
+	KUNIT_EXPECT_EQ(test, now.gpu_reclaim, priv->before.gpu_reclaim);
+	KUNIT_EXPECT_EQ(test, now.shmem, priv->before.shmem);
+	KUNIT_EXPECT_EQ(test, now.shmem_thps, priv->before.shmem_thps);
+}
+
+/*
+ * Stubs and switches
+ */
+
+static u64 backup_fake_bytes_avail(void)
+{
+	struct backup_test *priv = kunit_get_current_test()->priv;
+
+	return priv->bytes_avail;
+}
+
+/* Fails at one of its calls, without having done anything. */
+static int backup_fake_set_wb(struct page **pages, pgoff_t nr)
+{
+	struct backup_test *priv = kunit_get_current_test()->priv;
+
+	if (++priv->wb_calls == priv->wb_fails_at)
+		return -ENOMEM;
+
+#ifdef CONFIG_X86
+	return set_pages_array_wb(pages, nr);
+#else
+	return 0;
+#endif
+}
+
+static const struct kernel_param *backup_param(void)
+{
+	const struct kernel_param *kp;
+
+	for (kp = __start___param; kp < __stop___param; kp++)
+		if (!strcmp(kp->name, "ttm.zero_copy"))
+			return kp;
+
+	return NULL;
+}
+
+static void backup_zero_copy_on(void *unused)
+{
+	const struct kernel_param *kp = backup_param();
+
+	kp->ops->set("Y", kp);
+}
+
+/* Until the end of the test. */
+static void backup_zero_copy_off(struct kunit *test)
+{
+	const struct kernel_param *kp = backup_param();
+
+	KUNIT_ASSERT_NOT_NULL(test, kp);
+	KUNIT_ASSERT_EQ(test, 0, kp->ops->set("N", kp));
+	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test,
+							   backup_zero_copy_on,
+							   NULL));
+}
+
+/*
+ * Fixture
+ */
+
+static int backup_populate(struct ttm_device *bdev, struct ttm_tt *tt,
+			   struct ttm_operation_ctx *ctx)
+{
+	if (ttm_tt_is_backed_up(tt))
+		return ttm_tt_restore(bdev, tt, ctx);
+
+	return ttm_pool_alloc(&bdev->pool, tt, ctx);
+}
+
+static struct ttm_device_funcs backup_funcs = {
+	.ttm_tt_populate = backup_populate,
+};
+
+static void backup_device_fini(void *data)
+{
+	struct backup_test *priv = data;
+
+	ttm_device_fini(&priv->bdev);
+}
+
+static int backup_init(struct kunit *test)
+{
+	struct backup_test *priv = kunit_kzalloc(test, sizeof(*priv), GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, priv);
+	test->priv = priv;
+
+	priv->dev = drm_kunit_helper_alloc_device(test);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, priv->dev);
+	priv->dma_mask = DMA_BIT_MASK(64);
+	priv->dev->dma_mask = &priv->dma_mask;
+	priv->dev->coherent_dma_mask = DMA_BIT_MASK(64);
+
+	priv->drm = __drm_kunit_helper_alloc_drm_device(test, priv->dev,
+							sizeof(*priv->drm), 0,
+							DRIVER_GEM);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, priv->drm);
+
+	priv->bytes_avail = 1ULL << 40;
+	kunit_activate_static_stub(test, ttm_backup_bytes_avail,
+				   backup_fake_bytes_avail);
+
+	backup_empty_pools(0);
+	priv->before = backup_counters();
+
+	return 0;
+}
+
+static int backup_swap_init(struct kunit *test)
+{
+	if (!total_swap_pages)
+		kunit_skip(test, "no swap: enable it, then write to this suite's run file");
+
+	return backup_init(test);
+}
+
+static void backup_device(struct kunit *test, unsigned int alloc_flags)
+{
+	struct backup_test *priv = test->priv;
+	int ret;
+
+	ret = ttm_device_init(&priv->bdev, &backup_funcs, priv->dev,
+			      priv->drm->anon_inode->i_mapping,
+			      priv->drm->vma_offset_manager, alloc_flags);
+	KUNIT_ASSERT_EQ(test, ret, 0);
+	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test,
+							   backup_device_fini,
+							   priv));
+	priv->device_ready = true;
+}
+
+static void backup_tt_fini(void *data)
+{
+	struct backup_tt *btt = data;
+
+	ttm_tt_unpopulate(&btt->priv->bdev, &btt->tt);
+	ttm_tt_fini(&btt->tt);
+}
+
+/* Unpopulated, with a backup file if the device can have one. */
+static struct ttm_tt *backup_tt(struct kunit *test, enum ttm_caching caching,
+				pgoff_t pages, bool dma)
+{
+	struct backup_test *priv = test->priv;
+	struct ttm_buffer_object *bo;
+	struct backup_tt *btt;
+	int ret;
+
+	if (!priv->device_ready)
+		backup_device(test, 0);
+
+	bo = kunit_kzalloc(test, sizeof(*bo), GFP_KERNEL);
+	btt = kunit_kzalloc(test, sizeof(*btt), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, bo);
+	KUNIT_ASSERT_NOT_NULL(test, btt);
+	btt->priv = priv;
+	bo->base.size = pages << PAGE_SHIFT;
+
+	if (dma)
+		ret = ttm_sg_tt_init(&btt->tt, bo, 0, caching);
+	else
+		ret = ttm_tt_init(&btt->tt, bo, 0, caching, 0);
+	KUNIT_ASSERT_EQ(test, ret, 0);
+	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, backup_tt_fini,
+							   btt));
+
+	btt->tt.page_flags |= TTM_TT_FLAG_EXTERNAL | TTM_TT_FLAG_EXTERNAL_MAPPABLE;
+	KUNIT_ASSERT_EQ(test, 0, ttm_tt_setup_backup(&btt->tt));
+
+	return &btt->tt;
+}
+
+static void backup_tt_free(struct kunit *test, struct ttm_tt *tt)
+{
+	kunit_release_action(test, backup_tt_fini, to_backup_tt(tt));
+}
+
+static u64 backup_word(u64 seed, size_t page, size_t word)
+{
+	return (seed << 52) ^ ((u64)page << 16) ^ word ^ 0x0a5a500000000000ULL;
+}
+
+static void backup_fill(struct ttm_tt *tt, u64 seed)
+{
+	pgoff_t i;
+	size_t word;
+
+	to_backup_tt(tt)->seed = seed;
+	for (i = 0; i < tt->num_pages; i++) {
+		u64 *p;
+
+		if (!tt->pages[i])
+			continue;
+		p = kmap_local_page(tt->pages[i]);
+		for (word = 0; word < PAGE_SIZE / sizeof(*p); word++)
+			p[word] = backup_word(seed, i, word);
+		kunmap_local(p);
+	}
+}
+
+static bool backup_page_intact(struct ttm_tt *tt, pgoff_t i)
+{
+	u64 seed = to_backup_tt(tt)->seed;
+	u64 *p = kmap_local_page(tt->pages[i]);
+	size_t word;
+
+	for (word = 0; word < PAGE_SIZE / sizeof(*p); word++)
+		if (p[word] != backup_word(seed, i, word))
+			break;
+	kunmap_local(p);
+
+	return word == PAGE_SIZE / sizeof(*p);
+}
+
+/* Populated and filled */
+static struct ttm_tt *backup_filled_tt(struct kunit *test,
+				       enum ttm_caching caching, pgoff_t pages,
+				       bool dma)
+{
+	struct backup_test *priv = test->priv;
+	struct ttm_tt *tt = backup_tt(test, caching, pages, dma);
+	struct ttm_operation_ctx ctx = {};
+
+	KUNIT_ASSERT_EQ(test, 0, ttm_tt_populate(&priv->bdev, tt, &ctx));
+	backup_fill(tt, pages + caching + 1);
+
+	return tt;
+}
+
+static long backup_run(struct kunit *test, struct ttm_tt *tt)
+{
+	struct backup_test *priv = test->priv;
+
+	return ttm_tt_backup(&priv->bdev, tt, (struct ttm_backup_flags) {});
+}
+
+static void backup_restore(struct kunit *test, struct ttm_tt *tt)
+{
+	struct backup_test *priv = test->priv;
+	struct ttm_operation_ctx ctx = {};
+
+	KUNIT_ASSERT_EQ(test, 0, ttm_tt_populate(&priv->bdev, tt, &ctx));
+}
+
+static unsigned int backup_order(struct kunit *test, struct ttm_tt *tt, pgoff_t i)
+{
+	struct backup_test *priv = test->priv;
+
+	return ttm_pool_page_order(&priv->bdev.pool, tt->pages[i]);
+}
+
+static struct folio *backup_tt_folio(struct ttm_tt *tt, pgoff_t i)
+{
+	return page_folio(tt->pages[i]);
+}
+
+/* How the kernel has a page mapped. */
+static enum ttm_caching backup_page_caching(struct page *page)
+{
+#ifdef CONFIG_X86
+	unsigned int level;
+	pte_t *pte = lookup_address((unsigned long)page_address(page), &level);
+	pgprot_t prot = pte_pgprot(*pte);
+
+	if (level != PG_LEVEL_4K)
+		prot = pgprot_large_2_4k(prot);
+
+	switch (pgprot2cachemode(prot)) {
+	case _PAGE_CACHE_MODE_WB:
+		return ttm_cached;
+	case _PAGE_CACHE_MODE_WC:
+		return ttm_write_combined;
+	default:
+		return ttm_uncached;
+	}
+#else
+	return ttm_cached;
+#endif
+}
+
+static enum ttm_caching backup_expected_caching(struct ttm_tt *tt)
+{
+	return IS_ENABLED(CONFIG_X86) ? tt->caching : ttm_cached;
+}
+
+/* The number of pages that are not as they should be. */
+static pgoff_t backup_bad_pages(struct ttm_tt *tt)
+{
+	pgoff_t i, bad = 0;
+
+	for (i = 0; i < tt->num_pages; i++) {
+		struct page *page = tt->pages[i];
+
+		if (!page)
+			continue;
+		if (ttm_backup_page_ptr_is_handle(page) ||
+		    backup_page_caching(page) != backup_expected_caching(tt) ||
+		    (tt->dma_address && tt->dma_address[i] != page_to_phys(page)) ||
+		    !backup_page_intact(tt, i))
+			bad++;
+	}
+
+	return bad;
+}
+
+static void backup_expect_populated(struct kunit *test, struct ttm_tt *tt)
+{
+	struct ttm_backup_pages where;
+
+	KUNIT_EXPECT_TRUE(test, ttm_tt_is_populated(tt));
+	KUNIT_EXPECT_FALSE(test, ttm_tt_is_backed_up(tt));
+	KUNIT_EXPECT_NULL(test, tt->restore);
+	KUNIT_EXPECT_EQ(test, backup_bad_pages(tt), 0);
+	KUNIT_EXPECT_EQ(test, file_inode(tt->backup)->i_blocks, 0);
+	KUNIT_EXPECT_EQ(test, tt->backup->f_mapping->nrpages, 0);
+
+	ttm_tt_backup_pages(tt, &where);
+	KUNIT_EXPECT_EQ(test, where.backed_up, 0);
+	KUNIT_EXPECT_EQ(test, where.inserted, 0);
+}
+
+static void backup_expect_pages(struct kunit *test, struct ttm_tt *tt,
+				pgoff_t resident, pgoff_t backed_up,
+				pgoff_t inserted)
+{
+	struct ttm_backup_pages where;
+
+	ttm_tt_backup_pages(tt, &where);
+	KUNIT_EXPECT_EQ(test, where.resident, resident);
+	KUNIT_EXPECT_EQ(test, where.backed_up, backed_up);
+	KUNIT_EXPECT_EQ(test, where.inserted, inserted);
+	KUNIT_EXPECT_EQ(test, file_inode(tt->backup)->i_blocks,
+			backed_up * (PAGE_SIZE / SECTOR_SIZE));
+}
+
+/* Backed up to the last page; what shmem has is write-back cached. */
+static void backup_expect_backed_up(struct kunit *test, struct ttm_tt *tt)
+{
+	struct xarray *pages = &tt->backup->f_mapping->i_pages;
+	unsigned long index;
+	pgoff_t bad = 0;
+	void *entry;
+
+	KUNIT_EXPECT_FALSE(test, ttm_tt_is_populated(tt));
+	KUNIT_EXPECT_TRUE(test, ttm_tt_is_backed_up(tt));
+	backup_expect_pages(test, tt, 0, tt->num_pages, tt->num_pages);
+
+	xa_for_each(pages, index, entry) {
+		struct folio *folio = entry;
+		unsigned long i;
+
+		if (xa_is_value(entry))
+			continue;
+		if (folio_ref_count(folio) < folio_nr_pages(folio) ||
+		    folio->private || folio_test_locked(folio))
+			bad++;
+		for (i = 0; i < folio_nr_pages(folio); i++)
+			if (backup_page_caching(folio_page(folio, i)) != ttm_cached)
+				bad++;
+	}
+	KUNIT_EXPECT_EQ(test, bad, 0);
+}
+
+/* Free a chunk, to leave a hole behind. */
+static pgoff_t backup_punch(struct kunit *test, struct ttm_tt *tt, pgoff_t i)
+{
+	unsigned int order = backup_order(test, tt, i);
+	pgoff_t nr = 1UL << order;
+	struct page *page = tt->pages[i];
+
+	if (tt->caching != ttm_cached)
+		KUNIT_ASSERT_EQ(test, 0, ttm_backup_set_wb(&tt->pages[i], nr));
+	page->private = 0;
+	__free_pages_gpu_account(page, order, false);
+	memset(&tt->pages[i], 0, nr * sizeof(*tt->pages));
+
+	return nr;
+}
+
+/*
+ * The cases
+ */
+
+static void backup_round_trip(struct kunit *test, enum ttm_caching caching,
+			      bool dma)
+{
+	static const pgoff_t sizes[] = { 1, 3, 64, 512, 579, 1100 };
+	struct backup_test *priv = test->priv;
+	unsigned int i, round;
+
+	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
+		struct ttm_tt *tt = backup_filled_tt(test, caching, sizes[i], dma);
+		long active = backup_node_stat(NR_GPU_ACTIVE);
+
+		KUNIT_EXPECT_EQ(test, active - priv->before.gpu_active, sizes[i]);
+		backup_expect_populated(test, tt);
+
+		for (round = 0; round < 2; round++) {
+			KUNIT_ASSERT_EQ(test, backup_run(test, tt), sizes[i]);
+			backup_expect_backed_up(test, tt);
+			KUNIT_EXPECT_EQ(test, backup_node_stat(NR_GPU_ACTIVE),
+					priv->before.gpu_active);
+			KUNIT_EXPECT_EQ(test, backup_node_stat(NR_SHMEM) -
+					priv->before.shmem, sizes[i]);
+
+			backup_restore(test, tt);
+			backup_expect_populated(test, tt);
+			KUNIT_EXPECT_EQ(test, backup_node_stat(NR_GPU_ACTIVE),
+					active);
+		}
+		backup_tt_free(test, tt);
+	}
+	backup_expect_baseline(test);
+}
+
+static void backup_c46_cached(struct kunit *test)
+{
+	backup_round_trip(test, ttm_cached, false);
+}
+
+static void backup_c46_cached_and_dma_mapped(struct kunit *test)
+{
+	backup_round_trip(test, ttm_cached, true);
+}
+
+static void backup_c46_c48_write_combined(struct kunit *test)
+{
+	backup_round_trip(test, ttm_write_combined, true);
+}
+
+static void backup_c46_c48_uncached(struct kunit *test)
+{
+	backup_round_trip(test, ttm_uncached, false);
+}
+
+#ifdef CONFIG_X86
+static void backup_c47_write_back_fails(struct kunit *test)
+{
+	struct backup_test *priv = test->priv;
+	struct ttm_tt *tt = backup_filled_tt(test, ttm_write_combined, 579, true);
+
+	kunit_activate_static_stub(test, ttm_backup_set_wb, backup_fake_set_wb);
+	priv->wb_calls = 0;
+	priv->wb_fails_at = 1;
+	KUNIT_EXPECT_EQ(test, backup_run(test, tt), -ENOMEM);
+	KUNIT_EXPECT_EQ(test, priv->wb_calls, 1);
+	backup_expect_populated(test, tt);
+	KUNIT_EXPECT_EQ(test, backup_node_stat(NR_SHMEM), priv->before.shmem);
+	KUNIT_EXPECT_EQ(test, backup_node_stat(NR_GPU_ACTIVE) -
+			priv->before.gpu_active, 579);
+
+	kunit_deactivate_static_stub(test, ttm_backup_set_wb);
+	KUNIT_EXPECT_EQ(test, backup_run(test, tt), 579);
+	backup_expect_backed_up(test, tt);
+	backup_restore(test, tt);
+	backup_expect_populated(test, tt);
+	backup_tt_free(test, tt);
+	backup_expect_baseline(test);
+}
+
+/* The pages before a hole are write-back cached already. */
+static void backup_c47_write_back_fails_after_a_hole(struct kunit *test)
+{
+	struct backup_test *priv = test->priv;
+	struct ttm_tt *tt = backup_filled_tt(test, ttm_write_combined, 67, false);
+	pgoff_t hole;
+
+	KUNIT_ASSERT_EQ(test, backup_order(test, tt, 0), 6);
+	KUNIT_ASSERT_EQ(test, backup_order(test, tt, 64), 1);
+	hole = backup_punch(test, tt, 64);
+
+	kunit_activate_static_stub(test, ttm_backup_set_wb, backup_fake_set_wb);
+	priv->wb_calls = 0;
+	priv->wb_fails_at = 2;
+	KUNIT_EXPECT_EQ(test, backup_run(test, tt), -ENOMEM);
+	KUNIT_EXPECT_EQ(test, priv->wb_calls, 2);
+	backup_expect_populated(test, tt);
+
+	kunit_deactivate_static_stub(test, ttm_backup_set_wb);
+	KUNIT_EXPECT_EQ(test, backup_run(test, tt), 67 - hole);
+	backup_expect_pages(test, tt, 0, 67 - hole, 67 - hole);
+	backup_tt_free(test, tt);
+	backup_expect_baseline(test);
+}
+#endif
+
+static void backup_c49_dma32_stays_dma32(struct kunit *test)
+{
+	struct ttm_tt *tt;
+	pgoff_t i;
+
+	backup_device(test, TTM_ALLOCATION_POOL_USE_DMA32);
+	tt = backup_filled_tt(test, ttm_write_combined, 579, true);
+	KUNIT_ASSERT_EQ(test, backup_run(test, tt), 579);
+	backup_expect_backed_up(test, tt);
+	backup_restore(test, tt);
+	backup_expect_populated(test, tt);
+	for (i = 0; i < tt->num_pages; i++)
+		KUNIT_ASSERT_LT(test, page_to_phys(tt->pages[i]), 1ULL << 32);
+	backup_tt_free(test, tt);
+	backup_expect_baseline(test);
+
+	/* Without such memory, nothing could have gone wrong. */
+	if (PFN_PHYS(max_pfn) <= 1ULL << 32)
+		kunit_skip(test, "needs memory above 4 GiB");
+}
+
+static void backup_c50_dma_alloc_pool_unchanged(struct kunit *test)
+{
+	struct backup_test *priv = test->priv;
+	struct ttm_backup_flags purge = { .purge = 1 };
+	struct backup_counters before;
+	struct page *pages[3];
+	struct ttm_tt *tt;
+
+	backup_device(test, TTM_ALLOCATION_POOL_USE_DMA_ALLOC);
+	tt = backup_filled_tt(test, ttm_cached, ARRAY_SIZE(pages), true);
+	memcpy(pages, tt->pages, sizeof(pages));
+	before = backup_counters();
+
+	KUNIT_EXPECT_EQ(test, backup_run(test, tt), -EBUSY);
+	KUNIT_EXPECT_EQ(test, ttm_tt_backup(&priv->bdev, tt, purge), -EBUSY);
+	KUNIT_EXPECT_MEMEQ(test, pages, tt->pages, sizeof(pages));
+	/* Pages of the DMA API are no folios. */
+	KUNIT_EXPECT_FALSE(test, PageCompound(pages[0]));
+	backup_expect_populated(test, tt);
+
+	/* These pools move pages between two counters that never had them. */
+	KUNIT_EXPECT_EQ(test, backup_node_stat(NR_GPU_ACTIVE), before.gpu_active);
+	KUNIT_EXPECT_EQ(test, backup_node_stat(NR_SHMEM), before.shmem);
+	backup_tt_free(test, tt);
+}
+
+static void backup_c53_drop_while_backed_up(struct kunit *test)
+{
+	struct backup_test *priv = test->priv;
+	struct ttm_tt *tt = backup_filled_tt(test, ttm_write_combined, 1100, true);
+	struct inode *inode = file_inode(tt->backup);
+
+	KUNIT_ASSERT_EQ(test, backup_run(test, tt), 1100);
+	KUNIT_EXPECT_EQ(test, backup_node_stat(NR_SHMEM) - priv->before.shmem, 1100);
+
+	ttm_pool_drop_backed_up(tt);
+	ttm_tt_clear_backed_up(tt);
+	KUNIT_EXPECT_EQ(test, inode->i_blocks, 0);
+	KUNIT_EXPECT_EQ(test, inode->i_mapping->nrpages, 0);
+	KUNIT_EXPECT_EQ(test, backup_node_stat(NR_SHMEM), priv->before.shmem);
+	backup_tt_free(test, tt);
+	backup_expect_baseline(test);
+}
+
+static void backup_c53_destroy_while_backed_up(struct kunit *test)
+{
+	struct ttm_tt *tt = backup_filled_tt(test, ttm_cached, 579, false);
+	struct file *file;
+
+	KUNIT_ASSERT_EQ(test, backup_run(test, tt), 579);
+	file = get_file(tt->backup);
+	backup_tt_free(test, tt);
+	/* Not by closing the file, which others could have open */
+	KUNIT_EXPECT_EQ(test, file_inode(file)->i_blocks, 0);
+	fput(file);
+	backup_expect_baseline(test);
+}
+
+static void backup_c54_drop_while_partially_backed_up(struct kunit *test)
+{
+	static const pgoff_t retained[] = { 0, 512, 578 };
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(retained); i++) {
+		struct ttm_tt *tt = backup_filled_tt(test, ttm_write_combined, 579,
+						     true);
+		struct folio *folio = backup_tt_folio(tt, retained[i]);
+		pgoff_t nr = folio_nr_pages(folio);
+
+		folio_get(folio);
+		KUNIT_ASSERT_EQ(test, backup_run(test, tt), 579 - nr);
+		backup_expect_pages(test, tt, nr, 579 - nr, 579 - nr);
+		backup_tt_free(test, tt);
+		/* Nobody but us has it any more. */
+		KUNIT_EXPECT_EQ(test, folio_ref_count(folio), 1);
+		folio_put(folio);
+	}
+	backup_expect_baseline(test);
+}
+
+static void backup_c55_purge(struct kunit *test)
+{
+	struct backup_test *priv = test->priv;
+	struct ttm_backup_flags purge = { .purge = 1 };
+	struct ttm_tt *tt = backup_filled_tt(test, ttm_write_combined, 579, true);
+	struct page *pages[2] = { tt->pages[0], tt->pages[578] };
+	pgoff_t i;
+
+	KUNIT_EXPECT_EQ(test, ttm_tt_backup(&priv->bdev, tt, purge), 579);
+	for (i = 0; i < tt->num_pages; i++)
+		KUNIT_ASSERT_NULL(test, tt->pages[i]);
+	backup_expect_pages(test, tt, 0, 0, 0);
+	/* They went to the system, which wants them write-back cached. */
+	KUNIT_EXPECT_EQ(test, backup_page_caching(pages[0]), ttm_cached);
+	KUNIT_EXPECT_EQ(test, backup_page_caching(pages[1]), ttm_cached);
+	KUNIT_EXPECT_EQ(test, backup_node_stat(NR_GPU_ACTIVE),
+			priv->before.gpu_active);
+	KUNIT_EXPECT_EQ(test, backup_node_stat(NR_SHMEM), priv->before.shmem);
+
+	/* And there is a life after it. */
+	ttm_tt_clear_backed_up(tt);
+	backup_restore(test, tt);
+	backup_fill(tt, 5);
+	backup_expect_populated(test, tt);
+	backup_tt_free(test, tt);
+	backup_expect_baseline(test);
+}
+
+/* The chunks are 512, 64, 2 and 1 pages. */
+static void backup_c57_retained_chunks_are_retried(struct kunit *test)
+{
+	struct ttm_tt *tt = backup_filled_tt(test, ttm_write_combined, 579, true);
+	struct folio *two = backup_tt_folio(tt, 576), *one = backup_tt_folio(tt, 578);
+	struct page *handle;
+
+	KUNIT_ASSERT_EQ(test, folio_nr_pages(two), 2);
+	KUNIT_ASSERT_EQ(test, folio_nr_pages(one), 1);
+	folio_get(two);
+	folio_get(one);
+
+	KUNIT_EXPECT_EQ(test, backup_run(test, tt), 576);
+	KUNIT_EXPECT_TRUE(test, ttm_tt_is_backed_up(tt));
+	KUNIT_EXPECT_FALSE(test, ttm_tt_is_populated(tt));
+	backup_expect_pages(test, tt, 3, 576, 576);
+	handle = tt->pages[5];
+
+	/* No better yet */
+	KUNIT_EXPECT_EQ(test, backup_run(test, tt), -EBUSY);
+	backup_expect_pages(test, tt, 3, 576, 576);
+
+	folio_put(one);
+	KUNIT_EXPECT_EQ(test, backup_run(test, tt), 1);
+	backup_expect_pages(test, tt, 2, 577, 577);
+
+	folio_put(two);
+	KUNIT_EXPECT_EQ(test, backup_run(test, tt), 2);
+	backup_expect_backed_up(test, tt);
+	KUNIT_EXPECT_PTR_EQ(test, tt->pages[5], handle);
+
+	/* Nothing left to do */
+	KUNIT_EXPECT_EQ(test, backup_run(test, tt), 0);
+	backup_expect_backed_up(test, tt);
+
+	backup_restore(test, tt);
+	backup_expect_populated(test, tt);
+	KUNIT_EXPECT_EQ(test, backup_run(test, tt), 579);
+	backup_restore(test, tt);
+	backup_expect_populated(test, tt);
+	backup_tt_free(test, tt);
+	backup_expect_baseline(test);
+}
+
+static void backup_c57_restore_with_retained_chunks(struct kunit *test)
+{
+	static const pgoff_t retained[] = { 0, 512, 576, 578 };
+	struct backup_test *priv = test->priv;
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(retained); i++) {
+		struct ttm_tt *tt = backup_filled_tt(test, ttm_write_combined, 579,
+						     true);
+		struct folio *folio = backup_tt_folio(tt, retained[i]);
+
+		folio_get(folio);
+		KUNIT_ASSERT_EQ(test, backup_run(test, tt),
+				579 - folio_nr_pages(folio));
+		backup_restore(test, tt);
+		backup_expect_populated(test, tt);
+		/* Whether it was copied or adopted, nothing of it is lost. */
+		KUNIT_EXPECT_EQ(test, folio_ref_count(folio),
+				folio == backup_tt_folio(tt, retained[i]) ? 2 : 1);
+		KUNIT_EXPECT_EQ(test, backup_node_stat(NR_GPU_ACTIVE) -
+				priv->before.gpu_active, 579);
+		folio_put(folio);
+		KUNIT_EXPECT_EQ(test, backup_run(test, tt), 579);
+		backup_tt_free(test, tt);
+	}
+	backup_expect_baseline(test);
+}
+
+static void backup_c57_holes(struct kunit *test)
+{
+	struct ttm_tt *tt = backup_filled_tt(test, ttm_write_combined, 579, false);
+	pgoff_t hole = backup_punch(test, tt, 576);
+
+	KUNIT_EXPECT_EQ(test, backup_run(test, tt), 579 - hole);
+	backup_expect_pages(test, tt, 0, 579 - hole, 579 - hole);
+	KUNIT_EXPECT_NULL(test, tt->pages[576]);
+
+	/* Restoring fills it with pages of undefined contents. */
+	backup_restore(test, tt);
+	KUNIT_EXPECT_TRUE(test, backup_page_intact(tt, 575));
+	KUNIT_EXPECT_TRUE(test, backup_page_intact(tt, 578));
+	backup_fill(tt, 6);
+	KUNIT_EXPECT_EQ(test, backup_run(test, tt), 579);
+	backup_expect_backed_up(test, tt);
+	backup_restore(test, tt);
+	backup_expect_populated(test, tt);
+	backup_tt_free(test, tt);
+	backup_expect_baseline(test);
+}
+
+static void backup_all_chunks_busy(struct kunit *test)
+{
+	struct ttm_tt *tt = backup_filled_tt(test, ttm_write_combined, 579, true);
+	struct folio *folio[8];
+	unsigned int n = 0, i;
+	pgoff_t page;
+
+	for (page = 0; page < 579; page += folio_nr_pages(folio[n++])) {
+		KUNIT_ASSERT_LT(test, n, ARRAY_SIZE(folio));
+		folio[n] = backup_tt_folio(tt, page);
+		folio_get(folio[n]);
+	}
+
+	KUNIT_EXPECT_EQ(test, backup_run(test, tt), -EBUSY);
+	/* Caching and DMA addresses included */
+	backup_expect_populated(test, tt);
+
+	for (i = 0; i < n; i++)
+		folio_put(folio[i]);
+	KUNIT_EXPECT_EQ(test, backup_run(test, tt), 579);
+	backup_restore(test, tt);
+	backup_expect_populated(test, tt);
+	backup_tt_free(test, tt);
+	backup_expect_baseline(test);
+}
+
+static void backup_c58_node_counters(struct kunit *test)
+{
+	struct backup_test *priv = test->priv;
+	struct ttm_tt *tt = backup_filled_tt(test, ttm_write_combined, 579, false);
+
+	KUNIT_ASSERT_EQ(test, backup_run(test, tt), 579);
+	KUNIT_EXPECT_EQ(test, backup_node_stat(NR_GPU_ACTIVE),
+			priv->before.gpu_active);
+	/* What shmem has, nobody can take from a pool. */
+	KUNIT_EXPECT_EQ(test, backup_node_stat(NR_GPU_RECLAIM),
+			priv->before.gpu_reclaim);
+	backup_restore(test, tt);
+	KUNIT_EXPECT_EQ(test, backup_node_stat(NR_GPU_ACTIVE) -
+			priv->before.gpu_active, 579);
+
+	/* The pools keep write-combined pages. */
+	backup_tt_free(test, tt);
+	KUNIT_EXPECT_EQ(test, backup_node_stat(NR_GPU_ACTIVE),
+			priv->before.gpu_active);
+	if (IS_ENABLED(CONFIG_X86))
+		KUNIT_EXPECT_EQ(test, backup_node_stat(NR_GPU_RECLAIM) -
+				priv->before.gpu_reclaim, 579);
+
+	/* And what comes from a pool is as good for insertion. */
+	tt = backup_filled_tt(test, ttm_write_combined, 579, false);
+	KUNIT_ASSERT_EQ(test, backup_run(test, tt), 579);
+	backup_expect_backed_up(test, tt);
+	backup_restore(test, tt);
+	backup_expect_populated(test, tt);
+	backup_tt_free(test, tt);
+	backup_expect_baseline(test);
+}
+
+static void backup_c59_no_backup_without_swap(struct kunit *test)
+{
+	struct backup_test *priv = test->priv;
+	struct ttm_tt *tt = backup_filled_tt(test, ttm_write_combined, 579, true);
+
+	priv->bytes_avail = 0;
+	KUNIT_EXPECT_EQ(test, backup_run(test, tt), -EBUSY);
+	backup_expect_populated(test, tt);
+
+	/* And for real */
+	kunit_deactivate_static_stub(test, ttm_backup_bytes_avail);
+	KUNIT_EXPECT_EQ(test, ttm_backup_bytes_avail(),
+			(u64)get_nr_swap_pages() << PAGE_SHIFT);
+	if (!get_nr_swap_pages())
+		KUNIT_EXPECT_EQ(test, backup_run(test, tt), -EBUSY);
+	backup_expect_populated(test, tt);
+	backup_tt_free(test, tt);
+	backup_expect_baseline(test);
+}
+
+static void backup_c60_allocates_nodes_only(struct kunit *test)
+{
+	/* At most one page for 16 MiB */
+	const pgoff_t pages = 64UL << (20 - PAGE_SHIFT), most = 4;
+	struct ttm_tt *tt = backup_filled_tt(test, ttm_cached, pages, false);
+	unsigned long least = ULONG_MAX;
+	unsigned int round;
+
+	/* The rest of the system allocates, too, but not all the time. */
+	for (round = 0; round < 5 && least > most; round++) {
+		unsigned long before = backup_pages_allocated();
+
+		KUNIT_ASSERT_EQ(test, backup_run(test, tt), pages);
+		least = min(least, backup_pages_allocated() - before);
+		backup_expect_pages(test, tt, 0, pages, pages);
+		backup_restore(test, tt);
+	}
+	kunit_info(test, "%lu pages allocated for 64 MiB", least);
+	KUNIT_EXPECT_LE(test, least, most);
+	backup_expect_populated(test, tt);
+	backup_tt_free(test, tt);
+	backup_expect_baseline(test);
+}
+
+#ifdef CONFIG_TRANSPARENT_HUGEPAGE
+static void backup_c67_order_10_is_capped(struct kunit *test)
+{
+	struct ttm_tt *tt = backup_filled_tt(test, ttm_write_combined, 2048, false);
+	unsigned int order, folios = 0;
+	pgoff_t i;
+
+	KUNIT_ASSERT_GT(test, MAX_PAGE_ORDER, HPAGE_PMD_ORDER);
+	for (i = 0; i < 2048; i += 1UL << order) {
+		order = backup_order(test, tt, i);
+		KUNIT_ASSERT_LE(test, order, HPAGE_PMD_ORDER);
+		KUNIT_EXPECT_EQ(test, folio_order(backup_tt_folio(tt, i)), order);
+		if (order)
+			KUNIT_EXPECT_TRUE(test, folio_test_large_rmappable(backup_tt_folio(tt, i)));
+		folios++;
+	}
+	KUNIT_EXPECT_GE(test, folios, 4);
+	KUNIT_EXPECT_EQ(test, backup_run(test, tt), 2048);
+	backup_expect_backed_up(test, tt);
+	backup_tt_free(test, tt);
+	backup_expect_baseline(test);
+}
+#endif
+
+/* The folios are there, but are not to be handed over any more. */
+static void backup_zero_copy_switched_off(struct kunit *test)
+{
+	struct backup_test *priv = test->priv;
+	struct ttm_tt *tt = backup_filled_tt(test, ttm_write_combined, 579, true);
+
+	backup_zero_copy_off(test);
+	KUNIT_EXPECT_EQ(test, backup_run(test, tt), 579);
+	backup_expect_pages(test, tt, 0, 579, 0);
+	KUNIT_EXPECT_EQ(test, backup_node_stat(NR_GPU_ACTIVE),
+			priv->before.gpu_active);
+	/* In single pages, as upstream does it */
+	KUNIT_EXPECT_EQ(test, backup_node_stat(NR_SHMEM_THPS),
+			priv->before.shmem_thps);
+
+	backup_restore(test, tt);
+	backup_expect_populated(test, tt);
+	backup_tt_free(test, tt);
+
+	/* A file from now on takes copies only, the pools still have folios. */
+	tt = backup_filled_tt(test, ttm_write_combined, 579, true);
+	KUNIT_EXPECT_FALSE(test, ttm_backup_takes_folios(tt->backup));
+	KUNIT_EXPECT_EQ(test, backup_run(test, tt), 579);
+	backup_expect_pages(test, tt, 0, 579, 0);
+	backup_restore(test, tt);
+	backup_expect_populated(test, tt);
+	backup_tt_free(test, tt);
+	backup_expect_baseline(test);
+}
+
+/* Off, and on again between backup and restore */
+static void backup_zero_copy_switched_back_on(struct kunit *test)
+{
+	struct ttm_tt *old, *tt;
+
+	backup_zero_copy_off(test);
+	old = backup_filled_tt(test, ttm_cached, 1100, false);
+	tt = backup_filled_tt(test, ttm_write_combined, 1100, false);
+	KUNIT_EXPECT_FALSE(test, PageCompound(tt->pages[0]));
+	KUNIT_EXPECT_EQ(test, backup_run(test, old), 1100);
+
+	kunit_release_action(test, backup_zero_copy_on, NULL);
+	backup_restore(test, old);
+	backup_expect_populated(test, old);
+
+	/* Pages that are no folios, in a file that takes some */
+	KUNIT_ASSERT_EQ(test, 0, ttm_tt_setup_backup(tt));
+	KUNIT_EXPECT_TRUE(test, ttm_backup_takes_folios(tt->backup));
+	KUNIT_EXPECT_EQ(test, backup_run(test, tt), 1100);
+	backup_expect_backed_up(test, tt);
+	backup_restore(test, tt);
+	backup_expect_populated(test, tt);
+
+	backup_tt_free(test, tt);
+	backup_tt_free(test, old);
+	backup_expect_baseline(test);
+}
+
+/* Without swap, there is no writing back, and nothing is lost by trying. */
+static void backup_writeback_without_swap(struct kunit *test)
+{
+	struct backup_test *priv = test->priv;
+	struct ttm_backup_flags writeback = { .writeback = 1 };
+	struct ttm_tt *tt = backup_filled_tt(test, ttm_write_combined, 579, true);
+
+	if (total_swap_pages)
+		kunit_skip(test, "there is swap");
+
+	KUNIT_EXPECT_EQ(test, ttm_tt_backup(&priv->bdev, tt, writeback), 579);
+	backup_expect_backed_up(test, tt);
+	KUNIT_EXPECT_EQ(test, tt->backup->f_mapping->nrpages, 579);
+	backup_restore(test, tt);
+	backup_expect_populated(test, tt);
+	backup_tt_free(test, tt);
+	backup_expect_baseline(test);
+}
+
+#if defined(CONFIG_FAIL_PAGE_ALLOC) && defined(CONFIG_FAULT_INJECTION_DEBUG_FS)
+static void *backup_debugfs_value(const char *dir_name, const char *name)
+{
+	struct dentry *dir = debugfs_lookup(dir_name, NULL), *file;
+	void *value = NULL;
+
+	if (IS_ERR_OR_NULL(dir))
+		return NULL;
+
+	file = debugfs_lookup(name, dir);
+	if (!IS_ERR_OR_NULL(file)) {
+		value = d_inode(file)->i_private;
+		dput(file);
+	}
+	dput(dir);
+
+	return value;
+}
+
+/* Memory runs out in the middle of a chunk that is being copied. */
+static void backup_copy_of_a_chunk_is_all_or_nothing(struct kunit *test)
+{
+	unsigned long *probability = backup_debugfs_value("fail_page_alloc",
+							  "probability");
+	bool *highmem = backup_debugfs_value("fail_page_alloc",
+					     "ignore-gfp-highmem");
+	bool *wait = backup_debugfs_value("fail_page_alloc", "ignore-gfp-wait");
+	u32 *min_order = backup_debugfs_value("fail_page_alloc", "min-order");
+	struct ttm_tt *tt = backup_filled_tt(test, ttm_write_combined, 67, true);
+	struct fault_attr *attr, old;
+	bool old_highmem, old_wait;
+	u32 old_order;
+	long ret;
+
+	if (!probability || !highmem || !wait || !min_order)
+		kunit_skip(test, "no fail_page_alloc in debugfs");
+	backup_zero_copy_off(test);
+
+	attr = container_of(probability, struct fault_attr, probability);
+	old = *attr;
+	old_highmem = *highmem;
+	old_wait = *wait;
+	old_order = *min_order;
+	attr->probability = 100;
+	attr->interval = 1;
+	attr->task_filter = true;
+	attr->verbose = 0;
+	atomic_set(&attr->times, -1);
+	atomic_set(&attr->space, 40);
+	*highmem = false;
+	*wait = false;
+	*min_order = 0;
+
+	current->make_it_fail = 1;
+	ret = backup_run(test, tt);
+	current->make_it_fail = 0;
+
+	*min_order = old_order;
+	*wait = old_wait;
+	*highmem = old_highmem;
+	attr->probability = old.probability;
+	attr->interval = old.interval;
+	attr->task_filter = old.task_filter;
+	attr->verbose = old.verbose;
+	atomic_set(&attr->times, atomic_read(&old.times));
+	atomic_set(&attr->space, atomic_read(&old.space));
+
+	KUNIT_EXPECT_EQ(test, ret, -ENOMEM);
+	backup_expect_populated(test, tt);
+
+	KUNIT_EXPECT_EQ(test, backup_run(test, tt), 67);
+	backup_restore(test, tt);
+	backup_expect_populated(test, tt);
+	backup_tt_free(test, tt);
+	backup_expect_baseline(test);
+}
+#endif
+
+static void backup_handles(struct kunit *test)
+{
+	static const pgoff_t indices[] = { 0, 1, 511, 512, UINT_MAX - 1UL };
+	unsigned int i, order;
+
+	for (i = 0; i < ARRAY_SIZE(indices); i++) {
+		unsigned long handle = ttm_backup_handle(indices[i]);
+		struct page *page = ttm_backup_handle_to_page_ptr(handle);
+
+		KUNIT_EXPECT_NE(test, handle, 0);
+		KUNIT_EXPECT_FALSE(test, ttm_backup_handle_inserted(handle));
+		KUNIT_EXPECT_EQ(test, ttm_backup_handle_order(handle), 0);
+		KUNIT_EXPECT_EQ(test, ttm_backup_handle_idx(handle), indices[i]);
+		KUNIT_EXPECT_TRUE(test, ttm_backup_page_ptr_is_handle(page));
+		KUNIT_EXPECT_EQ(test, ttm_backup_page_ptr_to_handle(page), handle);
+
+		for (order = 0; order <= MAX_PAGE_ORDER; order++) {
+			handle = ttm_backup_insert_handle(indices[i], order);
+			page = ttm_backup_handle_to_page_ptr(handle);
+			KUNIT_EXPECT_TRUE(test, ttm_backup_handle_inserted(handle));
+			KUNIT_EXPECT_EQ(test, ttm_backup_handle_order(handle), order);
+			KUNIT_EXPECT_EQ(test, ttm_backup_handle_idx(handle),
+					indices[i]);
+			KUNIT_EXPECT_TRUE(test, ttm_backup_page_ptr_is_handle(page));
+			KUNIT_EXPECT_EQ(test, ttm_backup_page_ptr_to_handle(page),
+					handle);
+			/* The handles of a folio's pages follow each other. */
+			KUNIT_EXPECT_EQ(test, ttm_backup_insert_handle(indices[i] + 1,
+								       order),
+					handle + 1);
+		}
+	}
+}
+
+static void backup_pages_are_counted(struct kunit *test)
+{
+	struct page *pages[] = {
+		NULL,
+		virt_to_page(test),
+		/* Restored already, not committed yet */
+		ttm_backup_handle_to_page_ptr(0),
+		ttm_backup_handle_to_page_ptr(ttm_backup_handle(3)),
+		ttm_backup_handle_to_page_ptr(ttm_backup_insert_handle(4, 1)),
+		ttm_backup_handle_to_page_ptr(ttm_backup_insert_handle(5, 1)),
+	};
+	struct ttm_tt tt = { .pages = pages, .num_pages = ARRAY_SIZE(pages) };
+	struct ttm_backup_pages where = { 9, 9, 9 };
+
+	ttm_tt_backup_pages(&tt, &where);
+	KUNIT_EXPECT_EQ(test, where.resident, 2);
+	KUNIT_EXPECT_EQ(test, where.backed_up, 3);
+	KUNIT_EXPECT_EQ(test, where.inserted, 2);
+
+	tt.num_pages = 0;
+	ttm_tt_backup_pages(&tt, &where);
+	KUNIT_EXPECT_EQ(test, where.resident + where.backed_up + where.inserted, 0);
+}
+
+/*
+ * With swap
+ */
+
+/* Back up with writeback. True if all of it is in swap then, in whole folios. */
+static bool backup_to_swap(struct kunit *test, struct ttm_tt *tt)
+{
+	struct backup_test *priv = test->priv;
+	struct ttm_backup_flags writeback = { .writeback = 1 };
+	struct xarray *pages = &tt->backup->f_mapping->i_pages;
+	unsigned long index, entries = 0, out;
+	void *entry;
+
+	out = backup_vm_events(PSWPOUT, PSWPOUT);
+	KUNIT_ASSERT_EQ(test, ttm_tt_backup(&priv->bdev, tt, writeback),
+			tt->num_pages);
+	KUNIT_EXPECT_EQ(test, backup_vm_events(PSWPOUT, PSWPOUT) - out,
+			tt->num_pages);
+
+	xa_for_each(pages, index, entry) {
+		if (!xa_is_value(entry))
+			return false;
+		entries++;
+	}
+
+	return entries == hweight32(tt->num_pages % 512) + tt->num_pages / 512;
+}
+
+static void backup_c46_through_swap(struct kunit *test)
+{
+	static const enum ttm_caching cachings[] = {
+		ttm_cached, ttm_write_combined, ttm_uncached,
+	};
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(cachings); i++) {
+		struct ttm_tt *tt = backup_filled_tt(test, cachings[i], 1100, true);
+
+		KUNIT_EXPECT_TRUE(test, backup_to_swap(test, tt));
+		backup_expect_backed_up(test, tt);
+		KUNIT_EXPECT_EQ(test, tt->backup->f_mapping->nrpages, 0);
+		backup_restore(test, tt);
+		backup_expect_populated(test, tt);
+		backup_tt_free(test, tt);
+	}
+	backup_expect_baseline(test);
+}
+
+static void backup_c53_drop_reads_nothing_from_swap(struct kunit *test)
+{
+	struct backup_test *priv = test->priv;
+	struct ttm_tt *tt = backup_filled_tt(test, ttm_write_combined, 1100, true);
+	long swap = get_nr_swap_pages();
+	struct inode *inode = file_inode(tt->backup);
+
+	KUNIT_EXPECT_TRUE(test, backup_to_swap(test, tt));
+	ttm_pool_drop_backed_up(tt);
+	ttm_tt_clear_backed_up(tt);
+	KUNIT_EXPECT_EQ(test, inode->i_blocks, 0);
+	KUNIT_EXPECT_EQ(test, backup_vm_events(PSWPIN, PSWPIN), priv->before.swapins);
+	KUNIT_EXPECT_EQ(test, get_nr_swap_pages(), swap);
+	backup_tt_free(test, tt);
+	backup_expect_baseline(test);
+}
+
+static void backup_c57_retained_chunk_follows_to_swap(struct kunit *test)
+{
+	struct backup_test *priv = test->priv;
+	struct ttm_backup_flags writeback = { .writeback = 1 };
+	struct ttm_tt *tt = backup_filled_tt(test, ttm_write_combined, 579, true);
+	struct folio *folio = backup_tt_folio(tt, 0);
+
+	folio_get(folio);
+	KUNIT_EXPECT_EQ(test, ttm_tt_backup(&priv->bdev, tt, writeback), 67);
+	backup_expect_pages(test, tt, 512, 67, 67);
+	folio_put(folio);
+	KUNIT_EXPECT_EQ(test, ttm_tt_backup(&priv->bdev, tt, writeback), 512);
+	KUNIT_EXPECT_EQ(test, tt->backup->f_mapping->nrpages, 0);
+	backup_restore(test, tt);
+	backup_expect_populated(test, tt);
+	backup_tt_free(test, tt);
+	backup_expect_baseline(test);
+}
+
+static void backup_c59_swap_is_seen(struct kunit *test)
+{
+	kunit_deactivate_static_stub(test, ttm_backup_bytes_avail);
+	KUNIT_EXPECT_GT(test, ttm_backup_bytes_avail(), 0);
+}
+
+static int backup_suite_init(struct kunit_suite *suite)
+{
+	/* The initramfs is unpacked to shmem, which has to be over by now. */
+	wait_for_initramfs();
+
+	return 0;
+}
+
+static struct kunit_case backup_cases[] = {
+	KUNIT_CASE_SLOW(backup_c46_cached),
+	KUNIT_CASE_SLOW(backup_c46_cached_and_dma_mapped),
+	KUNIT_CASE_SLOW(backup_c46_c48_write_combined),
+	KUNIT_CASE_SLOW(backup_c46_c48_uncached),
+#ifdef CONFIG_X86
+	KUNIT_CASE(backup_c47_write_back_fails),
+	KUNIT_CASE(backup_c47_write_back_fails_after_a_hole),
+#endif
+	KUNIT_CASE(backup_c49_dma32_stays_dma32),
+	KUNIT_CASE(backup_c50_dma_alloc_pool_unchanged),
+	KUNIT_CASE(backup_c53_drop_while_backed_up),
+	KUNIT_CASE(backup_c53_destroy_while_backed_up),
+	KUNIT_CASE(backup_c54_drop_while_partially_backed_up),
+	KUNIT_CASE(backup_c55_purge),
+	KUNIT_CASE(backup_c57_retained_chunks_are_retried),
+	KUNIT_CASE(backup_c57_restore_with_retained_chunks),
+	KUNIT_CASE(backup_c57_holes),
+	KUNIT_CASE(backup_all_chunks_busy),
+	KUNIT_CASE(backup_c58_node_counters),
+	KUNIT_CASE(backup_c59_no_backup_without_swap),
+	KUNIT_CASE_SLOW(backup_c60_allocates_nodes_only),
+#ifdef CONFIG_TRANSPARENT_HUGEPAGE
+	KUNIT_CASE(backup_c67_order_10_is_capped),
+#endif
+	KUNIT_CASE(backup_zero_copy_switched_off),
+	KUNIT_CASE(backup_zero_copy_switched_back_on),
+	KUNIT_CASE(backup_writeback_without_swap),
+#if defined(CONFIG_FAIL_PAGE_ALLOC) && defined(CONFIG_FAULT_INJECTION_DEBUG_FS)
+	KUNIT_CASE(backup_copy_of_a_chunk_is_all_or_nothing),
+#endif
+	KUNIT_CASE(backup_handles),
+	KUNIT_CASE(backup_pages_are_counted),
+	{}
+};
+
+static struct kunit_suite backup_suite = {
+	.name = "ttm_backup_insert",
+	.suite_init = backup_suite_init,
+	.init = backup_init,
+	.test_cases = backup_cases,
+};
+
+static struct kunit_case backup_swap_cases[] = {
+	KUNIT_CASE_SLOW(backup_c46_through_swap),
+	KUNIT_CASE_SLOW(backup_c53_drop_reads_nothing_from_swap),
+	KUNIT_CASE_SLOW(backup_c57_retained_chunk_follows_to_swap),
+	KUNIT_CASE(backup_c59_swap_is_seen),
+	{}
+};
+
+static struct kunit_suite backup_swap_suite = {
+	.name = "ttm_backup_insert_swap",
+	.init = backup_swap_init,
+	.test_cases = backup_swap_cases,
+};
+
+kunit_test_suites(&backup_suite, &backup_swap_suite);

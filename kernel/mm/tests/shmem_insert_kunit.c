@@ -1,0 +1,1680 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * KUnit tests of the contract of shmem_insert_folio().
+ *
+ * Suite "shmem_insert" needs nothing but memory. Suite "shmem_insert_swap" needs
+ * a swap device, so it is skipped at boot; enable swap and write to its "run"
+ * file in debugfs.
+ *
+ * The clause that a case checks stands in its name. That a refusal leaves no
+ * trace (c19) is checked with every single refusal.
+ */
+
+#include <kunit/test.h>
+#include <linux/debugfs.h>
+#include <linux/fault-inject.h>
+#include <linux/fcntl.h>
+#include <linux/file.h>
+#include <linux/fs_context.h>
+#include <linux/highmem.h>
+#include <linux/huge_mm.h>
+#include <linux/initrd.h>
+#include <linux/kobject.h>
+#include <linux/kthread.h>
+#include <linux/mman.h>
+#include <linux/memcontrol.h>
+#include <linux/mount.h>
+#include <linux/pagemap.h>
+#include <linux/percpu_counter.h>
+#include <linux/shmem_fs.h>
+#include <linux/shmem_insert.h>
+#include <linux/slab.h>
+#include <linux/swap.h>
+#include <linux/vmstat.h>
+
+#include <asm/sections.h>
+
+#include "../internal.h"
+
+/* What reclaim passes, and what makes failslab fail it. */
+#define GFP_RECLAIM_INSERT	(__GFP_HIGH | __GFP_NOWARN)
+
+static struct vfsmount *insert_always, *insert_within;
+
+/*
+ * Fixture
+ */
+
+static struct vfsmount *insert_mount(int flags, const char *key, const char *value)
+{
+	struct file_system_type *type = get_fs_type("tmpfs");
+	struct vfsmount *mnt;
+	struct fs_context *fc;
+	int ret;
+
+	if (!type)
+		return ERR_PTR(-ENODEV);
+
+	fc = fs_context_for_mount(type, flags);
+	if (IS_ERR(fc))
+		return ERR_CAST(fc);
+
+	/* Without THP, there is no option "huge", and no need for it. */
+	if (IS_ENABLED(CONFIG_TRANSPARENT_HUGEPAGE)) {
+		ret = vfs_parse_fs_string(fc, "huge", "always");
+		if (ret)
+			goto out_err;
+	}
+	if (key && (IS_ENABLED(CONFIG_TRANSPARENT_HUGEPAGE) || strcmp(key, "huge"))) {
+		ret = vfs_parse_fs_string(fc, key, value);
+		if (ret)
+			goto out_err;
+	}
+
+	mnt = fc_mount_longterm(fc);
+	put_fs_context(fc);
+
+	return mnt;
+
+out_err:
+	put_fs_context(fc);
+	return ERR_PTR(ret);
+}
+
+KUNIT_DEFINE_ACTION_WRAPPER(insert_unmount, kern_unmount, struct vfsmount *);
+KUNIT_DEFINE_ACTION_WRAPPER(insert_close, __fput_sync, struct file *);
+KUNIT_DEFINE_ACTION_WRAPPER(insert_put, folio_put, struct folio *);
+
+/* A mount of the test's own. */
+static struct vfsmount *insert_test_mount(struct kunit *test, int flags,
+					  const char *key, const char *value)
+{
+	struct vfsmount *mnt = insert_mount(flags, key, value);
+
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, mnt);
+	KUNIT_ASSERT_EQ(test, 0,
+			kunit_add_action_or_reset(test, insert_unmount, mnt));
+
+	return mnt;
+}
+
+/* Kernel mounts know no such option, but shmem would do as it is told. */
+static struct vfsmount *insert_noswap_mount(struct kunit *test)
+{
+	struct vfsmount *mnt = insert_test_mount(test, SB_KERNMOUNT, NULL, NULL);
+	struct shmem_sb_info *sbinfo = mnt->mnt_sb->s_fs_info;
+
+	sbinfo->noswap = true;
+
+	return mnt;
+}
+
+static struct file *insert_file_bytes(struct kunit *test, struct vfsmount *mnt,
+				      loff_t size)
+{
+	struct file *file;
+
+	/* Without a reservation, each page is accounted when it comes. */
+	file = shmem_file_setup_with_mnt(mnt, "insert", size,
+					 mk_vma_flags(VMA_NORESERVE_BIT));
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, file);
+	KUNIT_ASSERT_EQ(test, 0,
+			kunit_add_action_or_reset(test, insert_close, file));
+
+	return file;
+}
+
+static struct file *insert_file(struct kunit *test, struct vfsmount *mnt,
+				pgoff_t pages)
+{
+	return insert_file_bytes(test, mnt, (loff_t)pages << PAGE_SHIFT);
+}
+
+static u64 insert_word(u64 seed, size_t page, size_t word)
+{
+	return (seed << 48) ^ ((u64)page << 16) ^ word ^ 0x5aa5000000000000ULL;
+}
+
+static void insert_fill(struct folio *folio, u64 seed)
+{
+	size_t page, word;
+
+	for (page = 0; page < folio_nr_pages(folio); page++) {
+		u64 *p = kmap_local_folio(folio, page * PAGE_SIZE);
+
+		for (word = 0; word < PAGE_SIZE / sizeof(*p); word++)
+			p[word] = insert_word(seed, page, word);
+		kunmap_local(p);
+	}
+}
+
+/* Number of the folio's first page that is not as insert_fill() left it. */
+static long insert_differs(struct folio *folio, size_t page, u64 seed)
+{
+	u64 *p = kmap_local_folio(folio, page * PAGE_SIZE);
+	size_t word;
+
+	for (word = 0; word < PAGE_SIZE / sizeof(*p); word++)
+		if (p[word] != insert_word(seed, page, word))
+			break;
+	kunmap_local(p);
+
+	return word < PAGE_SIZE / sizeof(*p);
+}
+
+static bool insert_intact(struct folio *folio, u64 seed)
+{
+	size_t page;
+
+	for (page = 0; page < folio_nr_pages(folio); page++)
+		if (insert_differs(folio, page, seed))
+			return false;
+
+	return true;
+}
+
+/* A detached folio, filled; the test's reference is dropped at its end. */
+static struct folio *insert_folio(struct kunit *test, struct file *file,
+				  unsigned int order, u64 seed)
+{
+	struct folio *folio;
+
+	folio = shmem_alloc_detached_folio(file, order, NUMA_NO_NODE,
+					   GFP_HIGHUSER | __GFP_RETRY_MAYFAIL);
+	KUNIT_ASSERT_NOT_NULL_MSG(test, folio, "no memory for order %u", order);
+	KUNIT_ASSERT_EQ(test, 0,
+			kunit_add_action_or_reset(test, insert_put, folio));
+	insert_fill(folio, seed);
+
+	return folio;
+}
+
+/* The bytes that a reader of the file gets. */
+static void insert_expect_read(struct kunit *test, struct file *file,
+			       pgoff_t index, unsigned int order, u64 seed)
+{
+	pgoff_t i, nr = 1UL << order;
+
+	for (i = 0; i < nr; i++) {
+		struct folio *folio = shmem_read_folio(file->f_mapping, index + i);
+		u64 *p;
+		size_t word;
+		int bad = 0;
+
+		KUNIT_ASSERT_FALSE_MSG(test, IS_ERR(folio), "page %lu of order %u",
+				       i, order);
+		p = kmap_local_page(folio_file_page(folio, index + i));
+		for (word = 0; word < PAGE_SIZE / sizeof(*p); word++)
+			bad += p[word] != insert_word(seed, i, word);
+		kunmap_local(p);
+		folio_put(folio);
+		KUNIT_ASSERT_EQ_MSG(test, bad, 0, "page %lu of order %u", i, order);
+	}
+}
+
+static unsigned int insert_max_order(void)
+{
+	return IS_ENABLED(CONFIG_TRANSPARENT_HUGEPAGE) ? MAX_PAGECACHE_ORDER : 0;
+}
+
+/* With what is still in the processors' counters. */
+static long insert_node_stat(enum node_stat_item item)
+{
+	struct pglist_data *pgdat;
+	long sum = 0;
+	int cpu;
+
+	for_each_online_pgdat(pgdat) {
+		sum += atomic_long_read(&pgdat->vm_stat[item]);
+#ifdef CONFIG_SMP
+		for_each_possible_cpu(cpu)
+			sum += per_cpu_ptr(pgdat->per_cpu_nodestats,
+					   cpu)->vm_node_stat_diff[item];
+#endif
+	}
+
+	return sum;
+}
+
+static unsigned long insert_vm_events(unsigned int first, unsigned int last)
+{
+	static unsigned long events[NR_VM_EVENT_ITEMS];
+	unsigned long sum = 0;
+
+	all_vm_events(events);
+	while (first <= last)
+		sum += events[first++];
+
+	return sum;
+}
+
+/* Pages that were allocated, but for those of the slab allocator. */
+static long insert_pages_allocated(void)
+{
+	return insert_vm_events(PGALLOC_MOVABLE - ZONE_MOVABLE, PGALLOC_MOVABLE) -
+	       insert_node_stat(NR_SLAB_RECLAIMABLE_B) -
+	       insert_node_stat(NR_SLAB_UNRECLAIMABLE_B);
+}
+
+/* Everything of a folio and a file that a refusal could have changed. */
+enum insert_item {
+	INSERT_FLAGS,
+	INSERT_REFS,
+	INSERT_MEMCG,
+	INSERT_INDEX,
+	INSERT_PRIVATE,
+	INSERT_MAPPING,
+	INSERT_FIRST_ENTRY,
+	INSERT_LAST_ENTRY,
+	INSERT_NRPAGES,
+	INSERT_ALLOCED,
+	INSERT_SWAPPED,
+	INSERT_BLOCKS,
+	INSERT_MOUNT_BLOCKS,
+	INSERT_SIZE,
+	INSERT_SHMEM,
+	INSERT_SHMEM_THPS,
+	INSERT_FILE_PAGES,
+	INSERT_COMMITTED,
+	INSERT_SWAPINS,
+	INSERT_ITEMS,
+};
+
+static const char * const insert_items[INSERT_ITEMS] = {
+	"flags", "refcount", "memcg", "index", "private", "mapping",
+	"first entry", "last entry", "nrpages", "alloced", "swapped", "i_blocks",
+	"used blocks of the mount", "i_size", "NR_SHMEM", "NR_SHMEM_THPS",
+	"NR_FILE_PAGES", "committed memory", "pages swapped in",
+};
+
+struct insert_state {
+	u64 items[INSERT_ITEMS];
+};
+
+static void insert_get_state(struct insert_state *state, struct file *file,
+			     struct folio *folio, pgoff_t index)
+{
+	struct address_space *mapping = file->f_mapping;
+	struct inode *inode = mapping->host;
+	struct shmem_inode_info *info = SHMEM_I(inode);
+	struct shmem_sb_info *sbinfo = inode->i_sb->s_fs_info;
+	pgoff_t last = index + folio_nr_pages(folio) - 1;
+	u64 *items = state->items;
+
+	memset(state, 0, sizeof(*state));
+	items[INSERT_FLAGS] = folio->flags.f;
+	items[INSERT_REFS] = folio_ref_count(folio);
+#ifdef CONFIG_MEMCG
+	items[INSERT_MEMCG] = folio->memcg_data;
+#endif
+	items[INSERT_INDEX] = folio->index;
+	items[INSERT_PRIVATE] = (unsigned long)folio->private;
+	items[INSERT_MAPPING] = (unsigned long)folio->mapping;
+	items[INSERT_FIRST_ENTRY] = (unsigned long)xa_load(&mapping->i_pages, index);
+	items[INSERT_LAST_ENTRY] = (unsigned long)xa_load(&mapping->i_pages, last);
+	items[INSERT_NRPAGES] = mapping->nrpages;
+	items[INSERT_ALLOCED] = info->alloced;
+	items[INSERT_SWAPPED] = info->swapped;
+	items[INSERT_BLOCKS] = inode->i_blocks;
+	items[INSERT_MOUNT_BLOCKS] = percpu_counter_sum(&sbinfo->used_blocks);
+	items[INSERT_SIZE] = i_size_read(inode);
+	items[INSERT_SHMEM] = insert_node_stat(NR_SHMEM);
+	items[INSERT_SHMEM_THPS] = insert_node_stat(NR_SHMEM_THPS);
+	items[INSERT_FILE_PAGES] = insert_node_stat(NR_FILE_PAGES);
+	items[INSERT_COMMITTED] = percpu_counter_sum(&vm_committed_as);
+#ifdef CONFIG_SWAP
+	items[INSERT_SWAPINS] = insert_vm_events(PSWPIN, PSWPIN);
+#endif
+}
+
+static void insert_expect_same(struct kunit *test, const struct insert_state *a,
+			       const struct insert_state *b, const char *what)
+{
+	unsigned int i;
+
+	for (i = 0; i < INSERT_ITEMS; i++)
+		KUNIT_EXPECT_EQ_MSG(test, a->items[i], b->items[i],
+				    "%s: %s has changed", what, insert_items[i]);
+}
+
+/* Inserting is refused with this error, and nothing has changed by it. */
+static void insert_expect_refused(struct kunit *test, struct file *file,
+				  struct folio *folio, pgoff_t index, gfp_t gfp,
+				  int err, const char *what)
+{
+	struct insert_state before, after;
+	int ret;
+
+	insert_get_state(&before, file, folio, index);
+	ret = shmem_insert_folio(file, folio, index, gfp);
+	insert_get_state(&after, file, folio, index);
+
+	KUNIT_EXPECT_EQ_MSG(test, ret, err, "%s", what);
+	insert_expect_same(test, &before, &after, what);
+}
+
+static void insert_expect_inserted(struct kunit *test, struct file *file,
+				   struct folio *folio, pgoff_t index)
+{
+	int ret = shmem_insert_folio(file, folio, index, GFP_KERNEL);
+
+	KUNIT_ASSERT_EQ_MSG(test, ret, 0, "order %u at %lu", folio_order(folio),
+			    index);
+	KUNIT_ASSERT_PTR_EQ(test, folio->mapping, file->f_mapping);
+}
+
+/*
+ * What is accepted
+ */
+
+static void insert_c01_orders_0_to_9_keep_bytes(struct kunit *test)
+{
+	struct vfsmount *mnts[] = { insert_always, insert_within };
+	unsigned int i, order, max = insert_max_order();
+
+	if (IS_ENABLED(CONFIG_TRANSPARENT_HUGEPAGE))
+		KUNIT_EXPECT_EQ(test, max, HPAGE_PMD_ORDER);
+
+	for (i = 0; i < ARRAY_SIZE(mnts); i++) {
+		for (order = 0; order <= max; order++) {
+			pgoff_t nr = 1UL << order;
+			struct file *file = insert_file(test, mnts[i], 2 * nr);
+			struct folio *folio, *found;
+
+			folio = insert_folio(test, file, order, order + 1);
+			insert_expect_inserted(test, file, folio, nr);
+			lru_add_drain();
+
+			KUNIT_EXPECT_EQ(test, folio_order(folio), order);
+			KUNIT_EXPECT_EQ(test, folio->index, nr);
+			KUNIT_EXPECT_FALSE(test, folio_test_locked(folio));
+			KUNIT_EXPECT_TRUE(test, folio_test_uptodate(folio));
+			KUNIT_EXPECT_TRUE(test, folio_test_dirty(folio));
+			KUNIT_EXPECT_TRUE(test, folio_test_swapbacked(folio));
+			/* That of the caller stays the caller's. */
+			KUNIT_EXPECT_EQ(test, folio_ref_count(folio), nr + 1);
+			if (IS_ENABLED(CONFIG_MEMCG) && !mem_cgroup_disabled())
+				KUNIT_EXPECT_TRUE(test, folio_memcg_charged(folio));
+
+			found = shmem_read_folio(file->f_mapping, 2 * nr - 1);
+			KUNIT_ASSERT_PTR_EQ(test, found, folio);
+			folio_put(found);
+			insert_expect_read(test, file, nr, order, order + 1);
+			/* Its neighbours are holes still. */
+			KUNIT_EXPECT_NULL(test, xa_load(&file->f_mapping->i_pages,
+							nr - 1));
+			KUNIT_EXPECT_EQ(test, file->f_mapping->nrpages, nr);
+
+			kunit_release_action(test, insert_put, folio);
+			kunit_release_action(test, insert_close, file);
+		}
+	}
+}
+
+static void insert_c08_last_chunk_fits(struct kunit *test)
+{
+	unsigned int order = insert_max_order();
+	pgoff_t nr = 1UL << order;
+	struct file *file;
+	struct folio *folio;
+
+	file = insert_file(test, insert_within, 3 * nr);
+	folio = insert_folio(test, file, order, 1);
+	insert_expect_inserted(test, file, folio, 2 * nr);
+
+	/* A file may end within its last page. */
+	file = insert_file_bytes(test, insert_within, (3 * nr << PAGE_SHIFT) - 1);
+	folio = insert_folio(test, file, order, 2);
+	insert_expect_inserted(test, file, folio, 2 * nr);
+
+	file = insert_file_bytes(test, insert_within, 3 * PAGE_SIZE + 1);
+	folio = insert_folio(test, file, 0, 3);
+	insert_expect_inserted(test, file, folio, 3);
+	insert_expect_read(test, file, 3, 0, 3);
+}
+
+static void insert_c26_noswap_is_resident_and_readable(struct kunit *test)
+{
+	struct vfsmount *mnt = insert_noswap_mount(test);
+	unsigned int order = insert_max_order();
+	struct file *file = insert_file(test, mnt, 1UL << order);
+	struct folio *folio = insert_folio(test, file, order, 7);
+
+	insert_expect_inserted(test, file, folio, 0);
+	lru_add_drain();
+	KUNIT_EXPECT_FALSE(test, folio_evictable(folio));
+	insert_expect_read(test, file, 0, order, 7);
+}
+
+/*
+ * What is refused
+ */
+
+static void insert_c02_order_above_max(struct kunit *test)
+{
+	unsigned int order = insert_max_order() + 1;
+	struct vfsmount *mnts[] = { insert_always, insert_within };
+	struct file *file;
+	struct folio *folio;
+	unsigned int i;
+
+	folio = folio_alloc(GFP_KERNEL | __GFP_RETRY_MAYFAIL, order);
+	if (!folio)
+		kunit_skip(test, "no memory for order %u", order);
+	KUNIT_ASSERT_EQ(test, 0,
+			kunit_add_action_or_reset(test, insert_put, folio));
+
+	for (i = 0; i < ARRAY_SIZE(mnts); i++) {
+		file = insert_file(test, mnts[i], 4UL << order);
+		KUNIT_EXPECT_FALSE(test, shmem_insert_orders(file, 0) & BIT(order));
+		insert_expect_refused(test, file, folio, 0, GFP_KERNEL, -EINVAL,
+				      "above the maximum");
+	}
+}
+
+static const char *insert_policy(char *buf)
+{
+	char *end;
+
+	shmem_enabled_attr.show(NULL, NULL, buf);
+	buf = strchr(buf, '[');
+	if (!buf)
+		return NULL;
+	end = strchr(++buf, ']');
+	if (!end)
+		return NULL;
+	*end = 0;
+
+	return buf;
+}
+
+#ifdef CONFIG_TRANSPARENT_HUGEPAGE
+static void insert_set_policy(void *policy)
+{
+	if (shmem_enabled_attr.store(NULL, NULL, policy, strlen(policy)) < 0)
+		pr_err("shmem_enabled cannot be restored to %s\n", (char *)policy);
+}
+
+/* Sets shmem_enabled until insert_set_policy() is released. */
+static void *insert_change_policy(struct kunit *test, const char *policy)
+{
+	char *buf = kunit_kzalloc(test, PAGE_SIZE, GFP_KERNEL);
+	void *old;
+
+	KUNIT_ASSERT_NOT_NULL(test, buf);
+	old = (void *)insert_policy(buf);
+	KUNIT_ASSERT_NOT_NULL(test, old);
+	KUNIT_ASSERT_GT(test, shmem_enabled_attr.store(NULL, NULL, policy,
+						       strlen(policy)), 0);
+	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, insert_set_policy,
+							   old));
+
+	return old;
+}
+
+static void insert_expect_single_only(struct kunit *test, struct file *file,
+				      struct folio *large, struct folio *single,
+				      const char *what)
+{
+	KUNIT_EXPECT_EQ_MSG(test, shmem_insert_orders(file, 0), BIT(0), "%s", what);
+	KUNIT_EXPECT_NULL_MSG(test, shmem_alloc_detached_folio(file, 1, NUMA_NO_NODE,
+							       GFP_KERNEL),
+			      "%s", what);
+	insert_expect_refused(test, file, large, 0, GFP_KERNEL, -EINVAL, what);
+	insert_expect_inserted(test, file, single, 0);
+}
+
+static void insert_c03_never_on_shm_mnt(struct kunit *test)
+{
+	struct file *huge = insert_file(test, insert_always, HPAGE_PMD_NR);
+	struct folio *large[] = {
+		insert_folio(test, huge, HPAGE_PMD_ORDER, 1),
+		insert_folio(test, huge, 1, 2),
+	};
+	struct folio *single = insert_folio(test, huge, 0, 3);
+	struct file *file;
+
+	insert_change_policy(test, "never");
+	file = shmem_kernel_file_setup("insert", HPAGE_PMD_SIZE,
+				       mk_vma_flags(VMA_NORESERVE_BIT));
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, file);
+	KUNIT_ASSERT_EQ(test, 0,
+			kunit_add_action_or_reset(test, insert_close, file));
+
+	insert_expect_refused(test, file, large[0], 0, GFP_KERNEL, -EINVAL, "PMD");
+	insert_expect_single_only(test, file, large[1], single, "never");
+	insert_expect_read(test, file, 0, 0, 3);
+}
+
+static void insert_c04_denied_at_run_time(struct kunit *test)
+{
+	struct file *file = insert_file(test, insert_always, 2 * HPAGE_PMD_NR);
+	struct folio *large = insert_folio(test, file, HPAGE_PMD_ORDER, 1);
+	struct folio *single = insert_folio(test, file, 0, 2);
+	void *old;
+
+	old = insert_change_policy(test, "deny");
+	insert_expect_single_only(test, file, large, single, "deny");
+
+	kunit_release_action(test, insert_set_policy, old);
+	insert_expect_inserted(test, file, large, HPAGE_PMD_NR);
+}
+
+static void insert_thp_supported(void *unused)
+{
+	clear_bit(TRANSPARENT_HUGEPAGE_UNSUPPORTED, &transparent_hugepage_flags);
+}
+
+static void insert_c05_hardware_without_thp(struct kunit *test)
+{
+	struct file *file = insert_file(test, insert_always, 2 * HPAGE_PMD_NR);
+	struct folio *large = insert_folio(test, file, HPAGE_PMD_ORDER, 1);
+	struct folio *single = insert_folio(test, file, 0, 2);
+
+	if (thp_disabled_by_hw())
+		kunit_skip(test, "it is one");
+	set_bit(TRANSPARENT_HUGEPAGE_UNSUPPORTED, &transparent_hugepage_flags);
+	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test,
+							   insert_thp_supported,
+							   NULL));
+	insert_expect_single_only(test, file, large, single, "no THP");
+}
+#else
+static void insert_c05_kernel_without_thp(struct kunit *test)
+{
+	struct file *file = insert_file(test, insert_always, 4);
+	struct folio *folio;
+
+	KUNIT_EXPECT_EQ(test, shmem_insert_orders(file, 0), BIT(0));
+	KUNIT_EXPECT_NULL(test, shmem_alloc_detached_folio(file, 1, NUMA_NO_NODE,
+							   GFP_KERNEL));
+	folio = insert_folio(test, file, 0, 1);
+	insert_expect_inserted(test, file, folio, 3);
+	insert_expect_read(test, file, 3, 0, 1);
+}
+#endif
+
+static void insert_c06_misaligned(struct kunit *test)
+{
+	unsigned int order, max = insert_max_order();
+	struct file *file = insert_file(test, insert_always, 4UL << max);
+
+	for (order = 1; order <= max; order++) {
+		struct folio *folio = insert_folio(test, file, order, order);
+
+		insert_expect_refused(test, file, folio, 1, GFP_KERNEL, -EINVAL,
+				      "index 1");
+		insert_expect_refused(test, file, folio, 1UL << (order - 1),
+				      GFP_KERNEL, -EINVAL, "half way");
+		insert_expect_refused(test, file, folio, (3UL << order) - 1,
+				      GFP_KERNEL, -EINVAL, "one before");
+		insert_expect_inserted(test, file, folio, 1UL << max);
+		kunit_release_action(test, insert_put, folio);
+		shmem_truncate_range(file_inode(file), 0, -1);
+	}
+}
+
+static void insert_c07_past_or_across_the_end(struct kunit *test)
+{
+	unsigned int order, max = insert_max_order();
+	struct file *file = insert_file(test, insert_always, 8UL << max);
+	struct file *empty = insert_file_bytes(test, insert_always, 0);
+	struct folio *folio = insert_folio(test, file, 0, 1);
+
+	insert_expect_refused(test, empty, folio, 0, GFP_KERNEL, -EINVAL, "empty");
+
+	for (order = 0; order <= max; order++) {
+		pgoff_t nr = 1UL << order;
+		struct file *whole = insert_file(test, insert_always, 2 * nr);
+		struct file *less = insert_file_bytes(test, insert_always,
+						      (loff_t)(2 * nr - 1) <<
+						      PAGE_SHIFT);
+
+		folio = insert_folio(test, file, order, order);
+		insert_expect_refused(test, whole, folio, 2 * nr, GFP_KERNEL,
+				      -EINVAL, "just past");
+		insert_expect_refused(test, whole, folio, 64 * nr, GFP_KERNEL,
+				      -EINVAL, "far past");
+		insert_expect_refused(test, whole, folio,
+				      round_down(ULONG_MAX, nr), GFP_KERNEL,
+				      -EINVAL, "last index");
+		insert_expect_refused(test, less, folio, nr, GFP_KERNEL, -EINVAL,
+				      order ? "across" : "just past");
+		insert_expect_inserted(test, whole, folio, nr);
+		kunit_release_action(test, insert_put, folio);
+	}
+}
+
+static void insert_c09_occupied_by_folio(struct kunit *test)
+{
+	unsigned int order, max = insert_max_order();
+	struct file *file = insert_file(test, insert_always, 2UL << max);
+
+	for (order = 0; order <= max; order += max ?: 1) {
+		struct folio *old = insert_folio(test, file, order, 1);
+		struct folio *folio = insert_folio(test, file, order, 2);
+
+		insert_expect_inserted(test, file, old, 1UL << order);
+		insert_expect_refused(test, file, folio, 1UL << order, GFP_KERNEL,
+				      -EEXIST, "occupied");
+		insert_expect_refused(test, file, folio, 1UL << order,
+				      GFP_RECLAIM_INSERT, -EEXIST, "occupied");
+		insert_expect_read(test, file, 1UL << order, order, 1);
+		KUNIT_EXPECT_TRUE(test, insert_intact(folio, 2));
+		shmem_truncate_range(file_inode(file), 0, -1);
+		/* It was the contents that were in the way, nothing else. */
+		insert_expect_inserted(test, file, folio, 1UL << order);
+		insert_expect_read(test, file, 1UL << order, order, 2);
+		shmem_truncate_range(file_inode(file), 0, -1);
+	}
+}
+
+static void insert_c11_partial_overlap(struct kunit *test)
+{
+	unsigned int max = insert_max_order();
+	pgoff_t nr = 1UL << max;
+	struct file *file = insert_file(test, insert_always, 2 * nr);
+	struct folio *small, *mid, *large;
+
+	if (!max)
+		kunit_skip(test, "needs large folios");
+
+	small = insert_folio(test, file, 0, 1);
+	mid = insert_folio(test, file, max / 2, 2);
+	large = insert_folio(test, file, max, 3);
+
+	/* Small ones into a large one */
+	insert_expect_inserted(test, file, large, 0);
+	insert_expect_refused(test, file, small, 0, GFP_KERNEL, -EEXIST, "head");
+	insert_expect_refused(test, file, small, 3, GFP_KERNEL, -EEXIST, "middle");
+	insert_expect_refused(test, file, small, nr - 1, GFP_KERNEL, -EEXIST, "end");
+	insert_expect_refused(test, file, mid, nr / 2, GFP_KERNEL, -EEXIST,
+			      "medium");
+	insert_expect_read(test, file, 0, max, 3);
+	insert_expect_inserted(test, file, small, 2 * nr - 1);
+
+	/* A large one over a small one, at its far end */
+	large = insert_folio(test, file, max, 4);
+	insert_expect_refused(test, file, large, nr, GFP_KERNEL, -EEXIST, "over");
+	insert_expect_read(test, file, 2 * nr - 1, 0, 1);
+	insert_expect_read(test, file, 0, max, 3);
+}
+
+static void insert_c13_busy(struct kunit *test)
+{
+	unsigned int order, max = insert_max_order();
+	struct file *file = insert_file(test, insert_always, 2UL << max);
+
+	for (order = 0; order <= max; order += max ?: 1) {
+		struct folio *folio = insert_folio(test, file, order, 1);
+
+		folio_get(folio);
+		insert_expect_refused(test, file, folio, 0, GFP_KERNEL, -EBUSY,
+				      "reference");
+		folio_put(folio);
+
+		folio_lock(folio);
+		insert_expect_refused(test, file, folio, 0, GFP_KERNEL, -EBUSY,
+				      "locked");
+		folio_unlock(folio);
+
+		insert_expect_inserted(test, file, folio, 1UL << order);
+		shmem_truncate_range(file_inode(file), 0, -1);
+	}
+}
+
+/* -EINVAL, one warning on the first occasion, no second one, and no BUG. */
+static void insert_expect_misused(struct kunit *test, struct file *file,
+				  struct folio *folio, const char *what)
+{
+	int warnings = IS_ENABLED(CONFIG_DEBUG_VM);
+
+	memset(__start_once, 0, __end_once - __start_once);
+
+	kunit_warning_suppress(test) {
+		insert_expect_refused(test, file, folio, 0, GFP_KERNEL, -EINVAL,
+				      what);
+		KUNIT_EXPECT_EQ_MSG(test, KUNIT_SUPPRESSED_WARNING_COUNT(),
+				    warnings, "%s", what);
+		insert_expect_refused(test, file, folio, 0, GFP_KERNEL, -EINVAL,
+				      what);
+		KUNIT_EXPECT_EQ_MSG(test, KUNIT_SUPPRESSED_WARNING_COUNT(),
+				    warnings, "%s, again", what);
+	}
+}
+
+static void insert_c14_caller_bugs_warn_once(struct kunit *test)
+{
+	unsigned int order = insert_max_order();
+	struct file *file = insert_file(test, insert_always, 4UL << order);
+	struct folio *single, *folio;
+	struct page *page;
+
+	/* In another page cache, and in this one */
+	folio = insert_folio(test, file, order, 1);
+	insert_expect_inserted(test, file, folio, 1UL << order);
+	lru_add_drain();
+	insert_expect_misused(test, file, folio, "in this page cache");
+	insert_expect_misused(test, insert_file(test, insert_always, 1UL << order),
+			      folio, "in another page cache");
+
+	/* On the LRU lists, as its flag says */
+	single = insert_folio(test, file, 0, 2);
+	folio_set_lru(single);
+	insert_expect_misused(test, file, single, "on the LRU");
+	folio_clear_lru(single);
+
+	/* Mapped */
+	atomic_inc(&single->_mapcount);
+	insert_expect_misused(test, file, single, "mapped");
+	atomic_dec(&single->_mapcount);
+	if (order) {
+		folio = insert_folio(test, file, order, 3);
+		atomic_inc(&folio->_large_mapcount);
+		insert_expect_misused(test, file, folio, "large and mapped");
+		atomic_dec(&folio->_large_mapcount);
+	}
+
+	/* In a page cache, as it says itself */
+	single->mapping = file->f_mapping;
+	insert_expect_misused(test, file, single, "mapping set");
+	single->mapping = NULL;
+
+	if (IS_ENABLED(CONFIG_MEMCG) && !mem_cgroup_disabled()) {
+		KUNIT_ASSERT_EQ(test, 0, mem_cgroup_charge(single, NULL,
+							   GFP_KERNEL));
+		insert_expect_misused(test, file, single, "charged");
+		mem_cgroup_uncharge(single);
+	}
+
+	/* Compound, but no folio */
+	if (order) {
+		page = alloc_pages(GFP_KERNEL | __GFP_COMP, 2);
+		KUNIT_ASSERT_NOT_NULL(test, page);
+		insert_expect_misused(test, file, page_folio(page), "hand-made");
+		__free_pages(page, 2);
+	}
+
+	/* After all that it is as good as new. */
+	insert_expect_inserted(test, file, single, 0);
+	insert_expect_read(test, file, 0, 0, 2);
+}
+
+static void insert_c14_private_set(struct kunit *test)
+{
+	struct file *file = insert_file(test, insert_always, 4);
+	struct folio *folio = insert_folio(test, file, 0, 1);
+
+	folio->private = (void *)1;
+	insert_expect_refused(test, file, folio, 0, GFP_KERNEL, -EINVAL, "private");
+	folio->private = NULL;
+	insert_expect_inserted(test, file, folio, 0);
+}
+
+static void insert_c14_not_shmem(struct kunit *test)
+{
+	struct file *file = insert_file(test, insert_always, 4);
+	struct folio *folio = insert_folio(test, file, 0, 1);
+	struct address_space mapping = { .host = file_inode(file) };
+	struct file other = { .f_mapping = &mapping, .f_inode = file_inode(file) };
+
+	insert_expect_refused(test, &other, folio, 0, GFP_KERNEL, -EINVAL,
+			      "not shmem");
+}
+
+static void insert_c15_mount_of_user_space(struct kunit *test)
+{
+	struct vfsmount *mnt = insert_test_mount(test, 0, NULL, NULL);
+	unsigned int order = insert_max_order();
+	struct file *file = insert_file(test, mnt, 1UL << order);
+	struct folio *single = insert_folio(test, file, 0, 1);
+	struct folio *large = insert_folio(test, file, order, 2);
+
+	insert_expect_refused(test, file, single, 0, GFP_KERNEL, -EPERM, "single");
+	insert_expect_refused(test, file, large, 0, GFP_KERNEL, -EPERM, "large");
+}
+
+static void insert_c16_frozen_or_sealed(struct kunit *test)
+{
+	struct file *file = insert_file(test, insert_always, 4);
+	struct shmem_inode_info *info = SHMEM_I(file_inode(file));
+	struct folio *folio = insert_folio(test, file, 0, 1);
+	unsigned int old = info->seals;
+
+	shmem_freeze(file_inode(file), true);
+	insert_expect_refused(test, file, folio, 0, GFP_KERNEL, -EPERM, "frozen");
+	shmem_freeze(file_inode(file), false);
+
+	info->seals = F_SEAL_SEAL | F_SEAL_WRITE;
+	insert_expect_refused(test, file, folio, 0, GFP_KERNEL, -EPERM,
+			      "F_SEAL_WRITE");
+	info->seals = F_SEAL_FUTURE_WRITE;
+	insert_expect_refused(test, file, folio, 0, GFP_KERNEL, -EPERM,
+			      "F_SEAL_FUTURE_WRITE");
+
+	/* These say nothing about the contents. */
+	info->seals = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW;
+	insert_expect_inserted(test, file, folio, 0);
+	info->seals = old;
+}
+
+#ifdef CONFIG_ZONE_DMA32
+static void insert_c17_zone_above_mask(struct kunit *test)
+{
+	struct file *file = insert_file(test, insert_always, 4);
+	struct folio *folio = insert_folio(test, file, 0, 1);
+	enum zone_type zone = folio_zonenum(folio);
+
+	mapping_set_gfp_mask(file->f_mapping, GFP_KERNEL | GFP_DMA32);
+
+	/* A small machine has no such folio: lie about where this one is. */
+	set_page_zone(&folio->page, ZONE_NORMAL);
+	insert_expect_refused(test, file, folio, 0, GFP_KERNEL, -EINVAL, "zone");
+	set_page_zone(&folio->page, zone);
+
+	if (zone <= ZONE_DMA32)
+		insert_expect_inserted(test, file, folio, 0);
+}
+#endif
+
+#ifdef CONFIG_MEMORY_FAILURE
+static void insert_c18_hwpoison(struct kunit *test)
+{
+	unsigned int order, max = insert_max_order();
+	struct file *file = insert_file(test, insert_always, 2UL << max);
+
+	for (order = 0; order <= max; order += max ?: 1) {
+		struct folio *folio = insert_folio(test, file, order, 1);
+		unsigned long where[] = { 0, folio_nr_pages(folio) / 2,
+					  folio_nr_pages(folio) - 1 };
+		unsigned int i;
+
+		for (i = 0; i < ARRAY_SIZE(where); i++) {
+			struct page *page = folio_page(folio, where[i]);
+
+			SetPageHWPoison(page);
+			atomic_long_inc(&num_poisoned_pages);
+			insert_expect_refused(test, file, folio, 0, GFP_KERNEL,
+					      -EHWPOISON,
+					      i ? i == 1 ? "middle" : "last" : "head");
+			atomic_long_dec(&num_poisoned_pages);
+			ClearPageHWPoison(page);
+		}
+		insert_expect_inserted(test, file, folio, 1UL << order);
+		shmem_truncate_range(file_inode(file), 0, -1);
+	}
+}
+#endif
+
+/* The owner may have left flags behind that insertion itself sets. */
+static void insert_c19_flags_of_the_owner_survive(struct kunit *test)
+{
+	struct file *file = insert_file(test, insert_always, 4);
+	struct folio *folio = insert_folio(test, file, 0, 1);
+	unsigned int i;
+
+	insert_expect_inserted(test, file, insert_folio(test, file, 0, 2), 0);
+
+	for (i = 0; i < 8; i++) {
+		if (i & 1)
+			folio_mark_uptodate(folio);
+		if (i & 2)
+			folio_set_dirty(folio);
+		if (i & 4)
+			folio_set_referenced(folio);
+		folio->index = i;
+		insert_expect_refused(test, file, folio, 0, GFP_KERNEL, -EEXIST,
+				      "flags");
+		folio_clear_uptodate(folio);
+		folio_clear_dirty(folio);
+		folio_clear_referenced(folio);
+		folio->index = 0;
+	}
+}
+
+static void insert_c19_mount_is_full(struct kunit *test)
+{
+	struct vfsmount *mnt = insert_test_mount(test, SB_KERNMOUNT, "nr_blocks",
+						 "3");
+	struct file *file = insert_file(test, mnt, 16);
+	struct folio *folio;
+	unsigned int i;
+
+	for (i = 0; i < 3; i++) {
+		folio = insert_folio(test, file, 0, i);
+		insert_expect_inserted(test, file, folio, i);
+	}
+	folio = insert_folio(test, file, 0, 9);
+	insert_expect_refused(test, file, folio, 3, GFP_KERNEL, -ENOSPC, "full");
+	/* The room is there, but somebody else is in the place. */
+	shmem_truncate_range(file_inode(file), PAGE_SIZE, 2 * PAGE_SIZE - 1);
+	insert_expect_refused(test, file, folio, 2, GFP_KERNEL, -EEXIST, "occupied");
+	insert_expect_inserted(test, file, folio, 3);
+	if (insert_max_order()) {
+		folio = insert_folio(test, file, 2, 9);
+		insert_expect_refused(test, file, folio, 8, GFP_KERNEL, -ENOSPC,
+				      "full");
+	}
+}
+
+#if defined(CONFIG_FAILSLAB) && defined(CONFIG_FAULT_INJECTION_DEBUG_FS)
+static struct fault_attr *insert_failslab(void)
+{
+	struct dentry *dir = debugfs_lookup("failslab", NULL), *file;
+	unsigned long *probability = NULL;
+
+	if (IS_ERR_OR_NULL(dir))
+		return NULL;
+
+	file = debugfs_lookup("probability", dir);
+	if (!IS_ERR_OR_NULL(file)) {
+		probability = d_inode(file)->i_private;
+		dput(file);
+	}
+	dput(dir);
+
+	return probability ? container_of(probability, struct fault_attr,
+					  probability) : NULL;
+}
+
+/* Let this task have so many xarray nodes and not one more. */
+static int insert_with_nodes(struct fault_attr *attr, unsigned int nodes,
+			     struct kunit *test, struct file *file,
+			     struct folio *folio, pgoff_t index)
+{
+	struct fault_attr old = *attr;
+	struct insert_state a, b;
+	int ret;
+
+	attr->probability = 100;
+	attr->interval = 1;
+	attr->task_filter = true;
+	attr->verbose = 0;
+	atomic_set(&attr->times, -1);
+	atomic_set(&attr->space, nodes * sizeof(struct xa_node) + 1);
+
+	insert_get_state(&a, file, folio, index);
+	current->make_it_fail = 1;
+	ret = shmem_insert_folio(file, folio, index, GFP_RECLAIM_INSERT);
+	current->make_it_fail = 0;
+	insert_get_state(&b, file, folio, index);
+
+	attr->probability = old.probability;
+	attr->interval = old.interval;
+	attr->task_filter = old.task_filter;
+	attr->verbose = old.verbose;
+	atomic_set(&attr->times, atomic_read(&old.times));
+	atomic_set(&attr->space, atomic_read(&old.space));
+
+	if (ret)
+		insert_expect_same(test, &a, &b, "out of memory");
+
+	return ret;
+}
+
+static void insert_c20_no_memory_for_nodes(struct kunit *test)
+{
+	struct fault_attr *attr = insert_failslab();
+	unsigned int order, max = insert_max_order();
+
+	if (!attr)
+		kunit_skip(test, "no failslab in debugfs");
+
+	for (order = 0; order <= max; order += max ?: 1) {
+		/* Four levels of nodes for single pages */
+		pgoff_t index = round_down(XA_CHUNK_SIZE * XA_CHUNK_SIZE *
+					   XA_CHUNK_SIZE * 2UL - 1, 1UL << order);
+		unsigned int nodes, failed = 0;
+		int ret = -ENOMEM;
+
+		for (nodes = 0; ret && nodes < 16; nodes++) {
+			/* Nodes that a failure leaves behind would be reused. */
+			struct file *file = insert_file(test, insert_always,
+							index + (1UL << order));
+			struct folio *folio = insert_folio(test, file, order, 1);
+
+			ret = insert_with_nodes(attr, nodes, test, file, folio,
+						index);
+			if (ret) {
+				KUNIT_EXPECT_EQ(test, ret, -ENOMEM);
+				KUNIT_EXPECT_TRUE(test, insert_intact(folio, 1));
+				failed++;
+				/* Memory is back: it works. */
+				insert_expect_inserted(test, file, folio, index);
+			}
+			insert_expect_read(test, file, index, order, 1);
+			kunit_release_action(test, insert_put, folio);
+			kunit_release_action(test, insert_close, file);
+		}
+		KUNIT_EXPECT_EQ(test, ret, 0);
+		/* Order 9 is an entry of the last level but one. */
+		KUNIT_EXPECT_EQ_MSG(test, failed,
+				    4 - order / XA_CHUNK_SHIFT,
+				    "order %u", order);
+	}
+}
+#endif
+
+/*
+ * Races
+ */
+
+struct insert_racer {
+	struct task_struct *task;
+	struct file *file;
+	struct folio *folio;
+	pgoff_t index;
+	atomic_t *ready;
+	int racers;
+	int ret;
+};
+
+static int insert_race(void *data)
+{
+	struct insert_racer *racer = data;
+
+	atomic_inc(racer->ready);
+	while (atomic_read(racer->ready) < racer->racers)
+		cond_resched();
+
+	racer->ret = shmem_insert_folio(racer->file, racer->folio, racer->index,
+					GFP_KERNEL);
+
+	while (!kthread_should_stop())
+		schedule_timeout_interruptible(1);
+
+	return 0;
+}
+
+static void insert_c12_one_winner(struct kunit *test)
+{
+	unsigned int order = min(insert_max_order(), 4U);
+	struct file *file = insert_file(test, insert_always, 16);
+	struct insert_racer racers[3];
+	unsigned int round, i;
+
+	for (round = 0; round < 60; round++) {
+		unsigned int winners = 0, winner = 0;
+		atomic_t ready = ATOMIC_INIT(0);
+		long shmem = insert_node_stat(NR_SHMEM);
+
+		for (i = 0; i < ARRAY_SIZE(racers); i++) {
+			/* In every other round, a large folio takes part. */
+			unsigned int o = round & 1 && !i ? order : 0;
+
+			racers[i] = (struct insert_racer) {
+				.file = file,
+				.folio = insert_folio(test, file, o, i + 1),
+				.index = o ? 0 : 5,
+				.ready = &ready,
+				.racers = ARRAY_SIZE(racers),
+				.ret = 1,
+			};
+			racers[i].task = kthread_create(insert_race, &racers[i],
+							"insert_race/%u", i);
+			KUNIT_ASSERT_NOT_ERR_OR_NULL(test, racers[i].task);
+			get_task_struct(racers[i].task);
+		}
+		for (i = 0; i < ARRAY_SIZE(racers); i++)
+			wake_up_process(racers[i].task);
+		while (atomic_read(&ready) < ARRAY_SIZE(racers))
+			cond_resched();
+		for (i = 0; i < ARRAY_SIZE(racers); i++) {
+			kthread_stop(racers[i].task);
+			put_task_struct(racers[i].task);
+		}
+		lru_add_drain_all();
+
+		for (i = 0; i < ARRAY_SIZE(racers); i++) {
+			struct folio *folio = racers[i].folio;
+
+			if (!racers[i].ret) {
+				winners++;
+				winner = i;
+				KUNIT_EXPECT_PTR_EQ(test, folio->mapping,
+						    file->f_mapping);
+				continue;
+			}
+			KUNIT_EXPECT_EQ(test, racers[i].ret, -EEXIST);
+			KUNIT_EXPECT_NULL(test, folio->mapping);
+			KUNIT_EXPECT_EQ(test, folio_ref_count(folio), 1);
+			KUNIT_EXPECT_FALSE(test, folio_test_dirty(folio));
+			KUNIT_EXPECT_FALSE(test, folio_memcg_charged(folio));
+		}
+		KUNIT_ASSERT_EQ(test, winners, 1);
+		KUNIT_EXPECT_EQ(test, insert_node_stat(NR_SHMEM) - shmem,
+				folio_nr_pages(racers[winner].folio));
+		KUNIT_EXPECT_EQ(test, SHMEM_I(file_inode(file))->alloced,
+				folio_nr_pages(racers[winner].folio));
+		insert_expect_read(test, file, racers[winner].index,
+				   folio_order(racers[winner].folio), winner + 1);
+
+		shmem_truncate_range(file_inode(file), 0, -1);
+		for (i = 0; i < ARRAY_SIZE(racers); i++)
+			kunit_release_action(test, insert_put, racers[i].folio);
+	}
+}
+
+/*
+ * Accounting
+ */
+
+static void insert_c23_counters_are_exact(struct kunit *test)
+{
+	unsigned int order, max = insert_max_order();
+
+	for (order = 0; order <= max; order++) {
+		long nr = 1L << order, base[4];
+		static const enum node_stat_item items[] = {
+			NR_SHMEM, NR_FILE_PAGES, NR_SHMEM_THPS, NR_INACTIVE_ANON,
+		};
+		struct file *file = insert_file(test, insert_always, nr);
+		struct folio *folio = insert_folio(test, file, order, 1);
+		struct inode *inode = file_inode(file);
+		long committed = percpu_counter_sum(&vm_committed_as);
+		unsigned int i;
+
+		lru_add_drain_all();
+		for (i = 0; i < ARRAY_SIZE(items); i++)
+			base[i] = insert_node_stat(items[i]);
+
+		insert_expect_inserted(test, file, folio, 0);
+		lru_add_drain();
+
+		for (i = 0; i < ARRAY_SIZE(items); i++) {
+			long more = nr;
+
+			if (items[i] == NR_SHMEM_THPS && !folio_test_pmd_mappable(folio))
+				more = 0;
+			KUNIT_EXPECT_EQ_MSG(test, insert_node_stat(items[i]) - base[i],
+					    more, "counter %u, order %u", i, order);
+		}
+		KUNIT_EXPECT_EQ(test, inode->i_blocks, nr * (PAGE_SIZE / SECTOR_SIZE));
+		KUNIT_EXPECT_EQ(test, SHMEM_I(inode)->alloced, nr);
+		KUNIT_EXPECT_EQ(test, SHMEM_I(inode)->swapped, 0);
+		KUNIT_EXPECT_EQ(test, file->f_mapping->nrpages, nr);
+		KUNIT_EXPECT_EQ(test, percpu_counter_sum(&vm_committed_as) - committed,
+				nr);
+
+		kunit_release_action(test, insert_put, folio);
+		shmem_truncate_range(inode, 0, -1);
+		for (i = 0; i < ARRAY_SIZE(items); i++)
+			KUNIT_EXPECT_EQ_MSG(test, insert_node_stat(items[i]), base[i],
+					    "counter %u, order %u, at the end",
+					    i, order);
+		KUNIT_EXPECT_EQ(test, inode->i_blocks, 0);
+		KUNIT_EXPECT_EQ(test, SHMEM_I(inode)->alloced, 0);
+		KUNIT_EXPECT_EQ(test, percpu_counter_sum(&vm_committed_as), committed);
+	}
+}
+
+static void insert_c24_allocates_nodes_only(struct kunit *test)
+{
+	unsigned int i, round, order = insert_max_order();
+	pgoff_t nr = 1UL << order;
+	long least = LONG_MAX;
+
+	/* The rest of the system allocates, too, but not all the time. */
+	for (round = 0; round < 8 && least; round++) {
+		struct file *file = insert_file(test, insert_always, 16 * nr);
+		struct folio *folio[16];
+		long before;
+		int ret = 0;
+
+		for (i = 0; i < ARRAY_SIZE(folio); i++)
+			folio[i] = insert_folio(test, file, order, 1);
+
+		before = insert_pages_allocated();
+		for (i = 0; i < ARRAY_SIZE(folio); i++)
+			ret = ret ?: shmem_insert_folio(file, folio[i], i * nr,
+							GFP_RECLAIM_INSERT);
+		least = min(least, insert_pages_allocated() - before);
+
+		KUNIT_ASSERT_EQ(test, ret, 0);
+		for (i = 0; i < ARRAY_SIZE(folio); i++)
+			kunit_release_action(test, insert_put, folio[i]);
+		kunit_release_action(test, insert_close, file);
+	}
+
+	KUNIT_EXPECT_EQ(test, least, 0);
+}
+
+static void insert_c25_on_the_lru(struct kunit *test)
+{
+	unsigned int order, max = insert_max_order();
+	struct file *file = insert_file(test, insert_always, 2UL << max);
+
+	for (order = 0; order <= max; order++) {
+		struct folio *folio = insert_folio(test, file, order, 1);
+
+		insert_expect_inserted(test, file, folio, 1UL << max);
+		/* Only single pages are batched. */
+		if (!order)
+			lru_add_drain();
+		KUNIT_EXPECT_TRUE(test, folio_test_lru(folio));
+		KUNIT_EXPECT_TRUE(test, folio_evictable(folio));
+		KUNIT_EXPECT_EQ(test, folio_lru_list(folio), LRU_INACTIVE_ANON);
+		KUNIT_ASSERT_TRUE(test, folio_isolate_lru(folio));
+		folio_putback_lru(folio);
+
+		kunit_release_action(test, insert_put, folio);
+		shmem_truncate_range(file_inode(file), 0, -1);
+	}
+}
+
+/*
+ * shmem_insert_orders() and shmem_alloc_detached_folio()
+ */
+
+static void insert_orders_follow_the_size(struct kunit *test)
+{
+	unsigned int max = insert_max_order();
+	unsigned long all = GENMASK(max, 0);
+	struct file *file;
+
+	file = insert_file(test, insert_always, 1);
+	KUNIT_EXPECT_EQ(test, shmem_insert_orders(file, 0), all);
+
+	file = insert_file(test, insert_within, 1);
+	KUNIT_EXPECT_EQ(test, shmem_insert_orders(file, 0), BIT(0));
+
+	file = insert_file(test, insert_within, 1UL << max);
+	KUNIT_EXPECT_EQ(test, shmem_insert_orders(file, 0), all);
+	KUNIT_EXPECT_EQ(test, shmem_insert_orders(file, (1UL << max) - 1), all);
+	KUNIT_EXPECT_EQ(test, shmem_insert_orders(file, 1UL << max), BIT(0));
+
+	if (max < 2)
+		return;
+	file = insert_file(test, insert_within, (1UL << max) - 1);
+	KUNIT_EXPECT_EQ(test, shmem_insert_orders(file, 0), all & ~BIT(max));
+	file = insert_file(test, insert_within, 4);
+	KUNIT_EXPECT_EQ(test, shmem_insert_orders(file, 0), GENMASK(2, 0));
+}
+
+static void insert_alloc_refuses_bad_orders(struct kunit *test)
+{
+	struct file *file = insert_file(test, insert_always, 4096);
+	struct file *small = insert_file(test, insert_within, 4);
+	unsigned int order;
+
+	for (order = insert_max_order() + 1; order < 70; order++)
+		KUNIT_EXPECT_NULL(test, shmem_alloc_detached_folio(file, order,
+								   NUMA_NO_NODE,
+								   GFP_KERNEL));
+	KUNIT_EXPECT_NULL(test, shmem_alloc_detached_folio(file, UINT_MAX,
+							   NUMA_NO_NODE,
+							   GFP_KERNEL));
+	KUNIT_EXPECT_NULL(test, shmem_alloc_detached_folio(small, 3, NUMA_NO_NODE,
+							   GFP_KERNEL));
+}
+
+static void insert_alloc_gives_fresh_folios(struct kunit *test)
+{
+	struct file *file = insert_file(test, insert_always, 4);
+	unsigned int order, max = insert_max_order();
+	const unsigned long none = BIT(PG_locked) | BIT(PG_referenced) |
+		BIT(PG_uptodate) | BIT(PG_dirty) | BIT(PG_lru) | BIT(PG_active) |
+		BIT(PG_swapbacked) | BIT(PG_unevictable) | BIT(PG_private) |
+		BIT(PG_writeback);
+
+	for (order = 0; order <= max; order++) {
+		struct folio *folio = insert_folio(test, file, order, 1);
+
+		KUNIT_EXPECT_EQ(test, folio_order(folio), order);
+		KUNIT_EXPECT_EQ(test, folio_ref_count(folio), 1);
+		KUNIT_EXPECT_EQ(test, folio->flags.f & none, 0);
+		KUNIT_EXPECT_NULL(test, folio->mapping);
+		KUNIT_EXPECT_NULL(test, folio->private);
+		KUNIT_EXPECT_FALSE(test, folio_mapped(folio));
+		KUNIT_EXPECT_FALSE(test, folio_memcg_charged(folio));
+		if (order)
+			KUNIT_EXPECT_TRUE(test, folio_test_large_rmappable(folio));
+		/* Somebody has to be able to give it back, too. */
+		kunit_release_action(test, insert_put, folio);
+	}
+}
+
+static void insert_alloc_honours_flags(struct kunit *test)
+{
+	struct file *file = insert_file(test, insert_always, 4);
+	struct folio *folio;
+	u64 *p;
+	size_t i;
+	int set = 0;
+
+	/* __GFP_ACCOUNT would charge somebody who has nothing to do with it. */
+	folio = shmem_alloc_detached_folio(file, 0, 0, GFP_KERNEL | __GFP_ZERO |
+					   __GFP_ACCOUNT | __GFP_THISNODE);
+	KUNIT_ASSERT_NOT_NULL(test, folio);
+	KUNIT_EXPECT_EQ(test, folio_nid(folio), 0);
+	KUNIT_EXPECT_FALSE(test, folio_memcg_charged(folio));
+	p = kmap_local_folio(folio, 0);
+	for (i = 0; i < PAGE_SIZE / sizeof(*p); i++)
+		set += p[i] != 0;
+	kunmap_local(p);
+	KUNIT_EXPECT_EQ(test, set, 0);
+	folio_put(folio);
+}
+
+static void insert_alloc_is_not_movable(struct kunit *test)
+{
+	struct file *file = insert_file(test, insert_always, 4);
+	unsigned int order, max = insert_max_order();
+
+	for (order = 0; order <= max; order++) {
+		struct folio *folio;
+		int type;
+
+		/* Even if asked to. */
+		folio = shmem_alloc_detached_folio(file, order, NUMA_NO_NODE,
+						   GFP_HIGHUSER_MOVABLE);
+		KUNIT_ASSERT_NOT_NULL(test, folio);
+		type = get_pageblock_migratetype(&folio->page);
+		KUNIT_EXPECT_NE(test, folio_zonenum(folio), ZONE_MOVABLE);
+		KUNIT_EXPECT_FALSE(test, is_migrate_cma(type));
+		/* A block as a whole changes its type with its use. */
+		if (order >= pageblock_order && !page_group_by_mobility_disabled)
+			KUNIT_EXPECT_EQ(test, type, MIGRATE_RECLAIMABLE);
+		folio_put(folio);
+	}
+}
+
+#ifdef CONFIG_ZONE_DMA32
+static void insert_alloc_lowers_the_zone(struct kunit *test)
+{
+	struct file *file = insert_file(test, insert_always, 4);
+	struct folio *high, *low;
+
+	high = shmem_alloc_detached_folio(file, 0, NUMA_NO_NODE, GFP_HIGHUSER);
+	KUNIT_ASSERT_NOT_NULL(test, high);
+	mapping_set_gfp_mask(file->f_mapping, GFP_KERNEL | GFP_DMA32);
+	low = shmem_alloc_detached_folio(file, 0, NUMA_NO_NODE, GFP_HIGHUSER);
+
+	if (low)
+		KUNIT_EXPECT_LE(test, folio_zonenum(low), ZONE_DMA32);
+	KUNIT_EXPECT_NOT_NULL(test, low);
+	if (low)
+		folio_put(low);
+	folio_put(high);
+
+	if (folio_zonenum(high) <= ZONE_DMA32)
+		kunit_skip(test, "needs memory above 4 GiB");
+}
+#endif
+
+/*
+ * With swap
+ */
+
+/*
+ * Has a folio swapped out, of which the test gives up its reference. True if
+ * it went as a whole.
+ */
+static bool insert_reclaim(struct kunit *test, struct file *file,
+			   struct folio *folio)
+{
+	struct xarray *pages = &file->f_mapping->i_pages;
+	unsigned int order = folio_order(folio);
+	pgoff_t index = folio->index;
+	unsigned int tries;
+	LIST_HEAD(list);
+
+	lru_add_drain_all();
+	kunit_remove_action(test, insert_put, folio);
+	for (tries = 0; tries < 8; tries++) {
+		void *entry = xa_load(pages, index);
+
+		if (xa_is_value(entry))
+			break;
+		folio = filemap_get_folio(file->f_mapping, index);
+		if (!tries)
+			folio_put(folio);
+		KUNIT_ASSERT_TRUE(test, folio_isolate_lru(folio));
+		folio_put(folio);
+		if (folio_test_unevictable(folio)) {
+			folio_putback_lru(folio);
+			break;
+		}
+		list_add(&folio->lru, &list);
+		reclaim_pages(&list);
+		lru_add_drain_all();
+	}
+
+	return xa_is_value(xa_load(pages, index)) &&
+	       xa_get_order(pages, index) == order;
+}
+
+static void insert_c10_occupied_by_swap(struct kunit *test)
+{
+	unsigned int order, max = insert_max_order();
+	struct file *file = insert_file(test, insert_always, 2UL << max);
+
+	for (order = 0; order <= max; order++) {
+		struct folio *folio = insert_folio(test, file, order, 1);
+		struct folio *other = insert_folio(test, file, order, 2);
+		pgoff_t index = 1UL << order;
+
+		insert_expect_inserted(test, file, folio, index);
+		KUNIT_ASSERT_TRUE(test, insert_reclaim(test, file, folio));
+		KUNIT_EXPECT_EQ(test, SHMEM_I(file_inode(file))->swapped,
+				1UL << order);
+
+		insert_expect_refused(test, file, other, index, GFP_KERNEL, -EEXIST,
+				      "in swap");
+		/* Nothing came back for it. */
+		KUNIT_EXPECT_TRUE(test, xa_is_value(xa_load(&file->f_mapping->i_pages,
+							    index)));
+		KUNIT_EXPECT_EQ(test, file->f_mapping->nrpages, 0);
+		insert_expect_read(test, file, index, order, 1);
+
+		shmem_truncate_range(file_inode(file), 0, -1);
+		insert_expect_inserted(test, file, other, index);
+		shmem_truncate_range(file_inode(file), 0, -1);
+		kunit_release_action(test, insert_put, other);
+	}
+}
+
+static void insert_c11_partial_overlap_with_swap(struct kunit *test)
+{
+	unsigned int max = insert_max_order();
+	pgoff_t nr = 1UL << max;
+	struct file *file = insert_file(test, insert_always, 2 * nr);
+	struct folio *small, *large;
+
+	if (!max)
+		kunit_skip(test, "needs large folios");
+
+	small = insert_folio(test, file, 0, 1);
+	large = insert_folio(test, file, max, 2);
+	insert_expect_inserted(test, file, large, 0);
+	KUNIT_ASSERT_TRUE(test, insert_reclaim(test, file, large));
+	insert_expect_refused(test, file, small, 3, GFP_KERNEL, -EEXIST, "into");
+	insert_expect_refused(test, file, small, nr - 1, GFP_KERNEL, -EEXIST, "end");
+
+	insert_expect_inserted(test, file, small, 2 * nr - 1);
+	KUNIT_ASSERT_TRUE(test, insert_reclaim(test, file, small));
+	large = insert_folio(test, file, max, 3);
+	insert_expect_refused(test, file, large, nr, GFP_KERNEL, -EEXIST, "over");
+
+	KUNIT_EXPECT_EQ(test, file->f_mapping->nrpages, 0);
+	insert_expect_read(test, file, 0, max, 2);
+	insert_expect_read(test, file, 2 * nr - 1, 0, 1);
+}
+
+static void insert_c25_reclaimable_whole(struct kunit *test)
+{
+	unsigned int order, max = insert_max_order();
+	struct file *file = insert_file(test, insert_always, 2UL << max);
+
+	for (order = 0; order <= max; order++) {
+		pgoff_t nr = 1UL << order;
+		struct folio *folio = insert_folio(test, file, order, order);
+		unsigned long out = insert_vm_events(PSWPOUT, PSWPOUT);
+
+		insert_expect_inserted(test, file, folio, nr);
+		KUNIT_EXPECT_TRUE_MSG(test, insert_reclaim(test, file, folio),
+				      "order %u", order);
+		KUNIT_EXPECT_EQ(test, insert_vm_events(PSWPOUT, PSWPOUT) - out, nr);
+		KUNIT_EXPECT_EQ(test, file_inode(file)->i_blocks,
+				nr * (PAGE_SIZE / SECTOR_SIZE));
+		insert_expect_read(test, file, nr, order, order);
+		shmem_truncate_range(file_inode(file), 0, -1);
+		KUNIT_EXPECT_EQ(test, file_inode(file)->i_blocks, 0);
+	}
+}
+
+static void insert_c26_noswap_is_not_swapped(struct kunit *test)
+{
+	struct vfsmount *mnt = insert_noswap_mount(test);
+	unsigned int order = insert_max_order();
+	struct file *file = insert_file(test, mnt, 1UL << order);
+	struct folio *folio = insert_folio(test, file, order, 7);
+
+	insert_expect_inserted(test, file, folio, 0);
+	KUNIT_EXPECT_FALSE(test, insert_reclaim(test, file, folio));
+	KUNIT_EXPECT_EQ(test, file->f_mapping->nrpages, 1UL << order);
+	KUNIT_EXPECT_EQ(test, SHMEM_I(file_inode(file))->swapped, 0);
+	insert_expect_read(test, file, 0, order, 7);
+}
+
+/* Fills the swap device by what the clause is about. */
+static void insert_c27_swap_full(struct kunit *test)
+{
+	const long most = 64L << (20 - PAGE_SHIFT);
+	unsigned int order = insert_max_order();
+	pgoff_t nr = 1UL << order, i;
+	struct file *file = insert_file(test, insert_always, 2 * most);
+	long free = get_nr_swap_pages();
+	struct folio *folio;
+
+	if (free > most)
+		kunit_skip(test, "%ld MiB of swap are free, at most 64 can be filled",
+			   free >> (20 - PAGE_SHIFT));
+
+	for (i = 0; get_nr_swap_pages() > 0 && i < (pgoff_t)most; i++) {
+		folio = insert_folio(test, file, 0, i & 0xff);
+		insert_expect_inserted(test, file, folio, i);
+		insert_reclaim(test, file, folio);
+	}
+	KUNIT_ASSERT_EQ(test, get_nr_swap_pages(), 0);
+
+	i = round_up(i, nr);
+	folio = insert_folio(test, file, order, 11);
+	insert_expect_inserted(test, file, folio, i);
+	KUNIT_EXPECT_FALSE(test, insert_reclaim(test, file, folio));
+	KUNIT_EXPECT_FALSE(test, xa_is_value(xa_load(&file->f_mapping->i_pages, i)));
+	insert_expect_read(test, file, i, order, 11);
+}
+
+/*
+ * The suites
+ */
+
+static int insert_suite_init(struct kunit_suite *suite)
+{
+	/* The initramfs is unpacked to shmem, which has to be over by now. */
+	wait_for_initramfs();
+
+	insert_always = insert_mount(SB_KERNMOUNT, "huge", "always");
+	if (IS_ERR(insert_always))
+		return PTR_ERR(insert_always);
+
+	insert_within = insert_mount(SB_KERNMOUNT, "huge", "within_size");
+	if (IS_ERR(insert_within)) {
+		kern_unmount(insert_always);
+		return PTR_ERR(insert_within);
+	}
+
+	return 0;
+}
+
+static void insert_suite_exit(struct kunit_suite *suite)
+{
+	if (suite->suite_init_err)
+		return;
+
+	kern_unmount(insert_within);
+	kern_unmount(insert_always);
+}
+
+static int insert_swap_init(struct kunit *test)
+{
+	if (!total_swap_pages)
+		kunit_skip(test, "no swap: enable it, then write to this suite's run file");
+
+	return 0;
+}
+
+static struct kunit_case insert_cases[] = {
+	KUNIT_CASE_SLOW(insert_c01_orders_0_to_9_keep_bytes),
+	KUNIT_CASE(insert_c02_order_above_max),
+#ifdef CONFIG_TRANSPARENT_HUGEPAGE
+	KUNIT_CASE(insert_c03_never_on_shm_mnt),
+	KUNIT_CASE(insert_c04_denied_at_run_time),
+	KUNIT_CASE(insert_c05_hardware_without_thp),
+#else
+	KUNIT_CASE(insert_c05_kernel_without_thp),
+#endif
+	KUNIT_CASE(insert_c06_misaligned),
+	KUNIT_CASE(insert_c07_past_or_across_the_end),
+	KUNIT_CASE(insert_c08_last_chunk_fits),
+	KUNIT_CASE(insert_c09_occupied_by_folio),
+	KUNIT_CASE(insert_c11_partial_overlap),
+	KUNIT_CASE_SLOW(insert_c12_one_winner),
+	KUNIT_CASE(insert_c13_busy),
+	KUNIT_CASE(insert_c14_caller_bugs_warn_once),
+	KUNIT_CASE(insert_c14_private_set),
+	KUNIT_CASE(insert_c14_not_shmem),
+	KUNIT_CASE(insert_c15_mount_of_user_space),
+	KUNIT_CASE(insert_c16_frozen_or_sealed),
+#ifdef CONFIG_ZONE_DMA32
+	KUNIT_CASE(insert_c17_zone_above_mask),
+#endif
+#ifdef CONFIG_MEMORY_FAILURE
+	KUNIT_CASE(insert_c18_hwpoison),
+#endif
+	KUNIT_CASE(insert_c19_flags_of_the_owner_survive),
+	KUNIT_CASE(insert_c19_mount_is_full),
+#if defined(CONFIG_FAILSLAB) && defined(CONFIG_FAULT_INJECTION_DEBUG_FS)
+	KUNIT_CASE(insert_c20_no_memory_for_nodes),
+#endif
+	KUNIT_CASE(insert_c23_counters_are_exact),
+	KUNIT_CASE_SLOW(insert_c24_allocates_nodes_only),
+	KUNIT_CASE(insert_c25_on_the_lru),
+	KUNIT_CASE(insert_c26_noswap_is_resident_and_readable),
+	KUNIT_CASE(insert_orders_follow_the_size),
+	KUNIT_CASE(insert_alloc_refuses_bad_orders),
+	KUNIT_CASE(insert_alloc_gives_fresh_folios),
+	KUNIT_CASE(insert_alloc_honours_flags),
+	KUNIT_CASE(insert_alloc_is_not_movable),
+#ifdef CONFIG_ZONE_DMA32
+	KUNIT_CASE(insert_alloc_lowers_the_zone),
+#endif
+	{}
+};
+
+static struct kunit_suite insert_suite = {
+	.name = "shmem_insert",
+	.suite_init = insert_suite_init,
+	.suite_exit = insert_suite_exit,
+	.test_cases = insert_cases,
+};
+
+static struct kunit_case insert_swap_cases[] = {
+	KUNIT_CASE_SLOW(insert_c10_occupied_by_swap),
+	KUNIT_CASE_SLOW(insert_c11_partial_overlap_with_swap),
+	KUNIT_CASE_SLOW(insert_c25_reclaimable_whole),
+	KUNIT_CASE_SLOW(insert_c26_noswap_is_not_swapped),
+	KUNIT_CASE_SLOW(insert_c27_swap_full),
+	{}
+};
+
+static struct kunit_suite insert_swap_suite = {
+	.name = "shmem_insert_swap",
+	.suite_init = insert_suite_init,
+	.suite_exit = insert_suite_exit,
+	.init = insert_swap_init,
+	.test_cases = insert_swap_cases,
+};
+
+kunit_test_suites(&insert_suite, &insert_swap_suite);
