@@ -312,10 +312,9 @@ int main(void)
 	kill(-1, SIGKILL);
 	while (wait(NULL) > 0 || errno == EINTR)
 		;
-	tainted = taint();
-	if (tainted & bad)
-		verdict("taint %lu\n", tainted);
-	else if (WIFSIGNALED(status))
+	tainted = taint() & bad;
+	verdict("taint %lu\n", tainted);
+	if (WIFSIGNALED(status))
 		verdict("signal %d\n", WTERMSIG(status));
 	else
 		verdict("exit %d\n", WEXITSTATUS(status));

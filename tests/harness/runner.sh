@@ -35,7 +35,7 @@ cases=(
 	'a killed test fails|exit status 139|2 passed, 1 failed||'"$good; kill -SEGV \$\$"
 	'a command that is not there fails|exit status 127|0 passed, 2 failed||exec nothing'
 	'a machine that reboots fails|without a verdict|2 passed, 1 failed||'"$good; sleep 1; reboot -f"
-	'an OOM kill fails|the kernel reported trouble|2 passed, 1 failed|--mem 128M|'"$good; mount -t tmpfs -o size=100% none /mnt; dd if=/dev/zero of=/mnt/x bs=1M count=400"
+	'an OOM kill fails|the kernel reported trouble|2 passed, 1 failed|--mem 128M|'"$good; mkdir /m; mount -t tmpfs -o size=100% none /m; dd if=/dev/zero of=/m/x bs=1M count=400"
 )
 
 echo "KTAP version 1"
