@@ -72,8 +72,8 @@ static void progress(const char *what, uint64_t done, uint64_t total)
 	struct backup_counters c;
 
 	backup_counters(&c);
-	printf("progress %s %" PRIu64 " of %" PRIu64 " MiB; so far backed up %" PRIu64
-	       " MiB by %s; %" PRIu64 " MiB in swap, %" PRIu64 " MiB free\n",
+	printf("progress %s %" PRIu64 " of %" PRIu64 " MiB; backed up %" PRIu64
+	       " by %s, in swap %" PRIu64 ", free %" PRIu64 "\n",
 	       what, done / MiB, total / MiB,
 	       (c.inserted + c.copied) * PAGE / MiB,
 	       zero_copy_get() ? "insert" : "copy",

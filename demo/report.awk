@@ -82,14 +82,15 @@ function table()
 	pair("failed backups: pages kept / folios refused", \
 	     "failed_pages_retained", "failed_folios_refused")
 	figure("OOM kills", "oom_kill")
-	time("guest time: fill", "guest_ms_fill")
-	time("guest time: read back by the CPU", "guest_ms_read_cpu")
-	time("guest time: read back by the engine", "guest_ms_read_engine")
-	time("guest time: all of it", "guest_ms")
+	time("guest time (3): fill", "guest_ms_fill")
+	time("guest time (3): read back by the CPU", "guest_ms_read_cpu")
+	time("guest time (3): read back by the engine", "guest_ms_read_engine")
+	time("guest time (3): all of it", "guest_ms")
 	row("verified buffers", verified("insert"), verified("copy"))
 	print ""
 	print "(1) after the run, with nothing else going on: 64 MiB backed up by hand"
 	print "(2) blocks of 2 MiB; after: all buffers freed and TTM's pools drained"
+	print "(3) of an emulated processor: compare the columns, quote neither"
 	print ""
 	print "verified " verified("insert") " buffers by insert, " verified("copy") " by copy"
 }
