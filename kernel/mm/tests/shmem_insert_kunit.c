@@ -351,6 +351,8 @@ static void insert_expect_refused(struct kunit *test, struct file *file,
 
 	KUNIT_EXPECT_EQ_MSG(test, ret, err, "%s", what);
 	insert_expect_same(test, &before, &after, what);
+	/* There is no going on with a folio that is not detached any more. */
+	KUNIT_ASSERT_NE_MSG(test, ret, 0, "%s", what);
 }
 
 static void insert_expect_inserted(struct kunit *test, struct file *file,

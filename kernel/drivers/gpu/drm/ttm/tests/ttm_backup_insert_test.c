@@ -480,6 +480,34 @@ static void backup_expect_populated(struct kunit *test, struct ttm_tt *tt)
 	KUNIT_EXPECT_EQ(test, where.inserted, 0);
 }
 
+/* The number of folios in the backup file that are not as they should be. */
+static pgoff_t backup_bad_folios(struct ttm_tt *tt)
+{
+	struct xarray *pages = &tt->backup->f_mapping->i_pages;
+	unsigned long index, i;
+	pgoff_t bad = 0;
+	void *entry;
+
+	/* Folios on their way to the LRU lists have a reference for that. */
+	lru_add_drain_all();
+
+	xa_for_each(pages, index, entry) {
+		struct folio *folio = entry;
+
+		if (xa_is_value(entry))
+			continue;
+		if (folio_ref_count(folio) != folio_nr_pages(folio) ||
+		    folio->private || folio_test_locked(folio) ||
+		    !folio_test_lru(folio))
+			bad++;
+		for (i = 0; i < folio_nr_pages(folio); i++)
+			if (backup_page_caching(folio_page(folio, i)) != ttm_cached)
+				bad++;
+	}
+
+	return bad;
+}
+
 static void backup_expect_pages(struct kunit *test, struct ttm_tt *tt,
 				pgoff_t resident, pgoff_t backed_up,
 				pgoff_t inserted)
@@ -492,34 +520,15 @@ static void backup_expect_pages(struct kunit *test, struct ttm_tt *tt,
 	KUNIT_EXPECT_EQ(test, where.inserted, inserted);
 	KUNIT_EXPECT_EQ(test, file_inode(tt->backup)->i_blocks,
 			backed_up * (PAGE_SIZE / SECTOR_SIZE));
+	KUNIT_EXPECT_EQ(test, backup_bad_folios(tt), 0);
 }
 
-/* Backed up to the last page; what shmem has is write-back cached. */
+/* Backed up to the last page, all of it by insertion */
 static void backup_expect_backed_up(struct kunit *test, struct ttm_tt *tt)
 {
-	struct xarray *pages = &tt->backup->f_mapping->i_pages;
-	unsigned long index;
-	pgoff_t bad = 0;
-	void *entry;
-
 	KUNIT_EXPECT_FALSE(test, ttm_tt_is_populated(tt));
 	KUNIT_EXPECT_TRUE(test, ttm_tt_is_backed_up(tt));
 	backup_expect_pages(test, tt, 0, tt->num_pages, tt->num_pages);
-
-	xa_for_each(pages, index, entry) {
-		struct folio *folio = entry;
-		unsigned long i;
-
-		if (xa_is_value(entry))
-			continue;
-		if (folio_ref_count(folio) < folio_nr_pages(folio) ||
-		    folio->private || folio_test_locked(folio))
-			bad++;
-		for (i = 0; i < folio_nr_pages(folio); i++)
-			if (backup_page_caching(folio_page(folio, i)) != ttm_cached)
-				bad++;
-	}
-	KUNIT_EXPECT_EQ(test, bad, 0);
 }
 
 /* Free a chunk, to leave a hole behind. */
@@ -724,6 +733,30 @@ static void backup_c53_destroy_while_backed_up(struct kunit *test)
 	backup_expect_baseline(test);
 }
 
+/* One page is enough to name the folio that goes. */
+static void backup_c53_drop_range_takes_whole_folios(struct kunit *test)
+{
+	struct ttm_tt *tt = backup_filled_tt(test, ttm_cached, 579, false);
+	struct inode *inode = file_inode(tt->backup);
+	static const pgoff_t pages[] = { 578, 577, 530, 0 };
+	static const pgoff_t dropped[] = { 1, 1, 46, 512 };
+	static const pgoff_t left[] = { 578, 576, 512, 0 };
+	unsigned int i;
+
+	KUNIT_ASSERT_EQ(test, backup_run(test, tt), 579);
+	for (i = 0; i < ARRAY_SIZE(pages); i++) {
+		unsigned long handle;
+
+		handle = ttm_backup_page_ptr_to_handle(tt->pages[pages[i]]);
+		KUNIT_EXPECT_EQ(test, ttm_backup_drop_range(tt->backup, handle),
+				dropped[i]);
+		KUNIT_EXPECT_EQ(test, inode->i_blocks,
+				left[i] * (PAGE_SIZE / SECTOR_SIZE));
+	}
+	backup_tt_free(test, tt);
+	backup_expect_baseline(test);
+}
+
 static void backup_c54_drop_while_partially_backed_up(struct kunit *test)
 {
 	static const pgoff_t retained[] = { 0, 512, 578 };
@@ -786,7 +819,9 @@ static void backup_c57_retained_chunks_are_retried(struct kunit *test)
 	folio_get(two);
 	folio_get(one);
 
+	KUNIT_EXPECT_FALSE(test, ttm_tt_backup_resumable(tt));
 	KUNIT_EXPECT_EQ(test, backup_run(test, tt), 576);
+	KUNIT_EXPECT_TRUE(test, ttm_tt_backup_resumable(tt));
 	KUNIT_EXPECT_TRUE(test, ttm_tt_is_backed_up(tt));
 	KUNIT_EXPECT_FALSE(test, ttm_tt_is_populated(tt));
 	backup_expect_pages(test, tt, 3, 576, 576);
@@ -1019,6 +1054,7 @@ static void backup_zero_copy_switched_off(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, ttm_backup_takes_folios(tt->backup));
 	KUNIT_EXPECT_EQ(test, backup_run(test, tt), 579);
 	backup_expect_pages(test, tt, 0, 579, 0);
+	KUNIT_EXPECT_FALSE(test, ttm_tt_backup_resumable(tt));
 	backup_restore(test, tt);
 	backup_expect_populated(test, tt);
 	backup_tt_free(test, tt);
@@ -1091,8 +1127,9 @@ static void *backup_debugfs_value(const char *dir_name, const char *name)
 	return value;
 }
 
-/* Memory runs out in the middle of a chunk that is being copied. */
-static void backup_copy_of_a_chunk_is_all_or_nothing(struct kunit *test)
+/* Back up with so many pages to allocate, and not one more. */
+static long backup_run_with_pages(struct kunit *test, struct ttm_tt *tt,
+				  unsigned int pages)
 {
 	unsigned long *probability = backup_debugfs_value("fail_page_alloc",
 							  "probability");
@@ -1100,7 +1137,6 @@ static void backup_copy_of_a_chunk_is_all_or_nothing(struct kunit *test)
 					     "ignore-gfp-highmem");
 	bool *wait = backup_debugfs_value("fail_page_alloc", "ignore-gfp-wait");
 	u32 *min_order = backup_debugfs_value("fail_page_alloc", "min-order");
-	struct ttm_tt *tt = backup_filled_tt(test, ttm_write_combined, 67, true);
 	struct fault_attr *attr, old;
 	bool old_highmem, old_wait;
 	u32 old_order;
@@ -1108,7 +1144,6 @@ static void backup_copy_of_a_chunk_is_all_or_nothing(struct kunit *test)
 
 	if (!probability || !highmem || !wait || !min_order)
 		kunit_skip(test, "no fail_page_alloc in debugfs");
-	backup_zero_copy_off(test);
 
 	attr = container_of(probability, struct fault_attr, probability);
 	old = *attr;
@@ -1120,7 +1155,7 @@ static void backup_copy_of_a_chunk_is_all_or_nothing(struct kunit *test)
 	attr->task_filter = true;
 	attr->verbose = 0;
 	atomic_set(&attr->times, -1);
-	atomic_set(&attr->space, 40);
+	atomic_set(&attr->space, pages + 1);
 	*highmem = false;
 	*wait = false;
 	*min_order = 0;
@@ -1139,10 +1174,49 @@ static void backup_copy_of_a_chunk_is_all_or_nothing(struct kunit *test)
 	atomic_set(&attr->times, atomic_read(&old.times));
 	atomic_set(&attr->space, atomic_read(&old.space));
 
-	KUNIT_EXPECT_EQ(test, ret, -ENOMEM);
+	return ret;
+}
+
+/* Memory runs out in the middle of the first chunk. */
+static void backup_expect_all_or_nothing(struct kunit *test, struct ttm_tt *tt)
+{
+	KUNIT_ASSERT_EQ(test, backup_order(test, tt, 0), 6);
+	KUNIT_ASSERT_EQ(test, backup_run_with_pages(test, tt, 40), -ENOMEM);
 	backup_expect_populated(test, tt);
 
-	KUNIT_EXPECT_EQ(test, backup_run(test, tt), 67);
+	KUNIT_EXPECT_EQ(test, backup_run(test, tt), tt->num_pages);
+	backup_restore(test, tt);
+	backup_expect_populated(test, tt);
+	backup_tt_free(test, tt);
+	backup_expect_baseline(test);
+}
+
+static void backup_copy_of_a_chunk_is_all_or_nothing(struct kunit *test)
+{
+	struct ttm_tt *tt = backup_filled_tt(test, ttm_write_combined, 67, true);
+
+	backup_zero_copy_off(test);
+	backup_expect_all_or_nothing(test, tt);
+}
+
+static void backup_copy_of_a_folio_is_all_or_nothing(struct kunit *test)
+{
+	struct ttm_tt *tt = backup_filled_tt(test, ttm_write_combined, 67, true);
+
+	/* To a file as upstream has it, folios nevertheless */
+	backup_zero_copy_off(test);
+	KUNIT_ASSERT_EQ(test, 0, ttm_tt_setup_backup(tt));
+	KUNIT_ASSERT_FALSE(test, ttm_backup_takes_folios(tt->backup));
+	backup_expect_all_or_nothing(test, tt);
+}
+
+/* What is inserted needs no memory to speak of. */
+static void backup_c60_succeeds_without_memory(struct kunit *test)
+{
+	struct ttm_tt *tt = backup_filled_tt(test, ttm_write_combined, 1100, true);
+
+	KUNIT_EXPECT_EQ(test, backup_run_with_pages(test, tt, 8), 1100);
+	backup_expect_backed_up(test, tt);
 	backup_restore(test, tt);
 	backup_expect_populated(test, tt);
 	backup_tt_free(test, tt);
@@ -1319,6 +1393,7 @@ static struct kunit_case backup_cases[] = {
 	KUNIT_CASE(backup_c50_dma_alloc_pool_unchanged),
 	KUNIT_CASE(backup_c53_drop_while_backed_up),
 	KUNIT_CASE(backup_c53_destroy_while_backed_up),
+	KUNIT_CASE(backup_c53_drop_range_takes_whole_folios),
 	KUNIT_CASE(backup_c54_drop_while_partially_backed_up),
 	KUNIT_CASE(backup_c55_purge),
 	KUNIT_CASE(backup_c57_retained_chunks_are_retried),
@@ -1335,7 +1410,9 @@ static struct kunit_case backup_cases[] = {
 	KUNIT_CASE(backup_zero_copy_switched_back_on),
 	KUNIT_CASE(backup_writeback_without_swap),
 #if defined(CONFIG_FAIL_PAGE_ALLOC) && defined(CONFIG_FAULT_INJECTION_DEBUG_FS)
+	KUNIT_CASE(backup_c60_succeeds_without_memory),
 	KUNIT_CASE(backup_copy_of_a_chunk_is_all_or_nothing),
+	KUNIT_CASE(backup_copy_of_a_folio_is_all_or_nothing),
 #endif
 	KUNIT_CASE(backup_handles),
 	KUNIT_CASE(backup_pages_are_counted),
