@@ -323,11 +323,11 @@ int main(int argc, char **argv)
 	if (meminfo_kib("SwapTotal") * KiB < goal)
 		die("%" PRIu64 " MiB of swap are too little for %" PRIu64 " MiB of buffers",
 		    meminfo_kib("SwapTotal") / 1024, goal / MiB);
-	if (!have_backup_stats())
-		die("debugfs ttm/backup_stats is missing: not a kernel of this project");
 	fd = vttm_open(0, &minor);
 	if (fd < 0)
 		die("no vttm device: boot with vttm.devices=1");
+	if (!have_backup_stats())
+		die("debugfs ttm/backup_stats is missing: not a kernel of this project");
 
 	result("zero_copy", zero_copy_get());
 	result("mem_bytes", mem);
