@@ -18,8 +18,8 @@ cases=(
 	'a WARN fails|the kernel reported trouble|2 passed, 1 failed||'"$good; echo WARNING >$lkdtm; sleep 5"
 	'a crash fails|the kernel reported trouble|2 passed, 1 failed||'"$good; echo PANIC >$lkdtm; sleep 5"
 	'a BUG fails|the kernel reported trouble|2 passed, 1 failed||'"$good; echo BUG >$lkdtm; sleep 5"
-	'a recursive lock fails|possible recursive locking|2 passed, 1 failed|--timeout 60|'"$good; echo SPINLOCKUP >$lkdtm; echo SPINLOCKUP >$lkdtm"
-	'sleeping in atomic context fails|the kernel reported trouble|2 passed, 1 failed||'"$good; echo SCHEDULING_WHILE_ATOMIC >$lkdtm; sleep 5"
+	'what lockdep reports fails|possible recursive locking|2 passed, 1 failed|--append "kunit.enable=1 kunit.autorun=0 kunit.filter_glob=ttm_bo.ttm_bo_reserve_deadlock"|'"$good; echo 1 >/sys/kernel/debug/kunit/ttm_bo/run; sleep 1"
+	'scheduling with a lock held fails|scheduling while atomic|2 passed, 1 failed||'"$good; echo SPINLOCKUP >$lkdtm; sleep 5"
 	'a hung kernel fails|it did not end in time|2 passed, 1 failed|--timeout 20 --cpus 1|'"$good; sleep 1; echo HARDLOCKUP >$lkdtm"
 	'a test that does not end fails|it did not end in time|0 passed, 2 failed|--timeout 20|sleep 1000'
 	'a test that reports nothing fails|reports nothing|0 passed, 1 failed||true'
@@ -69,7 +69,7 @@ for entry in "${cases[@]}"; do
 done
 
 # allowed by the table, a skip is counted on its own
-echo 'printf "KTAP version 1\n1..2\nok 1 a\nok 2 b # SKIP no device\n"' >"$work/script"
+printf '%s\n' 'printf "KTAP version 1\n1..2\nok 1 a\nok 2 b # SKIP no device\n"' >"$work/script"
 echo "case | --file $work/script:/script | sh /script | skip-ok" >"$work/list"
 if "$TOP/tests/run" --kernel "$KERNEL" --list "$work/list" >"$work/out" 2>&1 &&
    [[ $(tail -n 1 "$work/out") == "1 passed, 0 failed, 1 skipped" ]]; then

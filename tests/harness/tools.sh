@@ -1,0 +1,133 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+# The tools on bad input: one line, a non-zero exit status, nothing left behind.
+# On a copy of the project and a tree of a few files that stands for a kernel.
+
+set -uo pipefail
+. "$(dirname "$0")/../../tools/lib.sh"
+mkdir -p "$BUILD"
+work=$(mktemp -d "$BUILD/.harness.XXXXXX")
+trap 'rm -rf "$work"' EXIT
+number=0 failures=0
+
+# A kernel of the files that hooks touch, and what makes a tree a kernel
+real=$("$TOP/tools/fetch-source") || exit 1
+kernel=$work/kernel
+mkdir -p "$kernel"
+sed -n 's,^\(---\|+++\) [ab]/\([^\t]*\).*,\2,p' "$TOP/hooks/$KSERIES"/*.patch | sort -u |
+while read -r file; do
+	if [[ -f $real/$file ]]; then
+		mkdir -p "$kernel/$(dirname "$file")"
+		cp "$real/$file" "$kernel/$file"
+	fi
+done
+cp "$real/Makefile" "$real/Kbuild" "$kernel/"
+copy=$work/copy
+mkdir "$copy"
+cp -r "$TOP"/{tools,hooks,kernel,vm} "$copy/"
+export KERNEL_SRC=$kernel
+
+# check NAME PATTERN FAILS COMMAND...: the command fails (or not), and one line
+# of what it says on stderr matches
+check()
+{
+	local name=$1 pattern=$2 fails=$3 status=0
+	shift 3
+	number=$((number + 1))
+	"$@" >"$work/out" 2>"$work/err" || status=$?
+	if [[ $fails == fails && $status != 0 && $(wc -l <"$work/err") == 1 || \
+	      $fails == works && $status == 0 ]] &&
+	   { [[ -z $pattern ]] || grep -qE -- "$pattern" "$work/err"; }; then
+		echo "ok $number $name"
+	else
+		sed 's/^/# /' "$work/out" "$work/err"
+		echo "# exit status $status, wanted: $fails, /$pattern/"
+		echo "not ok $number $name"
+		failures=$((failures + 1))
+	fi
+}
+
+# is NAME COMMAND...: the command succeeds
+is()
+{
+	local name=$1
+	shift
+	number=$((number + 1))
+	if "$@" >"$work/out" 2>&1; then
+		echo "ok $number $name"
+	else
+		sed 's/^/# /' "$work/out"
+		echo "not ok $number $name"
+		failures=$((failures + 1))
+	fi
+}
+
+assemble() { "$copy/tools/assemble" linux; }
+tree=$copy/build/linux
+state() { find "$tree" -type f ! -path '*/.ttm-zerocopy/*' -printf '%P %T@\n' | sort | md5sum; }
+same() { [[ $(state) == "$before" ]]; }
+no_leftovers() { ! ls -d "$copy"/build/.assemble.* "$copy"/build/.vm.* 2>/dev/null; }
+
+echo "KTAP version 1"
+hook=$(awk '$1 != "" && $1 !~ /^#/ { print $1; exit }' "$copy/hooks/$KSERIES/series")
+file=$(sed -n 's,^+++ b/\([^\t]*\).*,\1,p' "$copy/hooks/$KSERIES/$hook" | head -n 1)
+
+check "a tree is assembled" "files changed" works assemble
+before=$(state)
+cp -r "$kernel" "$work/patched"
+awk '$1 != "" && $1 !~ /^#/ { print $1 }' "$copy/hooks/$KSERIES/series" | while read -r name; do
+	patch -s -d "$work/patched" -p1 <"$copy/hooks/$KSERIES/$name"
+done
+cp -r "$copy/kernel/." "$work/patched/"
+is "and has the hooks and the new files" diff -r -x .ttm-zerocopy "$work/patched" "$tree"
+check "assembling again changes nothing" "" works assemble
+is "not even a time stamp" same
+
+overlay=$(cd "$copy/kernel" && find . -name '*.c' -printf '%P\n' | sort | head -n 1)
+echo "/* changed */" >>"$copy/kernel/$overlay"
+check "one file changed is one file changed" ": 1 files changed" works assemble
+cp "$TOP/kernel/$overlay" "$copy/kernel/$overlay"
+echo "int x;" >"$copy/kernel/mm/new_file.c"
+assemble 2>/dev/null
+rm "$copy/kernel/mm/new_file.c"
+assemble 2>/dev/null
+is "a file that is gone from kernel/ is gone from the tree" test ! -e "$tree/mm/new_file.c"
+
+before=$(state)
+sed -i 's/^/x/' "$kernel/$file"
+check "a hook that does not apply is named with its file" \
+	"$hook does not apply to $file of Linux $KTESTED" fails assemble
+is "and the tree stays as it was" same
+cp "$real/$file" "$kernel/$file"
+
+sed -i 's/^SUBLEVEL = .*/SUBLEVEL = 99/' "$kernel/Makefile"
+check "another release of the series is said to be one" \
+	"$KSERIES.99: the hooks were tested on $KTESTED" works assemble
+sed -i 's/^PATCHLEVEL = .*/PATCHLEVEL = 99/' "$kernel/Makefile"
+check "another series is refused" "but the hooks are for $KSERIES.y" fails assemble
+KERNEL_SRC=$work/nothing check "KERNEL_SRC that is not there" \
+	"no such directory" fails assemble
+mkdir "$work/empty"
+KERNEL_SRC=$work/empty check "KERNEL_SRC that is no kernel" \
+	"not a kernel source tree" fails assemble
+check "an unknown tree" "unknown tree" fails "$copy/tools/assemble" other
+check "building what is not assembled" "build/pristine is missing" fails \
+	"$copy/tools/build-kernel" pristine
+
+run=$copy/vm/run
+check "vm/run without a command" "no command given" fails "$run"
+check "vm/run without a kernel" "make kernel" fails "$run" -- true
+check "vm/run with a kernel that is not there" "no such directory" fails \
+	"$run" --kernel "$work/nothing" -- true
+KERNEL=${KERNEL:-$BUILD/linux-test}
+for args in "--mem 5" "--mem 9999G" "--swap tape" "--swap-size x" "--cpus 0" \
+	"--timeout soon" "--file $work/nothing" "--log $work/no/log" "--bogus" \
+	"--icount --cpus 2" "--file /etc/passwd:relative"; do
+	# shellcheck disable=SC2086	# options and their values
+	check "vm/run $args" "^vm/run: " fails "$run" --kernel "$KERNEL" $args -- true
+done
+check "vm/run with a file as its command that is not there" "no such command" fails \
+	"$run" --kernel "$KERNEL" -- ./nothing
+is "nothing is left behind" no_leftovers
+echo "1..$number"
+((failures == 0))

@@ -1,0 +1,72 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+# What vm/run promises: exit statuses, arguments, files, swap, exact time.
+
+set -uo pipefail
+. "$(dirname "$0")/../../tools/lib.sh"
+KERNEL=${KERNEL:-$BUILD/linux-test}
+mkdir -p "$BUILD"
+work=$(mktemp -d "$BUILD/.harness.XXXXXX")
+trap 'rm -rf "$work"' EXIT
+number=0 failures=0
+
+# run STATUS PATTERN NAME [OPTION]... -- COMMAND...
+run()
+{
+	local want=$1 pattern=$2 name=$3 status=0
+	shift 3
+	number=$((number + 1))
+	"$TOP/vm/run" --kernel "$KERNEL" --timeout 120 "$@" >"$work/out" 2>"$work/err" </dev/null ||
+		status=$?
+	if [[ $status == "$want" ]] &&
+	   { [[ -z $pattern ]] || grep -qE -- "$pattern" "$work/out" "$work/err"; }; then
+		echo "ok $number $name"
+	else
+		sed 's/^/# /' "$work/out" "$work/err" | tail -n 20
+		echo "# exit status $status, wanted: $want, /$pattern/"
+		echo "not ok $number $name"
+		failures=$((failures + 1))
+	fi
+}
+
+echo "KTAP version 1"
+run 0 '\[a  b\]\[\$x\]\[\]\[\*\]' "arguments arrive as they are" \
+	-- printf '[%s]' 'a  b' '$x' '' '*'
+run 3 '' "the exit status is the command's" -- sh -c 'exit 3'
+run 137 'killed by signal 9' "a signal is told" -- sh -c 'kill -9 $$'
+printf '#!/bin/sh\ncat /data/passwd\n' >"$work/script"
+chmod +x "$work/script"
+run 0 root: "files and a command of the host are taken along" \
+	--file /etc/passwd:/data/ -- "$work/script"
+run 0 root: "a program with shared libraries is taken along with them" \
+	--file /usr/bin/getent --file /etc/passwd:/etc/passwd -- /usr/bin/env getent passwd root
+run 0 '^/dev/zram0 +partition' "swap in zram" --swap zram -- cat /proc/swaps
+run 0 '^/dev/vda +partition.*65532' "swap on a disk, of a size" \
+	--swap disk --swap-size 64M -- cat /proc/swaps
+run 1 '' "no swap" -- grep /dev /proc/swaps
+run 0 '^3$' "processors" --cpus 3 -- nproc
+run 0 '^MemTotal: +2[0-9]{5} ' "memory" --mem 256M -- grep MemTotal /proc/meminfo
+run 0 'ttm.test=1' "the command line" --append 'ttm.test=1' -- cat /proc/cmdline
+run 124 'no end after 12 s' "a command without an end" --timeout 12 -- sleep 1000
+run 0 '^a$' "a WARN that is expected" --expect-warn 'lkdtm_WARNING' -- \
+	sh -c 'echo WARNING >/sys/kernel/debug/provoke-crash/DIRECT; echo a'
+run 125 'lkdtm_WARNING' "a WARN other than the expected one" --expect-warn 'ttm_' -- \
+	sh -c 'echo WARNING >/sys/kernel/debug/provoke-crash/DIRECT; echo a'
+
+# Guest time under --icount: the same work, up to interrupts' effects
+number=$((number + 1))
+for i in 1 2; do
+	"$TOP/vm/run" --kernel "$KERNEL" --icount --swap zram -- sh -c '
+		dd if=/dev/zero of=/tmp/x bs=1M count=50 2>/dev/null
+		awk "/^now at/ { print \$3 }" /proc/timer_list' >"$work/$i" 2>&1
+done
+if awk 'NR == FNR { a = $1; next } { d = $1 - a; exit !(a > 0 && d * d <= (a / 1000) ^ 2) }' \
+		"$work/1" "$work/2"; then
+	echo "ok $number guest time is the same to 1 in 1000 under --icount"
+else
+	sed 's/^/# /' "$work/1" "$work/2"
+	echo "not ok $number guest time is the same to 1 in 1000 under --icount"
+	failures=$((failures + 1))
+fi
+echo "1..$number"
+((failures == 0))
