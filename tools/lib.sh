@@ -60,6 +60,7 @@ build_environment()
 	export KBUILD_BUILD_TIMESTAMP=@0 KBUILD_BUILD_USER=ttm KBUILD_BUILD_HOST=zerocopy
 	export KBUILD_BUILD_VERSION=1 LC_ALL=C ARCH=x86_64
 	unset KCONFIG_CONFIG KCONFIG_ALLCONFIG KBUILD_OUTPUT O MAKEFLAGS MFLAGS MAKELEVEL
+	# shellcheck disable=SC2034	# used by the scripts that source this
 	kmake=(make -C "$1")
 	if command -v ccache >/dev/null; then
 		# Paths are relative in a build in the tree and there is no debug

@@ -76,7 +76,7 @@ check "a tree is assembled" "files changed" works assemble
 before=$(state)
 cp -r "$kernel" "$work/patched"
 awk '$1 != "" && $1 !~ /^#/ { print $1 }' "$copy/hooks/$KSERIES/series" | while read -r name; do
-	patch -s -d "$work/patched" -p1 <"$copy/hooks/$KSERIES/$name"
+	patch -s --no-backup-if-mismatch -d "$work/patched" -p1 <"$copy/hooks/$KSERIES/$name"
 done
 cp -r "$copy/kernel/." "$work/patched/"
 is "and has the hooks and the new files" diff -r -x .ttm-zerocopy "$work/patched" "$tree"
