@@ -9,4 +9,5 @@ for suite; do
 		cat "$dir/results"
 	fi
 done
+echo @all /sys/kernel/debug/kunit/*/
 echo @end
