@@ -169,14 +169,14 @@ struct file *ttm_backup_insert_create(loff_t size)
 
 /**
  * ttm_backup_takes_folios() - whether a backup file gets its pages by insertion
- * @backup: The backup file.
+ * @backup: The backup file, or NULL for none.
  *
  * Context: Any context.
  * Return: true for a file that ttm_backup_insert_create() made.
  */
 bool ttm_backup_takes_folios(const struct file *backup)
 {
-	return ttm_backup_mnt && backup->f_path.mnt == ttm_backup_mnt;
+	return backup && ttm_backup_mnt && backup->f_path.mnt == ttm_backup_mnt;
 }
 
 /**
