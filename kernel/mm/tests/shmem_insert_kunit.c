@@ -4,13 +4,15 @@
  *
  * Suite "shmem_insert" needs nothing but memory. Suite "shmem_insert_swap" needs
  * a swap device, so it is skipped at boot; enable swap and write to its "run"
- * file in debugfs.
+ * file in debugfs. Its case on memory cgroups wants one named "/kunit" with a
+ * memory.max of less than a PMD-sized folio.
  *
  * The clause that a case checks stands in its name. That a refusal leaves no
  * trace (c19) is checked with every single refusal.
  */
 
 #include <kunit/test.h>
+#include <linux/cgroup.h>
 #include <linux/debugfs.h>
 #include <linux/fault-inject.h>
 #include <linux/fcntl.h>
@@ -26,6 +28,7 @@
 #include <linux/mount.h>
 #include <linux/pagemap.h>
 #include <linux/percpu_counter.h>
+#include <linux/sched/mm.h>
 #include <linux/shmem_fs.h>
 #include <linux/shmem_insert.h>
 #include <linux/slab.h>
@@ -1568,6 +1571,60 @@ static void insert_c27_swap_full(struct kunit *test)
 	insert_expect_read(test, file, i, order, 11);
 }
 
+#if defined(CONFIG_MEMCG) && defined(CONFIG_TRANSPARENT_HUGEPAGE)
+static void insert_put_css(void *css)
+{
+	css_put(css);
+}
+
+static void insert_c21_c22_memcg_limit(struct kunit *test)
+{
+	unsigned int order = insert_max_order();
+	unsigned long nr = 1UL << order, usage;
+	struct cgroup_subsys_state *css;
+	struct mem_cgroup *memcg, *old;
+	struct cgroup *cgroup;
+	struct folio *folio;
+	struct file *file;
+	int ret;
+
+	cgroup = cgroup_get_from_path("/kunit");
+	if (IS_ERR(cgroup))
+		kunit_skip(test, "no cgroup /kunit: make it, and set its memory.max to 1M");
+	css = cgroup_get_e_css(cgroup, &memory_cgrp_subsys);
+	cgroup_put(cgroup);
+	KUNIT_ASSERT_EQ(test, 0,
+			kunit_add_action_or_reset(test, insert_put_css, css));
+	memcg = mem_cgroup_from_css(css);
+	if (READ_ONCE(memcg->memory.max) >= nr)
+		kunit_skip(test, "the memory.max of /kunit is no less than a large folio");
+
+	file = insert_file(test, insert_always, nr);
+	folio = insert_folio(test, file, order, 13);
+	usage = page_counter_read(&memcg->memory);
+
+	/* Not from the current task's, which has no limit, but the active one. */
+	old = set_active_memcg(memcg);
+	insert_expect_refused(test, file, folio, 0, __GFP_NOWARN, -ENOMEM,
+			      "over the limit");
+	KUNIT_EXPECT_EQ(test, page_counter_read(&memcg->memory), usage);
+	ret = shmem_insert_folio(file, folio, 0, GFP_RECLAIM_INSERT);
+	set_active_memcg(old);
+
+	KUNIT_ASSERT_EQ(test, ret, 0);
+	KUNIT_EXPECT_GE(test, page_counter_read(&memcg->memory), usage + nr);
+	rcu_read_lock();
+	KUNIT_EXPECT_PTR_EQ(test, folio_memcg(folio), memcg);
+	rcu_read_unlock();
+	insert_expect_read(test, file, 0, order, 13);
+
+	/* The charge goes with the folio, but for what the processors keep. */
+	kunit_release_action(test, insert_put, folio);
+	shmem_truncate_range(file_inode(file), 0, -1);
+	KUNIT_EXPECT_LT(test, page_counter_read(&memcg->memory), usage + nr);
+}
+#endif
+
 /*
  * The suites
  */
@@ -1665,6 +1722,9 @@ static struct kunit_suite insert_suite = {
 static struct kunit_case insert_swap_cases[] = {
 	KUNIT_CASE_SLOW(insert_c10_occupied_by_swap),
 	KUNIT_CASE_SLOW(insert_c11_partial_overlap_with_swap),
+#if defined(CONFIG_MEMCG) && defined(CONFIG_TRANSPARENT_HUGEPAGE)
+	KUNIT_CASE(insert_c21_c22_memcg_limit),
+#endif
 	KUNIT_CASE_SLOW(insert_c25_reclaimable_whole),
 	KUNIT_CASE_SLOW(insert_c26_noswap_is_not_swapped),
 	KUNIT_CASE_SLOW(insert_c27_swap_full),
