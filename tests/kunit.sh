@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # In the virtual machine: run KUnit suites, print their results.
 
-# For the case that wants a memory cgroup with less than 2 MiB to spend
+# For the case that wants a memory cgroup that has nothing to spend
 echo +memory >/sys/fs/cgroup/cgroup.subtree_control
 mkdir /sys/fs/cgroup/kunit
-echo 1M >/sys/fs/cgroup/kunit/memory.max
+echo 0 >/sys/fs/cgroup/kunit/memory.max
 
 for suite; do
 	dir=/sys/kernel/debug/kunit/$suite

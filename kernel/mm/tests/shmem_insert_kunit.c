@@ -5,7 +5,7 @@
  * Suite "shmem_insert" needs nothing but memory. Suite "shmem_insert_swap" needs
  * a swap device, so it is skipped at boot; enable swap and write to its "run"
  * file in debugfs. Its case on memory cgroups wants one named "/kunit" with a
- * memory.max of less than a PMD-sized folio.
+ * memory.max of 0.
  *
  * The clause that a case checks stands in its name. That a refusal leaves no
  * trace (c19) is checked with every single refusal.
@@ -1579,49 +1579,48 @@ static void insert_put_css(void *css)
 
 static void insert_c21_c22_memcg_limit(struct kunit *test)
 {
-	unsigned int order = insert_max_order();
-	unsigned long nr = 1UL << order, usage;
+	/* A single page at the start of a file needs no node, so no other charge. */
+	unsigned int i, orders[] = { 0, insert_max_order() };
 	struct cgroup_subsys_state *css;
 	struct mem_cgroup *memcg, *old;
 	struct cgroup *cgroup;
-	struct folio *folio;
-	struct file *file;
-	int ret;
 
 	cgroup = cgroup_get_from_path("/kunit");
 	if (IS_ERR(cgroup))
-		kunit_skip(test, "no cgroup /kunit: make it, and set its memory.max to 1M");
+		kunit_skip(test, "no cgroup /kunit: make it, and set its memory.max to 0");
 	css = cgroup_get_e_css(cgroup, &memory_cgrp_subsys);
 	cgroup_put(cgroup);
 	KUNIT_ASSERT_EQ(test, 0,
 			kunit_add_action_or_reset(test, insert_put_css, css));
 	memcg = mem_cgroup_from_css(css);
-	if (READ_ONCE(memcg->memory.max) >= nr)
-		kunit_skip(test, "the memory.max of /kunit is no less than a large folio");
+	if (READ_ONCE(memcg->memory.max))
+		kunit_skip(test, "the memory.max of /kunit is not 0");
 
-	file = insert_file(test, insert_always, nr);
-	folio = insert_folio(test, file, order, 13);
-	usage = page_counter_read(&memcg->memory);
+	for (i = 0; i < ARRAY_SIZE(orders); i++) {
+		unsigned long nr = 1UL << orders[i], usage;
+		struct file *file = insert_file(test, insert_always, nr);
+		struct folio *folio = insert_folio(test, file, orders[i], 13);
+		int ret;
 
-	/* Not from the current task's, which has no limit, but the active one. */
-	old = set_active_memcg(memcg);
-	insert_expect_refused(test, file, folio, 0, __GFP_NOWARN, -ENOMEM,
-			      "over the limit");
-	KUNIT_EXPECT_EQ(test, page_counter_read(&memcg->memory), usage);
-	ret = shmem_insert_folio(file, folio, 0, GFP_RECLAIM_INSERT);
-	set_active_memcg(old);
+		usage = page_counter_read(&memcg->memory);
 
-	KUNIT_ASSERT_EQ(test, ret, 0);
-	KUNIT_EXPECT_GE(test, page_counter_read(&memcg->memory), usage + nr);
-	rcu_read_lock();
-	KUNIT_EXPECT_PTR_EQ(test, folio_memcg(folio), memcg);
-	rcu_read_unlock();
-	insert_expect_read(test, file, 0, order, 13);
+		/* That of the current task has no limit, but the active one has. */
+		old = set_active_memcg(memcg);
+		insert_expect_refused(test, file, folio, 0, __GFP_NOWARN, -ENOMEM,
+				      "over the limit");
+		KUNIT_EXPECT_EQ(test, page_counter_read(&memcg->memory), usage);
+		ret = shmem_insert_folio(file, folio, 0, GFP_RECLAIM_INSERT);
+		set_active_memcg(old);
 
-	/* The charge goes with the folio, but for what the processors keep. */
-	kunit_release_action(test, insert_put, folio);
-	shmem_truncate_range(file_inode(file), 0, -1);
-	KUNIT_EXPECT_LT(test, page_counter_read(&memcg->memory), usage + nr);
+		KUNIT_ASSERT_EQ(test, ret, 0);
+		KUNIT_EXPECT_GE(test, page_counter_read(&memcg->memory), usage + nr);
+		rcu_read_lock();
+		KUNIT_EXPECT_PTR_EQ(test, folio_memcg(folio), memcg);
+		rcu_read_unlock();
+		insert_expect_read(test, file, 0, orders[i], 13);
+		kunit_release_action(test, insert_put, folio);
+		kunit_release_action(test, insert_close, file);
+	}
 }
 #endif
 
