@@ -12,8 +12,9 @@
  *
  * shmem stays the allocator: shmem_alloc_detached_folio() gives out a folio
  * with the gfp mask and up to the order that the file accepts,
- * shmem_insert_folio() takes it. In between the owner may do with it what he
- * likes, as long as he brings it back the way he got it.
+ * shmem_insert_folio() takes it, and shmem_extract_folio() gives it out again
+ * with its contents. While it is out, the owner may do with it what he likes, as
+ * long as he brings it back the way he got it.
  */
 
 #include <linux/backing-dev.h>
@@ -23,7 +24,9 @@
 #include <linux/huge_mm.h>
 #include <linux/memcontrol.h>
 #include <linux/mm.h>
+#include <linux/page_idle.h>
 #include <linux/pagemap.h>
+#include <linux/sched/mm.h>
 #include <linux/shmem_fs.h>
 #include <linux/shmem_insert.h>
 #include <linux/swap.h>
@@ -132,15 +135,12 @@ static bool shmem_folio_detached(struct folio *folio)
 	       !folio_memcg_charged(folio);
 }
 
-/* Does the file take this folio at this index? */
-static int shmem_insert_check(struct file *file, struct folio *folio,
-			      pgoff_t index)
+/* May folios be moved into and out of this file? */
+static int shmem_insert_check_file(struct file *file)
 {
 	struct address_space *mapping = file->f_mapping;
 	struct inode *inode = mapping->host;
-	unsigned long nr = folio_nr_pages(folio);
 	struct shmem_inode_info *info;
-	pgoff_t end;
 
 	if (!shmem_mapping(mapping))
 		return -EINVAL;
@@ -155,6 +155,22 @@ static int shmem_insert_check(struct file *file, struct folio *folio,
 	if (READ_ONCE(info->seals) & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE))
 		return -EPERM;
 
+	return 0;
+}
+
+/* Does the file take this folio at this index? */
+static int shmem_insert_check(struct file *file, struct folio *folio,
+			      pgoff_t index)
+{
+	struct address_space *mapping = file->f_mapping;
+	unsigned long nr = folio_nr_pages(folio);
+	pgoff_t end;
+	int ret;
+
+	ret = shmem_insert_check_file(file);
+	if (ret)
+		return ret;
+
 	if (!shmem_folio_detached(folio)) {
 		VM_WARN_ON_ONCE_FOLIO(true, folio);
 		return -EINVAL;
@@ -163,7 +179,7 @@ static int shmem_insert_check(struct file *file, struct folio *folio,
 	if (folio->private || folio_test_private(folio))
 		return -EINVAL;
 
-	end = DIV_ROUND_UP_ULL(i_size_read(inode), PAGE_SIZE);
+	end = DIV_ROUND_UP_ULL(i_size_read(mapping->host), PAGE_SIZE);
 	if (!IS_ALIGNED(index, nr) || index >= end || end - index < nr)
 		return -EINVAL;
 
@@ -302,3 +318,199 @@ int shmem_insert_folio(struct file *file, struct folio *folio, pgoff_t index,
 	return ret;
 }
 EXPORT_SYMBOL_FOR_MODULES(shmem_insert_folio, "ttm");
+
+/* What the page cache, the LRU lists and reclaim leave in a folio's flags. */
+#define SHMEM_CACHE_FLAGS (BIT(PG_uptodate) | BIT(PG_swapbacked) |	\
+			   BIT(PG_active) | BIT(PG_unevictable) |	\
+			   BIT(PG_workingset) | BIT(PG_reclaim) |	\
+			   BIT(PG_dropbehind) | LRU_REFS_FLAGS)
+
+/* How often somebody else's short-lived use of a folio is waited out. */
+#define SHMEM_EXTRACT_TRIES	4
+
+/* Would the folio, pinned for as long as its new owner likes, be in the way? */
+static bool shmem_folio_movable_block(struct folio *folio)
+{
+	unsigned long pfn = folio_pfn(folio);
+	unsigned long end = pfn + folio_nr_pages(folio);
+
+	if (!folio_is_longterm_pinnable(folio))
+		return true;
+
+	for (; pfn < end; pfn += pageblock_nr_pages) {
+		switch (get_pageblock_migratetype(pfn_to_page(pfn))) {
+		case MIGRATE_UNMOVABLE:
+		case MIGRATE_RECLAIMABLE:
+		case MIGRATE_HIGHATOMIC:
+			break;
+		default:
+			return true;
+		}
+	}
+
+	return false;
+}
+
+/* Is the folio one that the caller can use? */
+static int shmem_extract_check(struct folio *folio, unsigned int min_order,
+			       int nid, gfp_t gfp)
+{
+	if (shmem_folio_poisoned(folio))
+		return -EHWPOISON;
+
+	if (folio_order(folio) < min_order)
+		return -EAGAIN;
+
+	if (folio_mapped(folio))
+		return -EBUSY;
+
+	if (folio_zonenum(folio) > gfp_zone(gfp))
+		return -EXDEV;
+	if (nid != NUMA_NO_NODE && folio_nid(folio) != nid)
+		return -EXDEV;
+	if (shmem_folio_movable_block(folio))
+		return -EXDEV;
+
+	return 0;
+}
+
+static struct folio *__shmem_extract_folio(struct file *file, pgoff_t index,
+					   unsigned int min_order, int nid,
+					   gfp_t gfp)
+{
+	struct address_space *mapping = file->f_mapping;
+	struct inode *inode = mapping->host;
+	struct folio *folio;
+	bool dirty;
+	int ret;
+
+	ret = shmem_get_folio_gfp(inode, index, 0, &folio, SGP_NOALLOC, gfp,
+				  NULL, NULL);
+	if (ret)
+		return ERR_PTR(ret);
+
+	ret = shmem_extract_check(folio, min_order, nid, gfp);
+	if (ret)
+		goto err_unlock;
+
+	/* Just inserted or read, it may be in this CPU's batch still. */
+	if (!folio_test_lru(folio))
+		lru_add_drain();
+	if (!folio_isolate_lru(folio)) {
+		ret = -EBUSY;
+		goto err_unlock;
+	}
+
+	/* remove_mapping() wants one reference: that of the isolation. */
+	folio_put(folio);
+
+	/*
+	 * It also takes a dirty folio for one that must not be lost. Under the
+	 * folio lock and off the LRU, nobody takes this one for a clean one.
+	 */
+	dirty = folio_test_clear_dirty(folio);
+	if (!remove_mapping(mapping, folio)) {
+		if (dirty)
+			folio_set_dirty(folio);
+		folio_unlock(folio);
+		folio_putback_lru(folio);
+		return ERR_PTR(-EBUSY);
+	}
+
+	trace_shmem_extract_folio(inode, folio, folio->index);
+
+	mem_cgroup_uncharge(folio);
+	/* Pages that left the mapping are found missing. */
+	shmem_recalc_inode(inode, 0, 0);
+
+	/* A speculative reference may look on: atomic ops only. */
+	set_mask_bits(&folio->flags.f, SHMEM_CACHE_FLAGS, 0);
+	folio_test_clear_young(folio);
+	folio_clear_idle(folio);
+	folio->index = 0;
+	folio_unlock(folio);
+
+	return folio;
+
+err_unlock:
+	folio_unlock(folio);
+	folio_put(folio);
+	return ERR_PTR(ret);
+}
+
+/**
+ * shmem_extract_folio() - take a folio out of a file, without a copy
+ * @file: A shmem file on a kernel-internal mount.
+ * @index: Page index in @file of any page of the folio.
+ * @min_order: Smallest order of use to the caller. A smaller folio stays where
+ *	       it is.
+ * @nid: NUMA node that the folio has to be on, or NUMA_NO_NODE for any.
+ * @gfp: Allocation flags for a folio that has to be read from swap. The folio
+ *	 has to be in a zone that they allow.
+ *
+ * This is the way back of shmem_insert_folio(): the file has a hole afterwards,
+ * where a folio can be inserted again, and the folio is as
+ * shmem_alloc_detached_folio() gave it out, but with the contents of the file.
+ *
+ * A folio that is in swap is read first. It comes back as large as it went only
+ * from a device with synchronous I/O, such as zram, if memory allows and zswap
+ * has never been enabled. What was read in vain is in the page cache then, for
+ * shmem_read_folio_gfp() to find. A folio in a movable or CMA pageblock is
+ * refused, because the new owner would pin it there.
+ *
+ * The lock of the folio, its place on the LRU list or a reference may be taken
+ * for a moment by reclaim, migration or a batch of another CPU. That is waited
+ * out a few times. Against truncation, swapoff and other extractions the folio
+ * lock protects: exactly one of them gets the folio.
+ *
+ * Context: Process context, may sleep. Takes the folio lock. Never from reclaim.
+ * Return: The folio, with one reference that the caller owns and gives back with
+ * folio_put(). Its order is at least @min_order, and it starts at @index rounded
+ * down to its size. Otherwise an error pointer, and the contents are still in the
+ * file:
+ * * %-ENOENT - nothing at @index; nothing has been allocated
+ * * %-EAGAIN - the folio is smaller than @min_order
+ * * %-EBUSY - somebody else uses the folio
+ * * %-EXDEV - wrong node or zone, or in a pageblock of movable pages
+ * * %-EIO - the contents could not be read from swap
+ * * %-EHWPOISON - memory failure has struck the folio
+ * * %-ENOMEM - no memory to read the contents from swap
+ * * %-EINVAL - not a shmem file, or @index is not within the size
+ * * %-EPERM - the file is on a mount of user space, frozen or sealed
+ */
+struct folio *shmem_extract_folio(struct file *file, pgoff_t index,
+				  unsigned int min_order, int nid, gfp_t gfp)
+{
+	unsigned int tries = 0;
+	struct folio *folio;
+	int ret;
+
+	might_alloc(gfp);
+
+	ret = shmem_insert_check_file(file);
+	if (ret) {
+		folio = ERR_PTR(ret);
+		goto out;
+	}
+
+	for (;;) {
+		folio = __shmem_extract_folio(file, index, min_order, nid, gfp);
+		if (PTR_ERR_OR_ZERO(folio) != -EBUSY ||
+		    ++tries == SHMEM_EXTRACT_TRIES)
+			break;
+
+		/* A folio in a batch of some CPU has a reference for that. */
+		if (tries == 1)
+			lru_add_drain_all();
+		else
+			cond_resched();
+	}
+
+out:
+	if (IS_ERR(folio))
+		trace_shmem_extract_folio_fail(file_inode(file), index, min_order,
+					       PTR_ERR(folio));
+
+	return folio;
+}
+EXPORT_SYMBOL_FOR_MODULES(shmem_extract_folio, "ttm");

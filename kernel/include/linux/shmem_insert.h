@@ -3,7 +3,7 @@
 #define _LINUX_SHMEM_INSERT_H
 
 #include <linux/bits.h>
-#include <linux/errno.h>
+#include <linux/err.h>
 #include <linux/types.h>
 
 struct file;
@@ -15,6 +15,8 @@ struct folio *shmem_alloc_detached_folio(struct file *file, unsigned int order,
 					 int nid, gfp_t gfp);
 int shmem_insert_folio(struct file *file, struct folio *folio, pgoff_t index,
 		       gfp_t gfp);
+struct folio *shmem_extract_folio(struct file *file, pgoff_t index,
+				  unsigned int min_order, int nid, gfp_t gfp);
 #else
 static inline unsigned long shmem_insert_orders(struct file *file, pgoff_t index)
 {
@@ -32,6 +34,13 @@ static inline int shmem_insert_folio(struct file *file, struct folio *folio,
 				     pgoff_t index, gfp_t gfp)
 {
 	return -EOPNOTSUPP;
+}
+
+static inline struct folio *
+shmem_extract_folio(struct file *file, pgoff_t index, unsigned int min_order,
+		    int nid, gfp_t gfp)
+{
+	return ERR_PTR(-EOPNOTSUPP);
 }
 #endif /* CONFIG_SHMEM_INSERT */
 
