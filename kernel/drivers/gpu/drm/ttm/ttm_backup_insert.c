@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * Backup of a struct ttm_tt by handing its folios to shmem.
+ * Backup of a struct ttm_tt by handing its folios to shmem, and restore by
+ * taking them back.
  *
  * The files here live on a mount of TTM's own, whose huge policy lets shmem take
  * large folios whatever the system's policy for shared memory is. They get their
@@ -20,6 +21,7 @@
 #include <linux/mount.h>
 #include <linux/pagemap.h>
 #include <linux/sched/mm.h>
+#include <linux/sched/signal.h>
 #include <linux/seq_file.h>
 #include <linux/shmem_fs.h>
 #include <linux/shmem_insert.h>
@@ -33,15 +35,19 @@
 
 #include <drm/ttm/ttm_backup.h>
 #include <drm/ttm/ttm_backup_insert.h>
+#include <drm/ttm/ttm_bo.h>
 #include <drm/ttm/ttm_pool.h>
 #include <drm/ttm/ttm_tt.h>
 
 #include "ttm_backup_internal.h"
 #include "ttm_pool_internal.h"
 
+#define CREATE_TRACE_POINTS
+#include "ttm_backup_trace.h"
+
 static bool ttm_zero_copy = true;
 
-MODULE_PARM_DESC(zero_copy, "Back up buffer objects by handing their pages to shmem instead of copying them (default: Y)");
+MODULE_PARM_DESC(zero_copy, "Back up buffer objects by handing their pages to shmem instead of copying them, and restore by taking them back (default: Y)");
 module_param_named(zero_copy, ttm_zero_copy, bool, 0644);
 
 static struct vfsmount *ttm_backup_mnt;
@@ -52,15 +58,18 @@ static struct {
 	atomic_long_t inserted_pages;
 	atomic_long_t inserted_folios[NR_PAGE_ORDERS];
 	atomic_long_t copied;
-	atomic_long_t restored_copied;
+	atomic_long_t restored[TTM_RESTORE_NUM];
 	atomic_long_t retained;
-	atomic_long_t refused[6];
 } ttm_backup_stats;
 
-static const struct {
+struct ttm_backup_refusal {
 	const char *name;
 	int err;
-} ttm_backup_refusals[] = {
+	atomic_long_t count;
+};
+
+/* The last one is for all errors that have no line of their own. */
+static struct ttm_backup_refusal ttm_insert_refusals[] = {
 	{ "EINVAL", -EINVAL },
 	{ "EBUSY", -EBUSY },
 	{ "ENOMEM", -ENOMEM },
@@ -69,18 +78,20 @@ static const struct {
 	{ "other", 0 },
 };
 
-static_assert(ARRAY_SIZE(ttm_backup_refusals) ==
-	      ARRAY_SIZE(ttm_backup_stats.refused));
+static struct ttm_backup_refusal ttm_extract_refusals[] = {
+	{ "EAGAIN", -EAGAIN },
+	{ "EBUSY", -EBUSY },
+	{ "EXDEV", -EXDEV },
+	{ "ENOMEM", -ENOMEM },
+	{ "other", 0 },
+};
 
-static void ttm_backup_count_refused(int err)
+static void ttm_backup_count_refused(struct ttm_backup_refusal *refusal, int err)
 {
-	unsigned int i;
+	while (refusal->err && refusal->err != err)
+		refusal++;
 
-	for (i = 0; i < ARRAY_SIZE(ttm_backup_refusals) - 1; i++)
-		if (ttm_backup_refusals[i].err == err)
-			break;
-
-	atomic_long_inc(&ttm_backup_stats.refused[i]);
+	atomic_long_inc(&refusal->count);
 }
 
 /**
@@ -94,7 +105,48 @@ void ttm_backup_count_copied(pgoff_t nr)
 	atomic_long_add(nr, &ttm_backup_stats.copied);
 }
 
+/**
+ * ttm_backup_count_restored() - count a chunk that has come back
+ * @tt: The struct ttm_tt that has the chunk now.
+ * @idx: Index of the chunk's first page in @tt.
+ * @order: Order of the chunk.
+ * @how: In which way.
+ *
+ * Context: Any context. The caller holds the reservation of the buffer object.
+ */
+void ttm_backup_count_restored(struct ttm_tt *tt, pgoff_t idx,
+			       unsigned int order, enum ttm_restore_how how)
+{
+	pgoff_t nr = 1UL << order;
+
+	switch (how) {
+	case TTM_RESTORE_ADOPTED:
+		tt->restored.adopted += nr;
+		break;
+	case TTM_RESTORE_EXTRACTED:
+		tt->restored.extracted += nr;
+		break;
+	default:
+		tt->restored.copied += nr;
+		break;
+	}
+
+	atomic_long_add(nr, &ttm_backup_stats.restored[how]);
+	trace_ttm_restore_chunk(tt, idx, order, how);
+}
+
 #ifdef CONFIG_DEBUG_FS
+static void ttm_backup_show_refusals(struct seq_file *m, const char *prefix,
+				     struct ttm_backup_refusal *refusals,
+				     unsigned int num)
+{
+	unsigned int i;
+
+	for (i = 0; i < num; i++)
+		seq_printf(m, "%s_%s %lu\n", prefix, refusals[i].name,
+			   atomic_long_read(&refusals[i].count));
+}
+
 static int ttm_backup_stats_show(struct seq_file *m, void *data)
 {
 	unsigned int i;
@@ -107,13 +159,18 @@ static int ttm_backup_stats_show(struct seq_file *m, void *data)
 			   atomic_long_read(&ttm_backup_stats.inserted_folios[i]));
 	seq_printf(m, "copied %lu\n",
 		   atomic_long_read(&ttm_backup_stats.copied));
+	seq_printf(m, "restored_adopted %lu\n",
+		   atomic_long_read(&ttm_backup_stats.restored[TTM_RESTORE_ADOPTED]));
+	seq_printf(m, "restored_extracted %lu\n",
+		   atomic_long_read(&ttm_backup_stats.restored[TTM_RESTORE_EXTRACTED]));
 	seq_printf(m, "restored_copied %lu\n",
-		   atomic_long_read(&ttm_backup_stats.restored_copied));
+		   atomic_long_read(&ttm_backup_stats.restored[TTM_RESTORE_COPIED]));
 	seq_printf(m, "retained %lu\n",
 		   atomic_long_read(&ttm_backup_stats.retained));
-	for (i = 0; i < ARRAY_SIZE(ttm_backup_refusals); i++)
-		seq_printf(m, "refused_%s %lu\n", ttm_backup_refusals[i].name,
-			   atomic_long_read(&ttm_backup_stats.refused[i]));
+	ttm_backup_show_refusals(m, "refused", ttm_insert_refusals,
+				 ARRAY_SIZE(ttm_insert_refusals));
+	ttm_backup_show_refusals(m, "extract_refused", ttm_extract_refusals,
+				 ARRAY_SIZE(ttm_extract_refusals));
 
 	return 0;
 }
@@ -297,7 +354,7 @@ int ttm_backup_insert_folio(struct ttm_tt *tt, struct folio *folio,
 		ret = ttm_backup_insert_charged(tt, folio, idx);
 	if (ret) {
 		folio->private = private;
-		ttm_backup_count_refused(ret);
+		ttm_backup_count_refused(ttm_insert_refusals, ret);
 		return ret;
 	}
 
@@ -379,12 +436,14 @@ static int ttm_pool_backup_chunk(struct ttm_pool *pool, struct ttm_tt *tt,
 	struct page *page = tt->pages[idx];
 	pgoff_t i, nr = 1UL << order;
 	unsigned long handle;
+	bool inserted;
 	int ret = -EINVAL;
 
 	if (READ_ONCE(ttm_zero_copy))
 		ret = ttm_backup_insert_folio(tt, page_folio(page), writeback,
 					      idx);
-	if (!ret) {
+	inserted = !ret;
+	if (inserted) {
 		handle = ttm_backup_insert_handle(idx, order);
 	} else if (ret == -EINVAL) {
 		/* Not wanted, or not by shmem's policy as it is now. */
@@ -401,6 +460,8 @@ static int ttm_pool_backup_chunk(struct ttm_pool *pool, struct ttm_tt *tt,
 
 	for (i = 0; i < nr; i++)
 		tt->pages[idx + i] = ttm_backup_handle_to_page_ptr(handle + i);
+
+	trace_ttm_backup_chunk(tt, idx, order, inserted);
 
 	return 0;
 }
@@ -513,23 +574,195 @@ pgoff_t ttm_backup_drop_range(struct file *backup, unsigned long handle)
 }
 
 /**
- * ttm_backup_drop_restored() - release a page that has been copied back
+ * ttm_backup_restore_page() - copy a page back and release it
  * @backup: The backup file.
+ * @dst: The page to copy into.
  * @handle: The handle of the page.
+ * @intr: Whether waits should be interruptible or at least killable.
+ * @additional_gfp: Flags to add to those of the file for what has to be
+ *		    allocated to read the page.
  *
- * Pages are restored in ascending order, so a folio is dropped with its last
- * page.
+ * Pages are restored in ascending order. A folio is dropped with its last page,
+ * but what has come back from swap in single pages goes at once, lest it stays
+ * in memory twice.
  *
- * Context: Process context, may sleep.
+ * Context: Process context, may sleep. Never from reclaim.
+ * Return: 0 on success, negative error code on failure: -ENOMEM, -EIO, or -EINTR
+ * if @intr is set and a signal is pending. The page is still in @backup then.
  */
-void ttm_backup_drop_restored(struct file *backup, unsigned long handle)
+int ttm_backup_restore_page(struct file *backup, struct page *dst,
+			    unsigned long handle, bool intr,
+			    gfp_t additional_gfp)
 {
+	struct address_space *mapping = backup->f_mapping;
+	pgoff_t idx = ttm_backup_handle_idx(handle);
 	pgoff_t nr = 1UL << ttm_backup_handle_order(handle);
+	struct folio *folio;
+	bool single;
+	int ret;
 
-	atomic_long_inc(&ttm_backup_stats.restored_copied);
+	if (!ttm_backup_takes_folios(backup)) {
+		ret = ttm_backup_copy_page(backup, dst, handle, intr,
+					   additional_gfp);
+		if (!ret)
+			ttm_backup_drop(backup, handle);
+		return ret;
+	}
 
-	if (IS_ALIGNED(ttm_backup_handle_idx(handle) + 1, nr))
+	if (intr && signal_pending(current))
+		return -EINTR;
+
+	folio = shmem_read_folio_gfp(mapping, idx,
+				     mapping_gfp_mask(mapping) | additional_gfp);
+	if (IS_ERR(folio))
+		return PTR_ERR(folio);
+
+	if (PageHWPoison(folio_file_page(folio, idx))) {
+		folio_put(folio);
+		return -EIO;
+	}
+
+	copy_highpage(dst, folio_file_page(folio, idx));
+	single = !folio_test_large(folio);
+	folio_put(folio);
+
+	if (IS_ALIGNED(idx + 1, nr))
 		ttm_backup_drop_range(backup, handle);
+	else if (single)
+		ttm_backup_truncate(backup, idx, 1);
+
+	return 0;
+}
+
+/* Take a chunk out of the backup file, as a retained one. */
+static int ttm_backup_extract_chunk(struct ttm_pool *pool, struct ttm_tt *tt,
+				    const struct ttm_operation_ctx *ctx,
+				    pgoff_t idx, unsigned int order)
+{
+	gfp_t gfp = GFP_USER | __GFP_RECLAIMABLE;
+	pgoff_t i, nr = 1UL << order;
+	struct folio *folio;
+	int ret;
+
+	if (ctx->interruptible && signal_pending(current))
+		return -EINTR;
+	if (IS_ENABLED(CONFIG_FAULT_INJECTION) && ctx->interruptible &&
+	    ttm_backup_fault_inject_folio())
+		return -EINTR;
+
+	gfp |= ttm_pool_uses_dma32(pool) ? GFP_DMA32 : GFP_HIGHUSER;
+	if (ctx->gfp_retry_mayfail)
+		gfp |= __GFP_RETRY_MAYFAIL | __GFP_NOWARN;
+
+	folio = shmem_extract_folio(tt->backup, idx, order, pool->nid, gfp);
+	if (IS_ERR(folio)) {
+		ret = PTR_ERR(folio);
+		ttm_backup_count_refused(ttm_extract_refusals, ret);
+		return ret;
+	}
+
+	/* Nothing merges the folios of a file that is never mapped. */
+	VM_WARN_ON_ONCE_FOLIO(folio_order(folio) != order, folio);
+
+	folio_page(folio, 0)->private = order;
+	mod_node_page_state(folio_pgdat(folio), NR_GPU_ACTIVE, nr);
+	for (i = 0; i < nr; i++)
+		tt->pages[idx + i] = folio_page(folio, i);
+
+	return 0;
+}
+
+/* How many pages from @idx on, up to @max, have to come back by a copy? */
+static pgoff_t ttm_backup_copy_run(const struct ttm_tt *tt, pgoff_t idx,
+				   pgoff_t max)
+{
+	pgoff_t i;
+
+	for (i = 0; i < max; i++) {
+		struct page *page = tt->pages[idx + i];
+		unsigned long handle;
+
+		if (!page)
+			continue;
+		if (!ttm_backup_page_ptr_is_handle(page))
+			break;
+
+		handle = ttm_backup_page_ptr_to_handle(page);
+		if (ttm_backup_handle_inserted(handle))
+			break;
+	}
+
+	return i;
+}
+
+/**
+ * ttm_backup_take_chunk() - get a chunk of a struct ttm_tt back without a copy
+ * @pool: The pool that the pages are restored for.
+ * @tt: The struct ttm_tt, with a backup file that takes folios.
+ * @ctx: The operation context.
+ * @idx: Index in @tt of the first page that is not restored yet.
+ * @extract: Whether to try it where the chunk is in the backup file.
+ * @order: On entry the highest order that fits, on return the order of the chunk,
+ *	   or of the one that may be allocated instead.
+ *
+ * The chunk is one that was retained, or taken out of the backup file. Its pages
+ * are in @tt on return, write-back cached and not mapped for DMA.
+ *
+ * A chunk that is allocated instead must not be larger than what @order says: it
+ * would span one that need not be copied, or lie where it could not be inserted
+ * as a whole the next time.
+ *
+ * Context: Process context, may sleep. Never from reclaim.
+ * Return: TTM_RESTORE_ADOPTED or TTM_RESTORE_EXTRACTED; TTM_RESTORE_COPIED if the
+ * contents have to be copied to new pages. Or a negative error code, and @tt is
+ * as it was: -EINTR for a signal, -ENOMEM, -EIO, -EHWPOISON or -ENOENT if the
+ * contents cannot be had.
+ */
+int ttm_backup_take_chunk(struct ttm_pool *pool, struct ttm_tt *tt,
+			  const struct ttm_operation_ctx *ctx, pgoff_t idx,
+			  bool extract, unsigned int *order)
+{
+	struct page *page = tt->pages[idx];
+	unsigned int handle_order;
+	unsigned long handle;
+	int ret;
+
+	if (page && !ttm_backup_page_ptr_is_handle(page)) {
+		*order = ttm_pool_page_order(pool, page);
+		return TTM_RESTORE_ADOPTED;
+	}
+
+	if (idx)
+		*order = min_t(unsigned int, *order, __ffs(idx));
+
+	handle = page ? ttm_backup_page_ptr_to_handle(page) : 0;
+	if (!ttm_backup_handle_inserted(handle)) {
+		*order = ilog2(ttm_backup_copy_run(tt, idx, 1UL << *order));
+		return TTM_RESTORE_COPIED;
+	}
+
+	handle_order = ttm_backup_handle_order(handle);
+	/* In the midst of one, its first part has been copied already. */
+	if (extract && READ_ONCE(ttm_zero_copy) &&
+	    IS_ALIGNED(idx, 1UL << handle_order)) {
+		ret = ttm_backup_extract_chunk(pool, tt, ctx, idx, handle_order);
+		switch (ret) {
+		case 0:
+			*order = handle_order;
+			return TTM_RESTORE_EXTRACTED;
+		case -EAGAIN:
+		case -EBUSY:
+		case -EXDEV:
+			/* A copy will do. */
+			break;
+		default:
+			return ret;
+		}
+	}
+
+	*order = min(*order, handle_order);
+
+	return TTM_RESTORE_COPIED;
 }
 
 /**
@@ -687,7 +920,11 @@ void ttm_tt_backup_pages(const struct ttm_tt *tt, struct ttm_backup_pages *out)
 {
 	pgoff_t i;
 
-	*out = (struct ttm_backup_pages) {};
+	*out = (struct ttm_backup_pages) {
+		.adopted = tt->restored.adopted,
+		.extracted = tt->restored.extracted,
+		.copied = tt->restored.copied,
+	};
 
 	for (i = 0; i < tt->num_pages; i++) {
 		struct page *page = tt->pages[i];

@@ -3,12 +3,14 @@
 #define _TTM_BACKUP_INTERNAL_H_
 
 #include <linux/bits.h>
+#include <linux/gfp_types.h>
 #include <linux/mm_types.h>
 #include <linux/types.h>
 
 struct dentry;
 struct file;
 struct ttm_backup_flags;
+struct ttm_operation_ctx;
 struct ttm_pool;
 struct ttm_tt;
 
@@ -49,6 +51,20 @@ static inline unsigned int ttm_backup_handle_order(unsigned long handle)
 	return order ? order - 1 : 0;
 }
 
+/**
+ * enum ttm_restore_how - in which way a chunk came back
+ * @TTM_RESTORE_COPIED: Copied to new pages.
+ * @TTM_RESTORE_ADOPTED: It had been retained, and stayed where it was.
+ * @TTM_RESTORE_EXTRACTED: Taken out of the backup file.
+ * @TTM_RESTORE_NUM: Number of ways.
+ */
+enum ttm_restore_how {
+	TTM_RESTORE_COPIED,
+	TTM_RESTORE_ADOPTED,
+	TTM_RESTORE_EXTRACTED,
+	TTM_RESTORE_NUM,
+};
+
 struct file *ttm_backup_insert_create(loff_t size);
 bool ttm_backup_takes_folios(const struct file *backup);
 int ttm_backup_insert_folio(struct ttm_tt *tt, struct folio *folio,
@@ -56,7 +72,14 @@ int ttm_backup_insert_folio(struct ttm_tt *tt, struct folio *folio,
 long ttm_pool_backup_folios(struct ttm_pool *pool, struct ttm_tt *tt,
 			    bool writeback, pgoff_t num_pages);
 pgoff_t ttm_backup_drop_range(struct file *backup, unsigned long handle);
-void ttm_backup_drop_restored(struct file *backup, unsigned long handle);
+int ttm_backup_restore_page(struct file *backup, struct page *dst,
+			    unsigned long handle, bool intr,
+			    gfp_t additional_gfp);
+int ttm_backup_take_chunk(struct ttm_pool *pool, struct ttm_tt *tt,
+			  const struct ttm_operation_ctx *ctx, pgoff_t idx,
+			  bool extract, unsigned int *order);
+void ttm_backup_count_restored(struct ttm_tt *tt, pgoff_t idx,
+			       unsigned int order, enum ttm_restore_how how);
 int ttm_backup_set_wb(struct page **pages, pgoff_t nr);
 int ttm_backup_undo_wb(struct ttm_tt *tt, pgoff_t end);
 int ttm_pool_backup_cancel(struct ttm_pool *pool, struct ttm_tt *tt);
