@@ -126,20 +126,23 @@ static void destroy_partial(void)
  * A restore that is interrupted goes on where it was when the fault or the
  * submission is tried again.
  */
-static void restore_interrupted(void)
+static void interrupted(bool zero_copy)
 {
 	unsigned int round, hit = 0;
+	struct drm_vttm_info i;
 	struct gpu g;
 	struct bo b;
 
 	ASSERT(gpu_open(&g));
+	zero_copy_set(zero_copy);
 	for (round = 1; round <= 12; round++) {
+		/* four chunks: 2 MiB twice, 16 KiB, 4 KiB */
 		if (!bo_new(&g, &b, 4 * MiB + 5 * PAGE, round % 3, round))
 			break;
 		if (!bo_backup(&g, &b, round & 1))
 			break;
-		/* at most one for each page, so well inside the buffer */
-		if (!inject(100, 1 + round * 70, 1))
+		/* asked for each chunk, or for each page that is copied */
+		if (!inject(100, zero_copy ? 1 + round % 4 : 1 + round * 70, 1))
 			break;
 		if (round & 1)
 			EXPECT(bo_check_map(&b));
@@ -149,11 +152,24 @@ static void restore_interrupted(void)
 		inject_off();
 		EXPECT(bo_check_map(&b));
 		EXPECT(bo_check_engine(&g, &b));
+		if (bo_info(&g, &b, &i))
+			EXPECT_EQ(i.resident_pages, PAGES(b.size));
 		bo_free(&g, &b);
 	}
 	inject_off();
+	zero_copy_set(true);
 	test_note("%u of 12 restores interrupted", hit);
 	EXPECT_GT(hit, 0);
+}
+
+static void interrupted_extract(void)
+{
+	interrupted(true);
+}
+
+static void interrupted_copy(void)
+{
+	interrupted(false);
 }
 
 #define FAILSLAB	"/sys/kernel/debug/failslab"
@@ -261,7 +277,8 @@ static const struct test tests[] = {
 	{ "c56_partial_backup_resumes_copying", partial_copy },
 	{ "c53_c56_destroy_partially_backed_up", destroy_partial },
 	{ "c20_c51_no_memory_for_nodes", no_nodes },
-	{ "c52_c56_interrupted_restore_resumes", restore_interrupted },
+	{ "c52_c56_interrupted_restore_resumes", interrupted_extract },
+	{ "c52_c56_interrupted_restore_resumes_copying", interrupted_copy },
 };
 
 int main(void)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * KUnit tests of the backup of a struct ttm_tt by insertion.
+ * KUnit tests of the backup of a struct ttm_tt by insertion, and of its restore.
  *
  * Suite "ttm_backup_insert" pretends that there is swap. Suite
  * "ttm_backup_insert_swap" needs a swap device, so it is skipped at boot; enable
@@ -1270,7 +1270,7 @@ static void backup_pages_are_counted(struct kunit *test)
 		ttm_backup_handle_to_page_ptr(ttm_backup_insert_handle(5, 1)),
 	};
 	struct ttm_tt tt = { .pages = pages, .num_pages = ARRAY_SIZE(pages) };
-	struct ttm_backup_pages where = { 9, 9, 9 };
+	struct ttm_backup_pages where = { 9, 9, 9, 9, 9, 9 };
 
 	ttm_tt_backup_pages(&tt, &where);
 	KUNIT_EXPECT_EQ(test, where.resident, 2);
@@ -1280,6 +1280,444 @@ static void backup_pages_are_counted(struct kunit *test)
 	tt.num_pages = 0;
 	ttm_tt_backup_pages(&tt, &where);
 	KUNIT_EXPECT_EQ(test, where.resident + where.backed_up + where.inserted, 0);
+}
+
+/*
+ * Restore
+ */
+
+/* How the pages of all restores so far came back. */
+static void backup_expect_restored(struct kunit *test, struct ttm_tt *tt,
+				   pgoff_t adopted, pgoff_t extracted,
+				   pgoff_t copied)
+{
+	struct ttm_backup_pages where;
+
+	ttm_tt_backup_pages(tt, &where);
+	KUNIT_EXPECT_EQ(test, where.adopted, adopted);
+	KUNIT_EXPECT_EQ(test, where.extracted, extracted);
+	KUNIT_EXPECT_EQ(test, where.copied, copied);
+}
+
+/* A copy of the page pointers, to compare with. */
+static struct page **backup_page_array(struct kunit *test, struct ttm_tt *tt)
+{
+	struct page **pages = kunit_kmalloc_array(test, tt->num_pages,
+						  sizeof(*pages), GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, pages);
+	memcpy(pages, tt->pages, tt->num_pages * sizeof(*pages));
+
+	return pages;
+}
+
+static void backup_resident_restore(struct kunit *test, enum ttm_caching caching)
+{
+	const pgoff_t pages = 64UL << (20 - PAGE_SHIFT);
+	struct ttm_tt *tt = backup_filled_tt(test, caching, pages, true);
+	struct page **before = backup_page_array(test, tt);
+	unsigned long least = ULONG_MAX;
+	unsigned int round;
+
+	/* As for the backup, less the nodes */
+	for (round = 0; round < 5 && least; round++) {
+		unsigned long allocated;
+
+		KUNIT_ASSERT_EQ(test, backup_run(test, tt), pages);
+		lru_add_drain_all();
+		allocated = backup_pages_allocated();
+		backup_restore(test, tt);
+		least = min(least, backup_pages_allocated() - allocated);
+		KUNIT_EXPECT_MEMEQ(test, before, tt->pages,
+				   pages * sizeof(*before));
+		backup_expect_restored(test, tt, 0, (round + 1) * pages, 0);
+	}
+	KUNIT_EXPECT_EQ(test, least, 0);
+	backup_expect_populated(test, tt);
+	backup_tt_free(test, tt);
+	backup_expect_baseline(test);
+}
+
+static void backup_c61_resident_cached(struct kunit *test)
+{
+	backup_resident_restore(test, ttm_cached);
+}
+
+static void backup_c48_c61_resident_write_combined(struct kunit *test)
+{
+	backup_resident_restore(test, ttm_write_combined);
+}
+
+static void backup_c51_retained_chunks_are_adopted(struct kunit *test)
+{
+	static const pgoff_t retained[] = { 0, 512, 576, 578 };
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(retained); i++) {
+		struct ttm_tt *tt = backup_filled_tt(test, ttm_write_combined, 579,
+						     true);
+		struct page **before = backup_page_array(test, tt);
+		struct folio *folio = backup_tt_folio(tt, retained[i]);
+		pgoff_t nr = folio_nr_pages(folio);
+
+		folio_get(folio);
+		KUNIT_ASSERT_EQ(test, backup_run(test, tt), 579 - nr);
+		backup_restore(test, tt);
+		backup_expect_populated(test, tt);
+		KUNIT_EXPECT_MEMEQ(test, before, tt->pages, 579 * sizeof(*before));
+		KUNIT_EXPECT_EQ(test, folio_ref_count(folio), 2);
+		backup_expect_restored(test, tt, nr, 579 - nr, 0);
+		folio_put(folio);
+		backup_tt_free(test, tt);
+	}
+	backup_expect_baseline(test);
+}
+
+/* A signal before the first chunk */
+static void backup_c52_signal(struct kunit *test)
+{
+	struct backup_test *priv = test->priv;
+	struct ttm_operation_ctx ctx = { .interruptible = true };
+	struct ttm_tt *tt = backup_filled_tt(test, ttm_write_combined, 579, true);
+
+	KUNIT_ASSERT_EQ(test, backup_run(test, tt), 579);
+	set_thread_flag(TIF_SIGPENDING);
+	KUNIT_EXPECT_EQ(test, ttm_tt_populate(&priv->bdev, tt, &ctx), -EINTR);
+	clear_thread_flag(TIF_SIGPENDING);
+	KUNIT_EXPECT_TRUE(test, ttm_tt_is_backed_up(tt));
+	backup_expect_pages(test, tt, 0, 579, 579);
+
+	/* Who cannot be interrupted is not. */
+	set_thread_flag(TIF_SIGPENDING);
+	ctx.interruptible = false;
+	KUNIT_EXPECT_EQ(test, ttm_tt_populate(&priv->bdev, tt, &ctx), 0);
+	clear_thread_flag(TIF_SIGPENDING);
+	backup_expect_populated(test, tt);
+	backup_expect_restored(test, tt, 0, 579, 0);
+	backup_tt_free(test, tt);
+	backup_expect_baseline(test);
+}
+
+#ifdef CONFIG_FAULT_INJECTION_DEBUG_FS
+/* Interrupt one restore, the Nth time that one could be. Zero: no more. */
+static void backup_interrupt_at(struct kunit *test, unsigned int n)
+{
+	struct dentry *dir = debugfs_lookup("backup_fault_inject",
+					    ttm_debugfs_root);
+	struct dentry *file;
+	struct fault_attr *attr;
+
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, dir);
+	file = debugfs_lookup("probability", dir);
+	dput(dir);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, file);
+	attr = container_of((unsigned long *)d_inode(file)->i_private,
+			    struct fault_attr, probability);
+	dput(file);
+
+	attr->probability = n ? 100 : 0;
+	attr->interval = n;
+	attr->count = 0;
+	attr->verbose = 0;
+	atomic_set(&attr->space, 0);
+	atomic_set(&attr->times, 1);
+}
+
+static int backup_interrupted_restore(struct kunit *test, struct ttm_tt *tt,
+				      unsigned int n)
+{
+	struct backup_test *priv = test->priv;
+	struct ttm_operation_ctx ctx = { .interruptible = true };
+	int ret;
+
+	backup_interrupt_at(test, n);
+	ret = ttm_tt_populate(&priv->bdev, tt, &ctx);
+	backup_interrupt_at(test, 0);
+
+	return ret;
+}
+
+/* The chunks are 512, 64, 2 and 1 pages. */
+static void backup_c52_interrupted_restore_resumes(struct kunit *test)
+{
+	static const pgoff_t done[] = { 0, 512, 576, 578 };
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(done); i++) {
+		struct ttm_tt *tt = backup_filled_tt(test, ttm_write_combined, 579,
+						     true);
+		struct page **before = backup_page_array(test, tt);
+
+		KUNIT_ASSERT_EQ(test, backup_run(test, tt), 579);
+		KUNIT_ASSERT_EQ(test, backup_interrupted_restore(test, tt, i + 1),
+				-EINTR);
+		KUNIT_EXPECT_NOT_NULL(test, tt->restore);
+		backup_expect_restored(test, tt, 0, done[i], 0);
+		backup_expect_pages(test, tt, done[i], 579 - done[i],
+				    579 - done[i]);
+		/* Not before it is complete again */
+		KUNIT_EXPECT_EQ(test, backup_run(test, tt), -EBUSY);
+
+		backup_restore(test, tt);
+		backup_expect_populated(test, tt);
+		KUNIT_EXPECT_MEMEQ(test, before, tt->pages, 579 * sizeof(*before));
+		backup_expect_restored(test, tt, 0, 579, 0);
+		backup_tt_free(test, tt);
+	}
+	backup_expect_baseline(test);
+}
+
+/* In the midst of a chunk that is copied, and between those. */
+static void backup_c52_interrupted_copy_resumes(struct kunit *test)
+{
+	static const unsigned int at[] = { 1, 2, 512, 513, 540, 577, 579 };
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(at); i++) {
+		struct ttm_tt *tt = backup_filled_tt(test, ttm_write_combined, 579,
+						     true);
+
+		KUNIT_ASSERT_EQ(test, backup_run(test, tt), 579);
+		backup_zero_copy_off(test);
+		KUNIT_ASSERT_EQ(test, backup_interrupted_restore(test, tt, at[i]),
+				-EINTR);
+		backup_restore(test, tt);
+		kunit_release_action(test, backup_zero_copy_on, NULL);
+		backup_expect_populated(test, tt);
+		backup_expect_restored(test, tt, 0, 0, 579);
+		backup_tt_free(test, tt);
+	}
+	backup_expect_baseline(test);
+}
+
+static pgoff_t backup_uncached_pages(struct page **pages, pgoff_t num)
+{
+	pgoff_t i, uncached = 0;
+
+	for (i = 0; i < num; i++)
+		if (backup_page_caching(pages[i]) != ttm_cached)
+			uncached++;
+
+	return uncached;
+}
+
+static void backup_c54_drop_in_mid_restore(struct kunit *test)
+{
+	unsigned int i;
+
+	for (i = 1; i <= 4; i++) {
+		struct ttm_tt *tt = backup_filled_tt(test, ttm_write_combined, 579,
+						     true);
+		struct page **pages = backup_page_array(test, tt);
+		struct file *file = get_file(tt->backup);
+
+		KUNIT_ASSERT_EQ(test, backup_run(test, tt), 579);
+		KUNIT_ASSERT_EQ(test, backup_interrupted_restore(test, tt, i),
+				-EINTR);
+		backup_tt_free(test, tt);
+		KUNIT_EXPECT_EQ(test, file_inode(file)->i_blocks, 0);
+		fput(file);
+		backup_expect_baseline(test);
+		KUNIT_EXPECT_EQ(test, backup_uncached_pages(pages, 579), 0);
+	}
+}
+
+/*
+ * A retained chunk that waits for its caching gets it when a page comes from the
+ * pool that has it already. If the restore goes no further, all of that has to
+ * be undone.
+ */
+static void backup_c48_c54_caching_is_not_forgotten(struct kunit *test)
+{
+	struct ttm_tt *tt = backup_filled_tt(test, ttm_write_combined, 579, false);
+	struct page **pages = backup_page_array(test, tt);
+	struct folio *folio = backup_tt_folio(tt, 0);
+	struct ttm_tt *pool_filler;
+
+	if (!IS_ENABLED(CONFIG_X86))
+		kunit_skip(test, "nothing but cached pages");
+
+	/* An order 6 chunk for the pool */
+	pool_filler = backup_filled_tt(test, ttm_write_combined, 64, false);
+	backup_tt_free(test, pool_filler);
+
+	folio_get(folio);
+	KUNIT_ASSERT_EQ(test, backup_run(test, tt), 67);
+	folio_put(folio);
+	backup_zero_copy_off(test);
+	KUNIT_ASSERT_EQ(test, backup_interrupted_restore(test, tt, 2), -EINTR);
+	/* Or this proves nothing */
+	KUNIT_ASSERT_EQ(test, backup_page_caching(pages[0]), ttm_write_combined);
+	backup_expect_restored(test, tt, 512, 0, 0);
+	backup_tt_free(test, tt);
+	backup_expect_baseline(test);
+	KUNIT_EXPECT_EQ(test, backup_uncached_pages(pages, 579), 0);
+}
+#endif
+
+/* Backed up from anywhere, for a pool that is bound to the first 4 GiB */
+static void backup_c49_other_zones_are_copied(struct kunit *test)
+{
+	struct backup_test *priv = test->priv;
+	struct ttm_tt *tt = backup_filled_tt(test, ttm_write_combined, 579, true);
+	pgoff_t i, above = 0;
+
+	for (i = 0; i < tt->num_pages; i++)
+		if (page_to_phys(tt->pages[i]) >= 1ULL << 32)
+			above++;
+	if (!above)
+		kunit_skip(test, "needs memory above 4 GiB");
+
+	KUNIT_ASSERT_EQ(test, backup_run(test, tt), 579);
+	priv->bdev.pool.alloc_flags |= TTM_ALLOCATION_POOL_USE_DMA32;
+	backup_restore(test, tt);
+	backup_expect_populated(test, tt);
+	backup_expect_restored(test, tt, 0, 579 - above, above);
+	for (i = 0; i < tt->num_pages; i++)
+		KUNIT_ASSERT_LT(test, page_to_phys(tt->pages[i]), 1ULL << 32);
+	backup_tt_free(test, tt);
+	backup_expect_baseline(test);
+}
+
+/* Chunks lie at multiples of their size. */
+static void backup_expect_aligned(struct kunit *test, struct ttm_tt *tt)
+{
+	pgoff_t i, nr;
+
+	for (i = 0; i < tt->num_pages; i += nr) {
+		nr = 1UL << backup_order(test, tt, i);
+		KUNIT_EXPECT_TRUE(test, IS_ALIGNED(i, nr));
+	}
+}
+
+/*
+ * Some pages are copied, then memory runs out, and the others are retained: new
+ * chunks must fit in between.
+ */
+#if defined(CONFIG_FAIL_PAGE_ALLOC) && defined(CONFIG_FAULT_INJECTION_DEBUG_FS)
+static void backup_c57_chunks_do_not_span_retained_pages(struct kunit *test)
+{
+	static const unsigned int good[] = { 1, 7, 21, 46 };
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(good); i++) {
+		struct ttm_backup_pages where;
+		struct page **before;
+		struct ttm_tt *tt;
+		long copied;
+
+		/* Single pages: no folios when they are allocated */
+		backup_zero_copy_off(test);
+		tt = backup_filled_tt(test, ttm_write_combined, 64, true);
+		kunit_release_action(test, backup_zero_copy_on, NULL);
+		KUNIT_ASSERT_EQ(test, 0, ttm_tt_setup_backup(tt));
+		KUNIT_ASSERT_EQ(test, backup_run(test, tt), 64);
+		backup_restore(test, tt);
+		KUNIT_ASSERT_EQ(test, backup_order(test, tt, 0), 0);
+		backup_expect_restored(test, tt, 0, 64, 0);
+		before = backup_page_array(test, tt);
+
+		backup_zero_copy_off(test);
+		copied = backup_run_with_pages(test, tt, good[i]);
+		KUNIT_ASSERT_GT(test, copied, 0);
+		KUNIT_ASSERT_LT(test, copied, 64);
+		backup_expect_pages(test, tt, 64 - copied, copied, 0);
+		backup_restore(test, tt);
+		backup_expect_populated(test, tt);
+		backup_expect_aligned(test, tt);
+		backup_expect_restored(test, tt, 64 - copied, 64, copied);
+		KUNIT_EXPECT_MEMEQ(test, before + copied, tt->pages + copied,
+				   (64 - copied) * sizeof(*before));
+
+		/* And all of it can be inserted again. */
+		kunit_release_action(test, backup_zero_copy_on, NULL);
+		KUNIT_EXPECT_EQ(test, backup_run(test, tt), 64);
+		ttm_tt_backup_pages(tt, &where);
+		KUNIT_EXPECT_EQ(test, where.backed_up, 64);
+		backup_restore(test, tt);
+		backup_expect_populated(test, tt);
+		backup_tt_free(test, tt);
+	}
+	backup_expect_baseline(test);
+}
+#endif
+
+/* Whoever comes after may not find what was there before. */
+static void backup_c66_no_alias_after_extraction(struct kunit *test)
+{
+	struct ttm_tt *tt = backup_filled_tt(test, ttm_write_combined, 579, true);
+	struct folio *folio = backup_tt_folio(tt, 512);
+	unsigned int round;
+
+	for (round = 0; round < 4; round++) {
+		/* One chunk stays behind every other time. */
+		if (round & 1)
+			folio_get(folio);
+		KUNIT_ASSERT_EQ(test, backup_run(test, tt), round & 1 ? 515 : 579);
+		if (round & 1)
+			folio_put(folio);
+		backup_restore(test, tt);
+		backup_expect_populated(test, tt);
+		/* The folios are ours alone, and the file has nothing. */
+		KUNIT_EXPECT_EQ(test, folio_ref_count(folio), 1);
+		KUNIT_EXPECT_NULL(test, folio->mapping);
+		backup_fill(tt, 100 + round);
+	}
+	KUNIT_ASSERT_EQ(test, backup_run(test, tt), 579);
+	backup_restore(test, tt);
+	backup_expect_populated(test, tt);
+	backup_tt_free(test, tt);
+	backup_expect_baseline(test);
+}
+
+/* A folio among pages that are to stay movable */
+static void backup_c37_movable_block_is_copied(struct kunit *test)
+{
+	struct ttm_tt *tt = backup_filled_tt(test, ttm_cached, 1024, false);
+	struct folio *folio;
+	pgoff_t i;
+
+	KUNIT_ASSERT_EQ(test, backup_order(test, tt, 0), 9);
+	backup_punch(test, tt, 0);
+	folio = folio_alloc(GFP_HIGHUSER_MOVABLE, 9);
+	KUNIT_ASSERT_NOT_NULL(test, folio);
+	if (get_pageblock_migratetype(&folio->page) != MIGRATE_MOVABLE) {
+		folio_put(folio);
+		kunit_skip(test, "no movable pageblock");
+	}
+	folio_page(folio, 0)->private = 9;
+	mod_node_page_state(folio_pgdat(folio), NR_GPU_ACTIVE, 512);
+	for (i = 0; i < 512; i++)
+		tt->pages[i] = folio_page(folio, i);
+	backup_fill(tt, 9);
+
+	KUNIT_ASSERT_EQ(test, backup_run(test, tt), 1024);
+	backup_restore(test, tt);
+	backup_expect_populated(test, tt);
+	backup_expect_restored(test, tt, 0, 512, 512);
+	KUNIT_EXPECT_NE(test, get_pageblock_migratetype(tt->pages[0]),
+			MIGRATE_MOVABLE);
+	backup_tt_free(test, tt);
+	backup_expect_baseline(test);
+}
+
+/* Inserted, but not to be taken out any more */
+static void backup_restore_with_zero_copy_off(struct kunit *test)
+{
+	struct ttm_tt *tt = backup_filled_tt(test, ttm_write_combined, 1100, true);
+	struct folio *folio = backup_tt_folio(tt, 512);
+
+	folio_get(folio);
+	KUNIT_ASSERT_EQ(test, backup_run(test, tt), 1100 - 512);
+	folio_put(folio);
+	backup_zero_copy_off(test);
+	backup_restore(test, tt);
+	backup_expect_populated(test, tt);
+	backup_expect_aligned(test, tt);
+	/* What never left needs no copy in any case. */
+	backup_expect_restored(test, tt, 512, 0, 1100 - 512);
+	backup_tt_free(test, tt);
+	backup_expect_baseline(test);
 }
 
 /*
@@ -1327,6 +1765,23 @@ static void backup_c46_through_swap(struct kunit *test)
 		backup_expect_populated(test, tt);
 		backup_tt_free(test, tt);
 	}
+	backup_expect_baseline(test);
+}
+
+/* What has been written, but is still in the swap cache, is not read again. */
+static void backup_c32_c61_swap_cache_is_enough(struct kunit *test)
+{
+	struct ttm_tt *tt = backup_filled_tt(test, ttm_write_combined, 1100, true);
+	struct page **before = backup_page_array(test, tt);
+
+	KUNIT_ASSERT_TRUE(test, backup_to_swap(test, tt));
+	backup_restore(test, tt);
+	backup_expect_populated(test, tt);
+	KUNIT_EXPECT_MEMEQ(test, before, tt->pages, 1100 * sizeof(*before));
+	KUNIT_EXPECT_EQ(test, backup_vm_events(PSWPIN, PSWPIN),
+			to_backup_tt(tt)->priv->before.swapins);
+	backup_expect_restored(test, tt, 0, 1100, 0);
+	backup_tt_free(test, tt);
 	backup_expect_baseline(test);
 }
 
@@ -1406,6 +1861,23 @@ static struct kunit_case backup_cases[] = {
 #ifdef CONFIG_TRANSPARENT_HUGEPAGE
 	KUNIT_CASE(backup_c67_order_10_is_capped),
 #endif
+	KUNIT_CASE_SLOW(backup_c61_resident_cached),
+	KUNIT_CASE_SLOW(backup_c48_c61_resident_write_combined),
+	KUNIT_CASE(backup_c51_retained_chunks_are_adopted),
+	KUNIT_CASE(backup_c52_signal),
+#ifdef CONFIG_FAULT_INJECTION_DEBUG_FS
+	KUNIT_CASE(backup_c52_interrupted_restore_resumes),
+	KUNIT_CASE(backup_c52_interrupted_copy_resumes),
+	KUNIT_CASE(backup_c54_drop_in_mid_restore),
+	KUNIT_CASE(backup_c48_c54_caching_is_not_forgotten),
+#endif
+	KUNIT_CASE(backup_c49_other_zones_are_copied),
+#if defined(CONFIG_FAIL_PAGE_ALLOC) && defined(CONFIG_FAULT_INJECTION_DEBUG_FS)
+	KUNIT_CASE(backup_c57_chunks_do_not_span_retained_pages),
+#endif
+	KUNIT_CASE(backup_c66_no_alias_after_extraction),
+	KUNIT_CASE(backup_c37_movable_block_is_copied),
+	KUNIT_CASE(backup_restore_with_zero_copy_off),
 	KUNIT_CASE(backup_zero_copy_switched_off),
 	KUNIT_CASE(backup_zero_copy_switched_back_on),
 	KUNIT_CASE(backup_writeback_without_swap),
@@ -1428,6 +1900,7 @@ static struct kunit_suite backup_suite = {
 
 static struct kunit_case backup_swap_cases[] = {
 	KUNIT_CASE_SLOW(backup_c46_through_swap),
+	KUNIT_CASE_SLOW(backup_c32_c61_swap_cache_is_enough),
 	KUNIT_CASE_SLOW(backup_c53_drop_reads_nothing_from_swap),
 	KUNIT_CASE_SLOW(backup_c57_retained_chunk_follows_to_swap),
 	KUNIT_CASE(backup_c59_swap_is_seen),
