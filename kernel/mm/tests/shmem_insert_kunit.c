@@ -12,333 +12,15 @@
  */
 
 #include <kunit/test.h>
-#include <linux/cgroup.h>
-#include <linux/debugfs.h>
-#include <linux/fault-inject.h>
 #include <linux/fcntl.h>
-#include <linux/file.h>
-#include <linux/fs_context.h>
-#include <linux/highmem.h>
-#include <linux/huge_mm.h>
-#include <linux/initrd.h>
 #include <linux/kobject.h>
 #include <linux/kthread.h>
-#include <linux/mman.h>
-#include <linux/memcontrol.h>
-#include <linux/mount.h>
-#include <linux/pagemap.h>
-#include <linux/percpu_counter.h>
+#include <linux/mm.h>
 #include <linux/sched/mm.h>
-#include <linux/shmem_fs.h>
-#include <linux/shmem_insert.h>
-#include <linux/slab.h>
-#include <linux/swap.h>
-#include <linux/vmstat.h>
 
 #include <asm/sections.h>
 
-#include "../internal.h"
-
-/* What reclaim passes, and what makes failslab fail it. */
-#define GFP_RECLAIM_INSERT	(__GFP_HIGH | __GFP_NOWARN)
-
-static struct vfsmount *insert_always, *insert_within;
-
-/*
- * Fixture
- */
-
-static struct vfsmount *insert_mount(int flags, const char *key, const char *value)
-{
-	struct file_system_type *type = get_fs_type("tmpfs");
-	struct vfsmount *mnt;
-	struct fs_context *fc;
-	int ret;
-
-	if (!type)
-		return ERR_PTR(-ENODEV);
-
-	fc = fs_context_for_mount(type, flags);
-	if (IS_ERR(fc))
-		return ERR_CAST(fc);
-
-	/* Without THP, there is no option "huge", and no need for it. */
-	if (IS_ENABLED(CONFIG_TRANSPARENT_HUGEPAGE)) {
-		ret = vfs_parse_fs_string(fc, "huge", "always");
-		if (ret)
-			goto out_err;
-	}
-	if (key && (IS_ENABLED(CONFIG_TRANSPARENT_HUGEPAGE) || strcmp(key, "huge"))) {
-		ret = vfs_parse_fs_string(fc, key, value);
-		if (ret)
-			goto out_err;
-	}
-
-	mnt = fc_mount_longterm(fc);
-	put_fs_context(fc);
-
-	return mnt;
-
-out_err:
-	put_fs_context(fc);
-	return ERR_PTR(ret);
-}
-
-KUNIT_DEFINE_ACTION_WRAPPER(insert_unmount, kern_unmount, struct vfsmount *);
-KUNIT_DEFINE_ACTION_WRAPPER(insert_close, __fput_sync, struct file *);
-KUNIT_DEFINE_ACTION_WRAPPER(insert_put, folio_put, struct folio *);
-
-/* A mount of the test's own. */
-static struct vfsmount *insert_test_mount(struct kunit *test, int flags,
-					  const char *key, const char *value)
-{
-	struct vfsmount *mnt = insert_mount(flags, key, value);
-
-	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, mnt);
-	KUNIT_ASSERT_EQ(test, 0,
-			kunit_add_action_or_reset(test, insert_unmount, mnt));
-
-	return mnt;
-}
-
-/* Kernel mounts know no such option, but shmem would do as it is told. */
-static struct vfsmount *insert_noswap_mount(struct kunit *test)
-{
-	struct vfsmount *mnt = insert_test_mount(test, SB_KERNMOUNT, NULL, NULL);
-	struct shmem_sb_info *sbinfo = mnt->mnt_sb->s_fs_info;
-
-	sbinfo->noswap = true;
-
-	return mnt;
-}
-
-static struct file *insert_file_bytes(struct kunit *test, struct vfsmount *mnt,
-				      loff_t size)
-{
-	struct file *file;
-
-	/* Without a reservation, each page is accounted when it comes. */
-	file = shmem_file_setup_with_mnt(mnt, "insert", size,
-					 mk_vma_flags(VMA_NORESERVE_BIT));
-	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, file);
-	KUNIT_ASSERT_EQ(test, 0,
-			kunit_add_action_or_reset(test, insert_close, file));
-
-	return file;
-}
-
-static struct file *insert_file(struct kunit *test, struct vfsmount *mnt,
-				pgoff_t pages)
-{
-	return insert_file_bytes(test, mnt, (loff_t)pages << PAGE_SHIFT);
-}
-
-static u64 insert_word(u64 seed, size_t page, size_t word)
-{
-	return (seed << 48) ^ ((u64)page << 16) ^ word ^ 0x5aa5000000000000ULL;
-}
-
-static void insert_fill(struct folio *folio, u64 seed)
-{
-	size_t page, word;
-
-	for (page = 0; page < folio_nr_pages(folio); page++) {
-		u64 *p = kmap_local_folio(folio, page * PAGE_SIZE);
-
-		for (word = 0; word < PAGE_SIZE / sizeof(*p); word++)
-			p[word] = insert_word(seed, page, word);
-		kunmap_local(p);
-	}
-}
-
-/* Number of the folio's first page that is not as insert_fill() left it. */
-static long insert_differs(struct folio *folio, size_t page, u64 seed)
-{
-	u64 *p = kmap_local_folio(folio, page * PAGE_SIZE);
-	size_t word;
-
-	for (word = 0; word < PAGE_SIZE / sizeof(*p); word++)
-		if (p[word] != insert_word(seed, page, word))
-			break;
-	kunmap_local(p);
-
-	return word < PAGE_SIZE / sizeof(*p);
-}
-
-static bool insert_intact(struct folio *folio, u64 seed)
-{
-	size_t page;
-
-	for (page = 0; page < folio_nr_pages(folio); page++)
-		if (insert_differs(folio, page, seed))
-			return false;
-
-	return true;
-}
-
-/* A detached folio, filled; the test's reference is dropped at its end. */
-static struct folio *insert_folio(struct kunit *test, struct file *file,
-				  unsigned int order, u64 seed)
-{
-	struct folio *folio;
-
-	folio = shmem_alloc_detached_folio(file, order, NUMA_NO_NODE,
-					   GFP_HIGHUSER | __GFP_RETRY_MAYFAIL);
-	KUNIT_ASSERT_NOT_NULL_MSG(test, folio, "no memory for order %u", order);
-	KUNIT_ASSERT_EQ(test, 0,
-			kunit_add_action_or_reset(test, insert_put, folio));
-	insert_fill(folio, seed);
-
-	return folio;
-}
-
-/* The bytes that a reader of the file gets. */
-static void insert_expect_read(struct kunit *test, struct file *file,
-			       pgoff_t index, unsigned int order, u64 seed)
-{
-	pgoff_t i, nr = 1UL << order;
-
-	for (i = 0; i < nr; i++) {
-		struct folio *folio = shmem_read_folio(file->f_mapping, index + i);
-		u64 *p;
-		size_t word;
-		int bad = 0;
-
-		KUNIT_ASSERT_FALSE_MSG(test, IS_ERR(folio), "page %lu of order %u",
-				       i, order);
-		p = kmap_local_page(folio_file_page(folio, index + i));
-		for (word = 0; word < PAGE_SIZE / sizeof(*p); word++)
-			bad += p[word] != insert_word(seed, i, word);
-		kunmap_local(p);
-		folio_put(folio);
-		KUNIT_ASSERT_EQ_MSG(test, bad, 0, "page %lu of order %u", i, order);
-	}
-}
-
-static unsigned int insert_max_order(void)
-{
-	return IS_ENABLED(CONFIG_TRANSPARENT_HUGEPAGE) ? MAX_PAGECACHE_ORDER : 0;
-}
-
-/* With what is still in the processors' counters. */
-static long insert_node_stat(enum node_stat_item item)
-{
-	struct pglist_data *pgdat;
-	long sum = 0;
-	int cpu;
-
-	for_each_online_pgdat(pgdat) {
-		sum += atomic_long_read(&pgdat->vm_stat[item]);
-#ifdef CONFIG_SMP
-		for_each_possible_cpu(cpu)
-			sum += per_cpu_ptr(pgdat->per_cpu_nodestats,
-					   cpu)->vm_node_stat_diff[item];
-#endif
-	}
-
-	return sum;
-}
-
-static unsigned long insert_vm_events(unsigned int first, unsigned int last)
-{
-	static unsigned long events[NR_VM_EVENT_ITEMS];
-	unsigned long sum = 0;
-
-	all_vm_events(events);
-	while (first <= last)
-		sum += events[first++];
-
-	return sum;
-}
-
-/* Pages that were allocated, but for those of the slab allocator. */
-static long insert_pages_allocated(void)
-{
-	return insert_vm_events(PGALLOC_MOVABLE - ZONE_MOVABLE, PGALLOC_MOVABLE) -
-	       insert_node_stat(NR_SLAB_RECLAIMABLE_B) -
-	       insert_node_stat(NR_SLAB_UNRECLAIMABLE_B);
-}
-
-/* Everything of a folio and a file that a refusal could have changed. */
-enum insert_item {
-	INSERT_FLAGS,
-	INSERT_REFS,
-	INSERT_MEMCG,
-	INSERT_INDEX,
-	INSERT_PRIVATE,
-	INSERT_MAPPING,
-	INSERT_FIRST_ENTRY,
-	INSERT_LAST_ENTRY,
-	INSERT_NRPAGES,
-	INSERT_ALLOCED,
-	INSERT_SWAPPED,
-	INSERT_BLOCKS,
-	INSERT_MOUNT_BLOCKS,
-	INSERT_SIZE,
-	INSERT_SHMEM,
-	INSERT_SHMEM_THPS,
-	INSERT_FILE_PAGES,
-	INSERT_COMMITTED,
-	INSERT_SWAPINS,
-	INSERT_ITEMS,
-};
-
-static const char * const insert_items[INSERT_ITEMS] = {
-	"flags", "refcount", "memcg", "index", "private", "mapping",
-	"first entry", "last entry", "nrpages", "alloced", "swapped", "i_blocks",
-	"used blocks of the mount", "i_size", "NR_SHMEM", "NR_SHMEM_THPS",
-	"NR_FILE_PAGES", "committed memory", "pages swapped in",
-};
-
-struct insert_state {
-	u64 items[INSERT_ITEMS];
-};
-
-static void insert_get_state(struct insert_state *state, struct file *file,
-			     struct folio *folio, pgoff_t index)
-{
-	struct address_space *mapping = file->f_mapping;
-	struct inode *inode = mapping->host;
-	struct shmem_inode_info *info = SHMEM_I(inode);
-	struct shmem_sb_info *sbinfo = inode->i_sb->s_fs_info;
-	pgoff_t last = index + folio_nr_pages(folio) - 1;
-	u64 *items = state->items;
-
-	memset(state, 0, sizeof(*state));
-	items[INSERT_FLAGS] = folio->flags.f;
-	items[INSERT_REFS] = folio_ref_count(folio);
-#ifdef CONFIG_MEMCG
-	items[INSERT_MEMCG] = folio->memcg_data;
-#endif
-	items[INSERT_INDEX] = folio->index;
-	items[INSERT_PRIVATE] = (unsigned long)folio->private;
-	items[INSERT_MAPPING] = (unsigned long)folio->mapping;
-	items[INSERT_FIRST_ENTRY] = (unsigned long)xa_load(&mapping->i_pages, index);
-	items[INSERT_LAST_ENTRY] = (unsigned long)xa_load(&mapping->i_pages, last);
-	items[INSERT_NRPAGES] = mapping->nrpages;
-	items[INSERT_ALLOCED] = info->alloced;
-	items[INSERT_SWAPPED] = info->swapped;
-	items[INSERT_BLOCKS] = inode->i_blocks;
-	items[INSERT_MOUNT_BLOCKS] = percpu_counter_sum(&sbinfo->used_blocks);
-	items[INSERT_SIZE] = i_size_read(inode);
-	items[INSERT_SHMEM] = insert_node_stat(NR_SHMEM);
-	items[INSERT_SHMEM_THPS] = insert_node_stat(NR_SHMEM_THPS);
-	items[INSERT_FILE_PAGES] = insert_node_stat(NR_FILE_PAGES);
-	items[INSERT_COMMITTED] = percpu_counter_sum(&vm_committed_as);
-#ifdef CONFIG_SWAP
-	items[INSERT_SWAPINS] = insert_vm_events(PSWPIN, PSWPIN);
-#endif
-}
-
-static void insert_expect_same(struct kunit *test, const struct insert_state *a,
-			       const struct insert_state *b, const char *what)
-{
-	unsigned int i;
-
-	for (i = 0; i < INSERT_ITEMS; i++)
-		KUNIT_EXPECT_EQ_MSG(test, a->items[i], b->items[i],
-				    "%s: %s has changed", what, insert_items[i]);
-}
+#include "shmem_insert_kunit.h"
 
 /* Inserting is refused with this error, and nothing has changed by it. */
 static void insert_expect_refused(struct kunit *test, struct file *file,
@@ -356,16 +38,6 @@ static void insert_expect_refused(struct kunit *test, struct file *file,
 	insert_expect_same(test, &before, &after, what);
 	/* There is no going on with a folio that is not detached any more. */
 	KUNIT_ASSERT_NE_MSG(test, ret, 0, "%s", what);
-}
-
-static void insert_expect_inserted(struct kunit *test, struct file *file,
-				   struct folio *folio, pgoff_t index)
-{
-	int ret = shmem_insert_folio(file, folio, index, GFP_KERNEL);
-
-	KUNIT_ASSERT_EQ_MSG(test, ret, 0, "order %u at %lu", folio_order(folio),
-			    index);
-	KUNIT_ASSERT_PTR_EQ(test, folio->mapping, file->f_mapping);
 }
 
 /*
@@ -963,53 +635,20 @@ static void insert_c19_mount_is_full(struct kunit *test)
 }
 
 #if defined(CONFIG_FAILSLAB) && defined(CONFIG_FAULT_INJECTION_DEBUG_FS)
-static struct fault_attr *insert_failslab(void)
-{
-	struct dentry *dir = debugfs_lookup("failslab", NULL), *file;
-	unsigned long *probability = NULL;
-
-	if (IS_ERR_OR_NULL(dir))
-		return NULL;
-
-	file = debugfs_lookup("probability", dir);
-	if (!IS_ERR_OR_NULL(file)) {
-		probability = d_inode(file)->i_private;
-		dput(file);
-	}
-	dput(dir);
-
-	return probability ? container_of(probability, struct fault_attr,
-					  probability) : NULL;
-}
-
 /* Let this task have so many xarray nodes and not one more. */
 static int insert_with_nodes(struct fault_attr *attr, unsigned int nodes,
 			     struct kunit *test, struct file *file,
 			     struct folio *folio, pgoff_t index)
 {
-	struct fault_attr old = *attr;
 	struct insert_state a, b;
+	struct fault_attr old;
 	int ret;
 
-	attr->probability = 100;
-	attr->interval = 1;
-	attr->task_filter = true;
-	attr->verbose = 0;
-	atomic_set(&attr->times, -1);
-	atomic_set(&attr->space, nodes * sizeof(struct xa_node) + 1);
-
 	insert_get_state(&a, file, folio, index);
-	current->make_it_fail = 1;
+	insert_start_faults(attr, &old, nodes * sizeof(struct xa_node) + 1);
 	ret = shmem_insert_folio(file, folio, index, GFP_RECLAIM_INSERT);
-	current->make_it_fail = 0;
+	insert_stop_faults(attr, &old);
 	insert_get_state(&b, file, folio, index);
-
-	attr->probability = old.probability;
-	attr->interval = old.interval;
-	attr->task_filter = old.task_filter;
-	attr->verbose = old.verbose;
-	atomic_set(&attr->times, atomic_read(&old.times));
-	atomic_set(&attr->space, atomic_read(&old.space));
 
 	if (ret)
 		insert_expect_same(test, &a, &b, "out of memory");
@@ -1019,7 +658,7 @@ static int insert_with_nodes(struct fault_attr *attr, unsigned int nodes,
 
 static void insert_c20_no_memory_for_nodes(struct kunit *test)
 {
-	struct fault_attr *attr = insert_failslab();
+	struct fault_attr *attr = insert_fault_attr("failslab");
 	unsigned int order, max = insert_max_order();
 
 	if (!attr)
@@ -1411,44 +1050,6 @@ static void insert_alloc_lowers_the_zone(struct kunit *test)
  * With swap
  */
 
-/*
- * Has a folio swapped out, of which the test gives up its reference. True if
- * it went as a whole.
- */
-static bool insert_reclaim(struct kunit *test, struct file *file,
-			   struct folio *folio)
-{
-	struct xarray *pages = &file->f_mapping->i_pages;
-	unsigned int order = folio_order(folio);
-	pgoff_t index = folio->index;
-	unsigned int tries;
-	LIST_HEAD(list);
-
-	lru_add_drain_all();
-	kunit_remove_action(test, insert_put, folio);
-	for (tries = 0; tries < 8; tries++) {
-		void *entry = xa_load(pages, index);
-
-		if (xa_is_value(entry))
-			break;
-		folio = filemap_get_folio(file->f_mapping, index);
-		if (!tries)
-			folio_put(folio);
-		KUNIT_ASSERT_TRUE(test, folio_isolate_lru(folio));
-		folio_put(folio);
-		if (folio_test_unevictable(folio)) {
-			folio_putback_lru(folio);
-			break;
-		}
-		list_add(&folio->lru, &list);
-		reclaim_pages(&list);
-		lru_add_drain_all();
-	}
-
-	return xa_is_value(xa_load(pages, index)) &&
-	       xa_get_order(pages, index) == order;
-}
-
 static void insert_c10_occupied_by_swap(struct kunit *test)
 {
 	unsigned int order, max = insert_max_order();
@@ -1572,29 +1173,11 @@ static void insert_c27_swap_full(struct kunit *test)
 }
 
 #if defined(CONFIG_MEMCG) && defined(CONFIG_TRANSPARENT_HUGEPAGE)
-static void insert_put_css(void *css)
-{
-	css_put(css);
-}
-
 static void insert_c21_c22_memcg_limit(struct kunit *test)
 {
 	/* A single page at the start of a file needs no node, so no other charge. */
 	unsigned int i, orders[] = { 0, insert_max_order() };
-	struct cgroup_subsys_state *css;
-	struct mem_cgroup *memcg, *old;
-	struct cgroup *cgroup;
-
-	cgroup = cgroup_get_from_path("/kunit");
-	if (IS_ERR(cgroup))
-		kunit_skip(test, "no cgroup /kunit: make it, and set its memory.max to 0");
-	css = cgroup_get_e_css(cgroup, &memory_cgrp_subsys);
-	cgroup_put(cgroup);
-	KUNIT_ASSERT_EQ(test, 0,
-			kunit_add_action_or_reset(test, insert_put_css, css));
-	memcg = mem_cgroup_from_css(css);
-	if (READ_ONCE(memcg->memory.max))
-		kunit_skip(test, "the memory.max of /kunit is not 0");
+	struct mem_cgroup *memcg = insert_memcg(test), *old;
 
 	for (i = 0; i < ARRAY_SIZE(orders); i++) {
 		unsigned long nr = 1UL << orders[i], usage;
@@ -1627,41 +1210,6 @@ static void insert_c21_c22_memcg_limit(struct kunit *test)
 /*
  * The suites
  */
-
-static int insert_suite_init(struct kunit_suite *suite)
-{
-	/* The initramfs is unpacked to shmem, which has to be over by now. */
-	wait_for_initramfs();
-
-	insert_always = insert_mount(SB_KERNMOUNT, "huge", "always");
-	if (IS_ERR(insert_always))
-		return PTR_ERR(insert_always);
-
-	insert_within = insert_mount(SB_KERNMOUNT, "huge", "within_size");
-	if (IS_ERR(insert_within)) {
-		kern_unmount(insert_always);
-		return PTR_ERR(insert_within);
-	}
-
-	return 0;
-}
-
-static void insert_suite_exit(struct kunit_suite *suite)
-{
-	if (suite->suite_init_err)
-		return;
-
-	kern_unmount(insert_within);
-	kern_unmount(insert_always);
-}
-
-static int insert_swap_init(struct kunit *test)
-{
-	if (!total_swap_pages)
-		kunit_skip(test, "no swap: enable it, then write to this suite's run file");
-
-	return 0;
-}
 
 static struct kunit_case insert_cases[] = {
 	KUNIT_CASE_SLOW(insert_c01_orders_0_to_9_keep_bytes),

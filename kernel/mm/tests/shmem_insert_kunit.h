@@ -1,0 +1,496 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What the KUnit tests of shmem_insert_folio() and shmem_extract_folio() share:
+ * mounts, files and folios, the state of both, reclaim of a single folio, and
+ * injection of faults.
+ */
+#ifndef _MM_TESTS_SHMEM_INSERT_KUNIT_H
+#define _MM_TESTS_SHMEM_INSERT_KUNIT_H
+
+#include <kunit/test.h>
+#include <linux/cgroup.h>
+#include <linux/debugfs.h>
+#include <linux/fault-inject.h>
+#include <linux/file.h>
+#include <linux/fs_context.h>
+#include <linux/highmem.h>
+#include <linux/initrd.h>
+#include <linux/memcontrol.h>
+#include <linux/mman.h>
+#include <linux/mount.h>
+#include <linux/pagemap.h>
+#include <linux/percpu_counter.h>
+#include <linux/sched.h>
+#include <linux/shmem_fs.h>
+#include <linux/shmem_insert.h>
+#include <linux/slab.h>
+#include <linux/swap.h>
+#include <linux/vmstat.h>
+
+#include "../internal.h"
+
+/* What reclaim passes, and what makes failslab fail it. */
+#define GFP_RECLAIM_INSERT	(__GFP_HIGH | __GFP_NOWARN)
+
+static struct vfsmount *insert_always, *insert_within;
+
+static inline struct vfsmount *insert_mount(int flags, const char *key, const char *value)
+{
+	struct file_system_type *type = get_fs_type("tmpfs");
+	struct vfsmount *mnt;
+	struct fs_context *fc;
+	int ret;
+
+	if (!type)
+		return ERR_PTR(-ENODEV);
+
+	fc = fs_context_for_mount(type, flags);
+	if (IS_ERR(fc))
+		return ERR_CAST(fc);
+
+	/* Without THP, there is no option "huge", and no need for it. */
+	if (IS_ENABLED(CONFIG_TRANSPARENT_HUGEPAGE)) {
+		ret = vfs_parse_fs_string(fc, "huge", "always");
+		if (ret)
+			goto out_err;
+	}
+	if (key && (IS_ENABLED(CONFIG_TRANSPARENT_HUGEPAGE) || strcmp(key, "huge"))) {
+		ret = vfs_parse_fs_string(fc, key, value);
+		if (ret)
+			goto out_err;
+	}
+
+	mnt = fc_mount_longterm(fc);
+	put_fs_context(fc);
+
+	return mnt;
+
+out_err:
+	put_fs_context(fc);
+	return ERR_PTR(ret);
+}
+
+KUNIT_DEFINE_ACTION_WRAPPER(insert_unmount, kern_unmount, struct vfsmount *);
+KUNIT_DEFINE_ACTION_WRAPPER(insert_close, __fput_sync, struct file *);
+KUNIT_DEFINE_ACTION_WRAPPER(insert_put, folio_put, struct folio *);
+
+/* A mount of the test's own. */
+static inline struct vfsmount *insert_test_mount(struct kunit *test, int flags,
+						 const char *key, const char *value)
+{
+	struct vfsmount *mnt = insert_mount(flags, key, value);
+
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, mnt);
+	KUNIT_ASSERT_EQ(test, 0,
+			kunit_add_action_or_reset(test, insert_unmount, mnt));
+
+	return mnt;
+}
+
+/* Kernel mounts know no such option, but shmem would do as it is told. */
+static inline struct vfsmount *insert_noswap_mount(struct kunit *test)
+{
+	struct vfsmount *mnt = insert_test_mount(test, SB_KERNMOUNT, NULL, NULL);
+	struct shmem_sb_info *sbinfo = mnt->mnt_sb->s_fs_info;
+
+	sbinfo->noswap = true;
+
+	return mnt;
+}
+
+static inline struct file *insert_file_bytes(struct kunit *test, struct vfsmount *mnt,
+					     loff_t size)
+{
+	struct file *file;
+
+	/* Without a reservation, each page is accounted when it comes. */
+	file = shmem_file_setup_with_mnt(mnt, "insert", size,
+					 mk_vma_flags(VMA_NORESERVE_BIT));
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, file);
+	KUNIT_ASSERT_EQ(test, 0,
+			kunit_add_action_or_reset(test, insert_close, file));
+
+	return file;
+}
+
+static inline struct file *insert_file(struct kunit *test, struct vfsmount *mnt,
+				       pgoff_t pages)
+{
+	return insert_file_bytes(test, mnt, (loff_t)pages << PAGE_SHIFT);
+}
+
+static inline u64 insert_word(u64 seed, size_t page, size_t word)
+{
+	return (seed << 48) ^ ((u64)page << 16) ^ word ^ 0x5aa5000000000000ULL;
+}
+
+static inline void insert_fill(struct folio *folio, u64 seed)
+{
+	size_t page, word;
+
+	for (page = 0; page < folio_nr_pages(folio); page++) {
+		u64 *p = kmap_local_folio(folio, page * PAGE_SIZE);
+
+		for (word = 0; word < PAGE_SIZE / sizeof(*p); word++)
+			p[word] = insert_word(seed, page, word);
+		kunmap_local(p);
+	}
+}
+
+/* Does this page of the folio differ from that page of what was filled in? */
+static inline bool insert_differs(struct folio *folio, size_t page, size_t filled, u64 seed)
+{
+	u64 *p = kmap_local_folio(folio, page * PAGE_SIZE);
+	size_t word;
+
+	for (word = 0; word < PAGE_SIZE / sizeof(*p); word++)
+		if (p[word] != insert_word(seed, filled, word))
+			break;
+	kunmap_local(p);
+
+	return word < PAGE_SIZE / sizeof(*p);
+}
+
+static inline bool insert_intact(struct folio *folio, u64 seed)
+{
+	size_t page;
+
+	for (page = 0; page < folio_nr_pages(folio); page++)
+		if (insert_differs(folio, page, page, seed))
+			return false;
+
+	return true;
+}
+
+/* A detached folio, filled; the test's reference is dropped at its end. */
+static inline struct folio *insert_folio(struct kunit *test, struct file *file,
+					 unsigned int order, u64 seed)
+{
+	struct folio *folio;
+
+	folio = shmem_alloc_detached_folio(file, order, NUMA_NO_NODE,
+					   GFP_HIGHUSER | __GFP_RETRY_MAYFAIL);
+	KUNIT_ASSERT_NOT_NULL_MSG(test, folio, "no memory for order %u", order);
+	KUNIT_ASSERT_EQ(test, 0,
+			kunit_add_action_or_reset(test, insert_put, folio));
+	insert_fill(folio, seed);
+
+	return folio;
+}
+
+/* The bytes that a reader of the file gets. */
+static inline void insert_expect_read(struct kunit *test, struct file *file,
+				      pgoff_t index, unsigned int order, u64 seed)
+{
+	pgoff_t i, nr = 1UL << order;
+
+	for (i = 0; i < nr; i++) {
+		struct folio *folio = shmem_read_folio(file->f_mapping, index + i);
+		u64 *p;
+		size_t word;
+		int bad = 0;
+
+		KUNIT_ASSERT_FALSE_MSG(test, IS_ERR(folio), "page %lu of order %u",
+				       i, order);
+		p = kmap_local_page(folio_file_page(folio, index + i));
+		for (word = 0; word < PAGE_SIZE / sizeof(*p); word++)
+			bad += p[word] != insert_word(seed, i, word);
+		kunmap_local(p);
+		folio_put(folio);
+		KUNIT_ASSERT_EQ_MSG(test, bad, 0, "page %lu of order %u", i, order);
+	}
+}
+
+static inline unsigned int insert_max_order(void)
+{
+	return IS_ENABLED(CONFIG_TRANSPARENT_HUGEPAGE) ? MAX_PAGECACHE_ORDER : 0;
+}
+
+/* With what is still in the processors' counters. */
+static inline long insert_node_stat(enum node_stat_item item)
+{
+	struct pglist_data *pgdat;
+	long sum = 0;
+	int cpu;
+
+	for_each_online_pgdat(pgdat) {
+		sum += atomic_long_read(&pgdat->vm_stat[item]);
+#ifdef CONFIG_SMP
+		for_each_possible_cpu(cpu)
+			sum += per_cpu_ptr(pgdat->per_cpu_nodestats,
+					   cpu)->vm_node_stat_diff[item];
+#endif
+	}
+
+	return sum;
+}
+
+static inline unsigned long insert_vm_events(unsigned int first, unsigned int last)
+{
+	static unsigned long events[NR_VM_EVENT_ITEMS];
+	unsigned long sum = 0;
+
+	all_vm_events(events);
+	while (first <= last)
+		sum += events[first++];
+
+	return sum;
+}
+
+/* Pages that were allocated, but for those of the slab allocator. */
+static inline long insert_pages_allocated(void)
+{
+	return insert_vm_events(PGALLOC_MOVABLE - ZONE_MOVABLE, PGALLOC_MOVABLE) -
+	       insert_node_stat(NR_SLAB_RECLAIMABLE_B) -
+	       insert_node_stat(NR_SLAB_UNRECLAIMABLE_B);
+}
+
+/* Everything of a folio and a file that a refusal could have changed. */
+enum insert_item {
+	INSERT_FLAGS,
+	INSERT_REFS,
+	INSERT_MEMCG,
+	INSERT_INDEX,
+	INSERT_PRIVATE,
+	INSERT_MAPPING,
+	INSERT_FIRST_ENTRY,
+	INSERT_LAST_ENTRY,
+	INSERT_NRPAGES,
+	INSERT_ALLOCED,
+	INSERT_SWAPPED,
+	INSERT_BLOCKS,
+	INSERT_MOUNT_BLOCKS,
+	INSERT_SIZE,
+	INSERT_SHMEM,
+	INSERT_SHMEM_THPS,
+	INSERT_FILE_PAGES,
+	INSERT_COMMITTED,
+	INSERT_SWAPINS,
+	INSERT_ITEMS,
+};
+
+static const char * const insert_items[INSERT_ITEMS] = {
+	"flags", "refcount", "memcg", "index", "private", "mapping",
+	"first entry", "last entry", "nrpages", "alloced", "swapped", "i_blocks",
+	"used blocks of the mount", "i_size", "NR_SHMEM", "NR_SHMEM_THPS",
+	"NR_FILE_PAGES", "committed memory", "pages swapped in",
+};
+
+struct insert_state {
+	u64 items[INSERT_ITEMS];
+};
+
+static inline void insert_get_state(struct insert_state *state, struct file *file,
+				    struct folio *folio, pgoff_t index)
+{
+	struct address_space *mapping = file->f_mapping;
+	struct inode *inode = mapping->host;
+	struct shmem_inode_info *info = SHMEM_I(inode);
+	struct shmem_sb_info *sbinfo = inode->i_sb->s_fs_info;
+	pgoff_t last = index + folio_nr_pages(folio) - 1;
+	u64 *items = state->items;
+
+	memset(state, 0, sizeof(*state));
+	items[INSERT_FLAGS] = folio->flags.f;
+	items[INSERT_REFS] = folio_ref_count(folio);
+#ifdef CONFIG_MEMCG
+	items[INSERT_MEMCG] = folio->memcg_data;
+#endif
+	items[INSERT_INDEX] = folio->index;
+	items[INSERT_PRIVATE] = (unsigned long)folio->private;
+	items[INSERT_MAPPING] = (unsigned long)folio->mapping;
+	items[INSERT_FIRST_ENTRY] = (unsigned long)xa_load(&mapping->i_pages, index);
+	items[INSERT_LAST_ENTRY] = (unsigned long)xa_load(&mapping->i_pages, last);
+	items[INSERT_NRPAGES] = mapping->nrpages;
+	items[INSERT_ALLOCED] = info->alloced;
+	items[INSERT_SWAPPED] = info->swapped;
+	items[INSERT_BLOCKS] = inode->i_blocks;
+	items[INSERT_MOUNT_BLOCKS] = percpu_counter_sum(&sbinfo->used_blocks);
+	items[INSERT_SIZE] = i_size_read(inode);
+	items[INSERT_SHMEM] = insert_node_stat(NR_SHMEM);
+	items[INSERT_SHMEM_THPS] = insert_node_stat(NR_SHMEM_THPS);
+	items[INSERT_FILE_PAGES] = insert_node_stat(NR_FILE_PAGES);
+	items[INSERT_COMMITTED] = percpu_counter_sum(&vm_committed_as);
+#ifdef CONFIG_SWAP
+	items[INSERT_SWAPINS] = insert_vm_events(PSWPIN, PSWPIN);
+#endif
+}
+
+static inline void insert_expect_same(struct kunit *test, const struct insert_state *a,
+				      const struct insert_state *b, const char *what)
+{
+	unsigned int i;
+
+	for (i = 0; i < INSERT_ITEMS; i++)
+		KUNIT_EXPECT_EQ_MSG(test, a->items[i], b->items[i],
+				    "%s: %s has changed", what, insert_items[i]);
+}
+
+static inline void insert_expect_inserted(struct kunit *test, struct file *file,
+					  struct folio *folio, pgoff_t index)
+{
+	int ret = shmem_insert_folio(file, folio, index, GFP_KERNEL);
+
+	KUNIT_ASSERT_EQ_MSG(test, ret, 0, "order %u at %lu", folio_order(folio),
+			    index);
+	KUNIT_ASSERT_PTR_EQ(test, folio->mapping, file->f_mapping);
+}
+
+/*
+ * Has a folio swapped out, of which the test gives up its reference. True if
+ * it went as a whole.
+ */
+static inline bool insert_reclaim(struct kunit *test, struct file *file,
+				  struct folio *folio)
+{
+	struct xarray *pages = &file->f_mapping->i_pages;
+	unsigned int order = folio_order(folio);
+	pgoff_t index = folio->index;
+	unsigned int tries;
+	LIST_HEAD(list);
+
+	lru_add_drain_all();
+	kunit_remove_action(test, insert_put, folio);
+	for (tries = 0; tries < 8; tries++) {
+		void *entry = xa_load(pages, index);
+
+		if (xa_is_value(entry))
+			break;
+		folio = filemap_get_folio(file->f_mapping, index);
+		if (!tries)
+			folio_put(folio);
+		KUNIT_ASSERT_TRUE(test, folio_isolate_lru(folio));
+		folio_put(folio);
+		if (folio_test_unevictable(folio)) {
+			folio_putback_lru(folio);
+			break;
+		}
+		list_add(&folio->lru, &list);
+		reclaim_pages(&list);
+		lru_add_drain_all();
+	}
+
+	return xa_is_value(xa_load(pages, index)) &&
+	       xa_get_order(pages, index) == order;
+}
+
+#ifdef CONFIG_FAULT_INJECTION_DEBUG_FS
+/* The private pointer of a file that fault injection has in debugfs */
+static inline void *insert_fault_setting(const char *name, const char *setting)
+{
+	struct dentry *dir = debugfs_lookup(name, NULL), *file;
+	void *where = NULL;
+
+	if (IS_ERR_OR_NULL(dir))
+		return NULL;
+
+	file = debugfs_lookup(setting, dir);
+	if (!IS_ERR_OR_NULL(file)) {
+		where = d_inode(file)->i_private;
+		dput(file);
+	}
+	dput(dir);
+
+	return where;
+}
+
+static inline struct fault_attr *insert_fault_attr(const char *name)
+{
+	unsigned long *probability = insert_fault_setting(name, "probability");
+
+	return probability ? container_of(probability, struct fault_attr,
+					  probability) : NULL;
+}
+
+/* Let each allocation of this task fail once it has had so much. */
+static inline void insert_start_faults(struct fault_attr *attr,
+				       struct fault_attr *old, int space)
+{
+	*old = *attr;
+	attr->probability = 100;
+	attr->interval = 1;
+	attr->task_filter = true;
+	attr->verbose = 0;
+	atomic_set(&attr->times, -1);
+	atomic_set(&attr->space, space);
+	current->make_it_fail = 1;
+}
+
+static inline void insert_stop_faults(struct fault_attr *attr,
+				      const struct fault_attr *old)
+{
+	current->make_it_fail = 0;
+	attr->probability = old->probability;
+	attr->interval = old->interval;
+	attr->task_filter = old->task_filter;
+	attr->verbose = old->verbose;
+	atomic_set(&attr->times, atomic_read(&old->times));
+	atomic_set(&attr->space, atomic_read(&old->space));
+}
+#endif
+
+#ifdef CONFIG_MEMCG
+KUNIT_DEFINE_ACTION_WRAPPER(insert_put_css, css_put, struct cgroup_subsys_state *);
+
+/* A memory cgroup that has nothing to spend */
+static inline struct mem_cgroup *insert_memcg(struct kunit *test)
+{
+	struct cgroup_subsys_state *css;
+	struct mem_cgroup *memcg;
+	struct cgroup *cgroup;
+
+	cgroup = cgroup_get_from_path("/kunit");
+	if (IS_ERR(cgroup))
+		kunit_skip(test, "no cgroup /kunit: make it, and set its memory.max to 0");
+	css = cgroup_get_e_css(cgroup, &memory_cgrp_subsys);
+	cgroup_put(cgroup);
+	KUNIT_ASSERT_EQ(test, 0,
+			kunit_add_action_or_reset(test, insert_put_css, css));
+	memcg = mem_cgroup_from_css(css);
+	if (READ_ONCE(memcg->memory.max))
+		kunit_skip(test, "the memory.max of /kunit is not 0");
+
+	return memcg;
+}
+#endif
+
+/*
+ * The suites
+ */
+
+static inline int insert_suite_init(struct kunit_suite *suite)
+{
+	/* The initramfs is unpacked to shmem, which has to be over by now. */
+	wait_for_initramfs();
+
+	insert_always = insert_mount(SB_KERNMOUNT, "huge", "always");
+	if (IS_ERR(insert_always))
+		return PTR_ERR(insert_always);
+
+	insert_within = insert_mount(SB_KERNMOUNT, "huge", "within_size");
+	if (IS_ERR(insert_within)) {
+		kern_unmount(insert_always);
+		return PTR_ERR(insert_within);
+	}
+
+	return 0;
+}
+
+static inline void insert_suite_exit(struct kunit_suite *suite)
+{
+	if (suite->suite_init_err)
+		return;
+
+	kern_unmount(insert_within);
+	kern_unmount(insert_always);
+}
+
+static inline int insert_swap_init(struct kunit *test)
+{
+	if (!total_swap_pages)
+		kunit_skip(test, "no swap: enable it, then write to this suite's run file");
+
+	return 0;
+}
+
+#endif /* _MM_TESTS_SHMEM_INSERT_KUNIT_H */
