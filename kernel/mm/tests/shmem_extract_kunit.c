@@ -1,0 +1,1996 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * KUnit tests of the contract of shmem_extract_folio().
+ *
+ * Suite "shmem_extract" needs nothing but memory, some of it above 4 GiB, two
+ * processors, and a memory cgroup named "/kunit" with a memory.max of 0. Suite
+ * "shmem_extract_swap" needs a swap device, so it is skipped at boot; it is worth
+ * running with a synchronous one (zram) and with one that is not.
+ *
+ * The clause that a case checks stands in its name.
+ */
+
+#include <kunit/test.h>
+#include <linux/delay.h>
+#include <linux/fcntl.h>
+#include <linux/kthread.h>
+#include <linux/migrate.h>
+#include <linux/mm.h>
+#include <linux/sched/mm.h>
+#include <linux/swapops.h>
+#include <linux/workqueue.h>
+#include <trace/events/shmem_insert.h>
+
+#include "shmem_insert_kunit.h"
+#include "../page_alloc.h"
+#include "../swap.h"
+
+/* What the owner of detached folios would ask for */
+#define EXTRACT_GFP	(GFP_HIGHUSER | __GFP_RECLAIMABLE | __GFP_NOWARN)
+
+/* Nobody keeps a folio busy for longer. */
+#define EXTRACT_PATIENCE	100000
+
+/* A file that allocates what it reads from swap where folios can be taken out. */
+static struct file *extract_file(struct kunit *test, struct vfsmount *mnt,
+				 pgoff_t pages)
+{
+	struct file *file = insert_file(test, mnt, pages);
+
+	mapping_set_gfp_mask(file->f_mapping, GFP_HIGHUSER | __GFP_RECLAIMABLE);
+
+	return file;
+}
+
+/* A folio of the file, of which the test has no reference. */
+static struct folio *extract_insert(struct kunit *test, struct file *file,
+				    unsigned int order, pgoff_t index, u64 seed)
+{
+	struct folio *folio = insert_folio(test, file, order, seed);
+
+	insert_expect_inserted(test, file, folio, index);
+	kunit_release_action(test, insert_put, folio);
+
+	return folio;
+}
+
+/* Extraction works; the test's reference is dropped at its end. */
+static struct folio *extract_ok(struct kunit *test, struct file *file, pgoff_t index,
+				unsigned int min_order, gfp_t gfp)
+{
+	struct folio *folio;
+
+	folio = shmem_extract_folio(file, index, min_order, NUMA_NO_NODE, gfp);
+	KUNIT_ASSERT_EQ_MSG(test, PTR_ERR_OR_ZERO(folio), 0,
+			    "order %u at %lu", min_order, index);
+	KUNIT_ASSERT_NOT_NULL(test, folio);
+	KUNIT_ASSERT_EQ(test, 0,
+			kunit_add_action_or_reset(test, insert_put, folio));
+
+	return folio;
+}
+
+/* Like extract_ok(), while others take the folio for a moment. */
+static struct folio *extract_patiently(struct kunit *test, struct file *file,
+				       pgoff_t index, unsigned int min_order)
+{
+	struct folio *folio;
+	unsigned int tries;
+
+	for (tries = 0; tries < EXTRACT_PATIENCE; tries++) {
+		folio = shmem_extract_folio(file, index, min_order, NUMA_NO_NODE,
+					    EXTRACT_GFP);
+		if (PTR_ERR_OR_ZERO(folio) != -EBUSY)
+			break;
+		cond_resched();
+	}
+	KUNIT_ASSERT_EQ_MSG(test, PTR_ERR_OR_ZERO(folio), 0,
+			    "order %u at %lu", min_order, index);
+	KUNIT_ASSERT_EQ(test, 0,
+			kunit_add_action_or_reset(test, insert_put, folio));
+
+	return folio;
+}
+
+static int extract_error(struct file *file, pgoff_t index, unsigned int min_order,
+			 int nid, gfp_t gfp)
+{
+	struct folio *folio = shmem_extract_folio(file, index, min_order, nid, gfp);
+
+	if (!IS_ERR(folio)) {
+		folio_put(folio);
+		return 0;
+	}
+
+	return PTR_ERR(folio);
+}
+
+/* Extraction of this resident folio is refused, and nothing has changed by it. */
+static void extract_expect_refused(struct kunit *test, struct file *file,
+				   struct folio *folio, pgoff_t index,
+				   unsigned int min_order, int nid, gfp_t gfp,
+				   int err, const char *what)
+{
+	struct insert_state before, after;
+	int ret;
+
+	/* What is in a batch has a reference more, and is not on the LRU yet. */
+	lru_add_drain_all();
+	insert_get_state(&before, file, folio, folio->index);
+	ret = extract_error(file, index, min_order, nid, gfp);
+	KUNIT_ASSERT_EQ_MSG(test, ret, err, "%s", what);
+	lru_add_drain_all();
+	insert_get_state(&after, file, folio, folio->index);
+
+	insert_expect_same(test, &before, &after, what);
+	KUNIT_EXPECT_TRUE_MSG(test, folio_test_dirty(folio), "%s", what);
+	KUNIT_EXPECT_TRUE_MSG(test, folio_test_lru(folio), "%s", what);
+	KUNIT_EXPECT_FALSE_MSG(test, folio_test_locked(folio), "%s", what);
+	KUNIT_EXPECT_PTR_EQ_MSG(test, folio->mapping, file->f_mapping, "%s", what);
+}
+
+/* Everything of a page's flags but where the page is */
+static unsigned long extract_flags(struct folio *folio, unsigned long page)
+{
+	return folio_page(folio, page)->flags.f & PAGE_FLAGS_CHECK_AT_PREP;
+}
+
+/* An extracted folio is as shmem_alloc_detached_folio() gives them out. */
+static void extract_expect_fresh(struct kunit *test, struct file *file,
+				 struct folio *folio, const char *what)
+{
+	unsigned int order = folio_order(folio);
+	unsigned long i;
+	struct folio *fresh;
+	int different = 0;
+
+	fresh = shmem_alloc_detached_folio(file, order, NUMA_NO_NODE,
+					   GFP_HIGHUSER | __GFP_RETRY_MAYFAIL);
+	KUNIT_ASSERT_NOT_NULL(test, fresh);
+
+	KUNIT_EXPECT_EQ_MSG(test, extract_flags(folio, 0), extract_flags(fresh, 0),
+			    "%s, order %u", what, order);
+	for (i = 1; i < folio_nr_pages(folio); i++)
+		different += extract_flags(folio, i) != extract_flags(fresh, i);
+	KUNIT_EXPECT_EQ_MSG(test, different, 0, "%s: tail pages", what);
+	KUNIT_EXPECT_EQ_MSG(test, folio_ref_count(folio), 1, "%s", what);
+	KUNIT_EXPECT_NULL_MSG(test, folio->mapping, "%s", what);
+	KUNIT_EXPECT_NULL_MSG(test, folio->private, "%s", what);
+	KUNIT_EXPECT_EQ_MSG(test, folio->index, 0, "%s", what);
+	KUNIT_EXPECT_EQ_MSG(test, atomic_read(&folio->_mapcount),
+			    atomic_read(&fresh->_mapcount), "%s", what);
+#ifdef CONFIG_MEMCG
+	KUNIT_EXPECT_EQ_MSG(test, folio->memcg_data, fresh->memcg_data, "%s", what);
+#endif
+	if (order) {
+		KUNIT_EXPECT_EQ_MSG(test, folio_test_large_rmappable(folio),
+				    folio_test_large_rmappable(fresh), "%s", what);
+		KUNIT_EXPECT_EQ_MSG(test, folio_large_mapcount(folio),
+				    folio_large_mapcount(fresh), "%s", what);
+		KUNIT_EXPECT_EQ_MSG(test, folio_entire_mapcount(folio),
+				    folio_entire_mapcount(fresh), "%s", what);
+	}
+	if (order > 1) {
+		KUNIT_EXPECT_TRUE_MSG(test, list_empty(&folio->_deferred_list),
+				      "%s", what);
+		KUNIT_EXPECT_EQ_MSG(test, atomic_read(&folio->_pincount),
+				    atomic_read(&fresh->_pincount), "%s", what);
+	}
+
+	folio_put(fresh);
+}
+
+/* Everything that counts pages that a file has, and that it has not any more */
+enum extract_counter {
+	EXTRACT_SHMEM,
+	EXTRACT_SHMEM_THPS,
+	EXTRACT_FILE_PAGES,
+	EXTRACT_INACTIVE,
+	EXTRACT_UNEVICTABLE,
+	EXTRACT_ISOLATED,
+	EXTRACT_BLOCKS,
+	EXTRACT_MOUNT_BLOCKS,
+	EXTRACT_ALLOCED,
+	EXTRACT_SWAPPED,
+	EXTRACT_NRPAGES,
+	EXTRACT_COMMITTED,
+	EXTRACT_COUNTERS,
+};
+
+static const char * const extract_counter_names[EXTRACT_COUNTERS] = {
+	"NR_SHMEM", "NR_SHMEM_THPS", "NR_FILE_PAGES", "NR_INACTIVE_ANON",
+	"NR_UNEVICTABLE", "NR_ISOLATED_ANON", "i_blocks",
+	"used blocks of the mount", "alloced", "swapped", "nrpages",
+	"committed memory",
+};
+
+struct extract_counters {
+	s64 items[EXTRACT_COUNTERS];
+};
+
+static void extract_get_counters(struct extract_counters *counters,
+				 struct file *file)
+{
+	struct inode *inode = file_inode(file);
+	struct shmem_sb_info *sbinfo = inode->i_sb->s_fs_info;
+	s64 *items = counters->items;
+
+	lru_add_drain_all();
+	items[EXTRACT_SHMEM] = insert_node_stat(NR_SHMEM);
+	items[EXTRACT_SHMEM_THPS] = insert_node_stat(NR_SHMEM_THPS);
+	items[EXTRACT_FILE_PAGES] = insert_node_stat(NR_FILE_PAGES);
+	items[EXTRACT_INACTIVE] = insert_node_stat(NR_INACTIVE_ANON);
+	items[EXTRACT_UNEVICTABLE] = insert_node_stat(NR_UNEVICTABLE);
+	items[EXTRACT_ISOLATED] = insert_node_stat(NR_ISOLATED_ANON);
+	items[EXTRACT_BLOCKS] = inode->i_blocks;
+	items[EXTRACT_MOUNT_BLOCKS] = percpu_counter_sum(&sbinfo->used_blocks);
+	items[EXTRACT_ALLOCED] = SHMEM_I(inode)->alloced;
+	items[EXTRACT_SWAPPED] = SHMEM_I(inode)->swapped;
+	items[EXTRACT_NRPAGES] = inode->i_mapping->nrpages;
+	items[EXTRACT_COMMITTED] = percpu_counter_sum(&vm_committed_as);
+}
+
+static void extract_expect_counters(struct kunit *test, struct file *file,
+				    const struct extract_counters *base,
+				    const char *what)
+{
+	struct extract_counters now;
+	unsigned int i;
+
+	extract_get_counters(&now, file);
+	for (i = 0; i < EXTRACT_COUNTERS; i++)
+		KUNIT_EXPECT_EQ_MSG(test, now.items[i], base->items[i],
+				    "%s: %s is off", what, extract_counter_names[i]);
+}
+
+/* Takes all out of a range that was filled as one folio, and looks at it. */
+static void extract_expect_all(struct kunit *test, struct file *file,
+			       pgoff_t index, pgoff_t nr, u64 seed)
+{
+	pgoff_t i = 0;
+
+	while (i < nr) {
+		struct folio *folio = extract_patiently(test, file, index + i, 0);
+		unsigned long page, pages = folio_nr_pages(folio);
+		int bad = 0;
+
+		extract_expect_fresh(test, file, folio, "one of many");
+		KUNIT_ASSERT_TRUE(test, IS_ALIGNED(index + i, pages));
+		for (page = 0; page < pages; page++)
+			bad += insert_differs(folio, page, i + page, seed);
+		KUNIT_EXPECT_EQ_MSG(test, bad, 0, "from page %lu on", i);
+		kunit_release_action(test, insert_put, folio);
+		i += pages;
+	}
+}
+
+/*
+ * What is given out
+ */
+
+static void extract_c28_same_folio_same_bytes(struct kunit *test)
+{
+	unsigned int order, max = insert_max_order();
+	struct file *file = extract_file(test, insert_always, 2UL << max);
+	struct file *within = extract_file(test, insert_within, 2UL << max);
+
+	for (order = 0; order <= max; order++) {
+		pgoff_t nr = 1UL << order;
+		struct folio *folio, *out;
+
+		folio = extract_insert(test, file, order, nr, order + 1);
+		extract_insert(test, file, 0, 0, 33);
+		lru_add_drain_all();
+		out = extract_ok(test, file, nr, order, EXTRACT_GFP);
+		KUNIT_ASSERT_PTR_EQ(test, out, folio);
+		KUNIT_EXPECT_EQ(test, folio_order(out), order);
+		KUNIT_EXPECT_TRUE(test, insert_intact(out, order + 1));
+		KUNIT_EXPECT_NULL(test, xa_load(&file->f_mapping->i_pages, nr));
+		KUNIT_EXPECT_NULL(test, xa_load(&file->f_mapping->i_pages, 2 * nr - 1));
+		/* Its neighbour is there still. */
+		KUNIT_EXPECT_EQ(test, file->f_mapping->nrpages, 1);
+		insert_expect_read(test, file, 0, 0, 33);
+		shmem_truncate_range(file_inode(file), 0, -1);
+		kunit_release_action(test, insert_put, out);
+
+		/* Smaller ones would do; and it may be in a batch still. */
+		folio = extract_insert(test, within, order, 0, order + 2);
+		out = extract_ok(test, within, 0, 0, EXTRACT_GFP);
+		KUNIT_ASSERT_PTR_EQ(test, out, folio);
+		KUNIT_EXPECT_TRUE(test, insert_intact(out, order + 2));
+		kunit_release_action(test, insert_put, out);
+	}
+}
+
+static void extract_c29_like_fresh(struct kunit *test)
+{
+	static const struct {
+		const char *what;
+		unsigned long flags;
+	} cases[] = {
+		{ "plain", 0 },
+		{ "referenced", BIT(PG_referenced) },
+		{ "active", BIT(PG_active) },
+		{ "active and referenced", BIT(PG_active) | BIT(PG_referenced) },
+		{ "workingset", BIT(PG_workingset) },
+		{ "reclaim", BIT(PG_reclaim) },
+		{ "dropbehind", BIT(PG_dropbehind) },
+		{ "all", BIT(PG_active) | BIT(PG_referenced) | BIT(PG_workingset) |
+			 BIT(PG_reclaim) | BIT(PG_dropbehind) },
+	};
+	unsigned int i, order, max = insert_max_order();
+
+	for (order = 0; order <= max; order++) {
+		for (i = 0; i < ARRAY_SIZE(cases); i++) {
+			struct file *file = extract_file(test, insert_always,
+							 1UL << order);
+			struct extract_counters base;
+			struct folio *folio;
+
+			extract_get_counters(&base, file);
+			folio = extract_insert(test, file, order, 0, i);
+			lru_add_drain_all();
+			KUNIT_ASSERT_TRUE(test, folio_isolate_lru(folio));
+			set_mask_bits(&folio->flags.f, 0, cases[i].flags);
+			folio_putback_lru(folio);
+			lru_add_drain_all();
+			KUNIT_ASSERT_EQ(test, folio->flags.f & cases[i].flags,
+					cases[i].flags);
+
+			folio = extract_ok(test, file, 0, order, EXTRACT_GFP);
+			extract_expect_fresh(test, file, folio, cases[i].what);
+			extract_expect_counters(test, file, &base, cases[i].what);
+			KUNIT_EXPECT_TRUE(test, insert_intact(folio, i));
+			kunit_release_action(test, insert_put, folio);
+			kunit_release_action(test, insert_close, file);
+		}
+	}
+}
+
+/* As mark_page_accessed() and page idle tracking would have it */
+static void extract_c29_used_folio_is_like_fresh(struct kunit *test)
+{
+	unsigned int order, max = insert_max_order();
+	struct file *file = extract_file(test, insert_always, 1UL << max);
+
+	for (order = 0; order <= max; order += max ?: 1) {
+		struct folio *folio = extract_insert(test, file, order, 0, 1);
+		unsigned int i;
+
+		lru_add_drain_all();
+		for (i = 0; i < 4; i++) {
+			folio_mark_accessed(folio);
+			lru_add_drain_all();
+		}
+		folio_set_young(folio);
+		folio_set_idle(folio);
+		KUNIT_EXPECT_TRUE(test, folio_test_active(folio) ||
+				  folio_test_referenced(folio));
+		folio = extract_ok(test, file, 0, order, EXTRACT_GFP);
+		extract_expect_fresh(test, file, folio, "accessed");
+		KUNIT_EXPECT_FALSE(test, folio_test_young(folio));
+		KUNIT_EXPECT_FALSE(test, folio_test_idle(folio));
+		kunit_release_action(test, insert_put, folio);
+	}
+}
+
+#ifdef CONFIG_MEMCG
+static void extract_c29_uncharged(struct kunit *test)
+{
+	unsigned int i, orders[] = { 0, insert_max_order() };
+	struct mem_cgroup *memcg = insert_memcg(test), *old;
+
+	for (i = 0; i < ARRAY_SIZE(orders); i++) {
+		unsigned long nr = 1UL << orders[i], before, in, out;
+		struct file *file = extract_file(test, insert_always, nr);
+		struct folio *folio = insert_folio(test, file, orders[i], 13);
+		int ret;
+
+		before = page_counter_read(&memcg->memory);
+		old = set_active_memcg(memcg);
+		ret = shmem_insert_folio(file, folio, 0, GFP_RECLAIM_INSERT);
+		set_active_memcg(old);
+		KUNIT_ASSERT_EQ(test, ret, 0);
+		kunit_release_action(test, insert_put, folio);
+		in = page_counter_read(&memcg->memory);
+		KUNIT_EXPECT_GE(test, in - before, nr);
+
+		folio = extract_ok(test, file, 0, orders[i], EXTRACT_GFP);
+		out = page_counter_read(&memcg->memory);
+		/* A node that the file needed may be charged a little longer. */
+		KUNIT_EXPECT_GE(test, in - out, nr);
+		if (!orders[i])
+			KUNIT_EXPECT_EQ(test, out, before);
+		extract_expect_fresh(test, file, folio, "from a memcg");
+		/* A second uncharge would go below. */
+		kunit_release_action(test, insert_put, folio);
+		KUNIT_EXPECT_EQ(test, page_counter_read(&memcg->memory), out);
+		kunit_release_action(test, insert_close, file);
+	}
+}
+#endif
+
+/* What no reclaim will ever swap out can be taken out all the same. */
+static void extract_c26_c29_from_noswap(struct kunit *test)
+{
+	struct vfsmount *mnt = insert_noswap_mount(test);
+	unsigned int order, max = insert_max_order();
+	struct file *file = extract_file(test, mnt, 1UL << max);
+
+	for (order = 0; order <= max; order += max ?: 1) {
+		struct extract_counters base;
+		struct folio *folio;
+
+		extract_get_counters(&base, file);
+		folio = extract_insert(test, file, order, 0, 7);
+		lru_add_drain_all();
+		KUNIT_ASSERT_TRUE(test, folio_test_unevictable(folio));
+		folio = extract_ok(test, file, 0, order, EXTRACT_GFP);
+		extract_expect_fresh(test, file, folio, "unevictable");
+		extract_expect_counters(test, file, &base, "unevictable");
+		KUNIT_EXPECT_TRUE(test, insert_intact(folio, 7));
+		kunit_release_action(test, insert_put, folio);
+	}
+}
+
+static void extract_c30_insert_again(struct kunit *test)
+{
+	unsigned int order, max = insert_max_order();
+	struct file *file = extract_file(test, insert_always, 4UL << max);
+	struct file *other = extract_file(test, insert_within, 4UL << max);
+
+	for (order = 0; order <= max; order++) {
+		struct folio *folio, *first;
+		pgoff_t nr = 1UL << order;
+		struct extract_counters base;
+
+		extract_get_counters(&base, file);
+		first = extract_insert(test, file, order, nr, 1);
+		folio = extract_ok(test, file, nr, order, EXTRACT_GFP);
+
+		/* At the same index, as it is */
+		insert_expect_inserted(test, file, folio, nr);
+		insert_expect_read(test, file, nr, order, 1);
+		kunit_release_action(test, insert_put, folio);
+		folio = extract_ok(test, file, nr, order, EXTRACT_GFP);
+		KUNIT_ASSERT_PTR_EQ(test, folio, first);
+
+		/* At another one, with something else in it */
+		insert_fill(folio, 2);
+		insert_expect_inserted(test, file, folio, 2 * nr);
+		KUNIT_EXPECT_EQ(test, folio->index, 2 * nr);
+		insert_expect_read(test, file, 2 * nr, order, 2);
+		KUNIT_EXPECT_EQ(test, extract_error(file, nr, 0, NUMA_NO_NODE,
+						    EXTRACT_GFP), -ENOENT);
+		kunit_release_action(test, insert_put, folio);
+		folio = extract_ok(test, file, 2 * nr, order, EXTRACT_GFP);
+		extract_expect_counters(test, file, &base, "taken out again");
+
+		/* And in another file */
+		insert_expect_inserted(test, other, folio, 3 * nr);
+		insert_expect_read(test, other, 3 * nr, order, 2);
+		KUNIT_EXPECT_EQ(test, file->f_mapping->nrpages, 0);
+		kunit_release_action(test, insert_put, folio);
+		shmem_truncate_range(file_inode(other), 0, -1);
+	}
+}
+
+static void extract_c44_index_in_the_middle(struct kunit *test)
+{
+	unsigned int order, max = insert_max_order();
+	struct file *file = extract_file(test, insert_always, 2UL << max);
+
+	if (!max)
+		kunit_skip(test, "needs large folios");
+
+	for (order = 1; order <= max; order++) {
+		pgoff_t nr = 1UL << order, where[] = { nr + 1, nr + nr / 2, 2 * nr - 1 };
+		unsigned int i;
+
+		for (i = 0; i < ARRAY_SIZE(where); i++) {
+			struct folio *folio, *out;
+
+			folio = extract_insert(test, file, order, nr, i);
+			out = extract_ok(test, file, where[i], order, EXTRACT_GFP);
+			KUNIT_ASSERT_PTR_EQ(test, out, folio);
+			KUNIT_EXPECT_TRUE(test, insert_intact(out, i));
+			extract_expect_fresh(test, file, out, "by the middle");
+			KUNIT_EXPECT_EQ(test, file->f_mapping->nrpages, 0);
+			kunit_release_action(test, insert_put, out);
+		}
+	}
+}
+
+/* What the file allocated itself is the owner's, too. */
+static void extract_what_the_file_allocated(struct kunit *test)
+{
+	struct file *file = extract_file(test, insert_within, 5);
+	struct extract_counters base;
+	struct folio *folio;
+	pgoff_t i;
+
+	extract_get_counters(&base, file);
+	/* Not up to date, and of no defined contents, before somebody looks */
+	KUNIT_ASSERT_EQ(test, 0, vfs_fallocate(file, 0, 0, 5 * PAGE_SIZE));
+	KUNIT_ASSERT_EQ(test, file->f_mapping->nrpages, 5);
+
+	for (i = 0; i < 5; i += folio_nr_pages(folio)) {
+		unsigned long page;
+		int set = 0;
+
+		folio = extract_ok(test, file, i, 0, EXTRACT_GFP);
+		extract_expect_fresh(test, file, folio, "fallocated");
+		for (page = 0; page < folio_nr_pages(folio); page++) {
+			void *p = kmap_local_folio(folio, page * PAGE_SIZE);
+
+			set += !!memchr_inv(p, 0, PAGE_SIZE);
+			kunmap_local(p);
+		}
+		KUNIT_EXPECT_EQ(test, set, 0);
+	}
+	extract_expect_counters(test, file, &base, "fallocated");
+}
+
+static void extract_c45_fput(struct kunit *test)
+{
+	unsigned int order, max = insert_max_order();
+	struct vfsmount *mnt = insert_test_mount(test, SB_KERNMOUNT, "nr_blocks",
+						 "65536");
+	struct shmem_sb_info *sbinfo = mnt->mnt_sb->s_fs_info;
+
+	for (order = 0; order <= max; order++) {
+		pgoff_t nr = 1UL << order;
+		struct file *file = extract_file(test, mnt, 4 * nr);
+		struct inode *inode = file_inode(file);
+		long shmem = insert_node_stat(NR_SHMEM);
+		struct folio *folio;
+
+		extract_insert(test, file, order, 0, 1);
+		extract_insert(test, file, order, nr, 2);
+		extract_insert(test, file, order, 3 * nr, 3);
+		folio = extract_ok(test, file, nr, order, EXTRACT_GFP);
+		KUNIT_EXPECT_EQ(test, inode->i_blocks,
+				2 * nr * (PAGE_SIZE / SECTOR_SIZE));
+		KUNIT_EXPECT_EQ(test, percpu_counter_sum(&sbinfo->used_blocks), 2 * nr);
+		extract_ok(test, file, 0, order, EXTRACT_GFP);
+		extract_ok(test, file, 3 * nr, order, EXTRACT_GFP);
+		KUNIT_EXPECT_EQ(test, inode->i_blocks, 0);
+
+		/* With contents, and with a file that goes with some in it */
+		insert_expect_inserted(test, file, folio, 2 * nr);
+		kunit_release_action(test, insert_put, folio);
+		folio = extract_ok(test, file, 2 * nr, order, EXTRACT_GFP);
+		extract_insert(test, file, order, nr, 4);
+		kunit_release_action(test, insert_close, file);
+		KUNIT_EXPECT_EQ(test, insert_node_stat(NR_SHMEM), shmem);
+		KUNIT_EXPECT_EQ(test, percpu_counter_sum(&sbinfo->used_blocks), 0);
+
+		/* The folio outlives the file. */
+		KUNIT_EXPECT_TRUE(test, insert_intact(folio, 2));
+		file = extract_file(test, mnt, 4 * nr);
+		insert_expect_inserted(test, file, folio, 0);
+		insert_expect_read(test, file, 0, order, 2);
+		kunit_release_action(test, insert_put, folio);
+		kunit_release_action(test, insert_close, file);
+	}
+}
+
+static unsigned int extract_traced, extract_traced_failures;
+
+static void extract_probe(void *data, const struct inode *inode,
+			  const struct folio *folio, pgoff_t index)
+{
+	if (inode == data && index == 2 && folio_order(folio) == 1)
+		extract_traced++;
+}
+
+static void extract_probe_fail(void *data, const struct inode *inode,
+			       pgoff_t index, unsigned int min_order, int error)
+{
+	if (inode == data && index == 1 && min_order == 1 && error == -ENOENT)
+		extract_traced_failures++;
+}
+
+static void extract_traced_once(struct kunit *test)
+{
+	struct file *file = extract_file(test, insert_always, 4);
+	struct inode *inode = file_inode(file);
+	struct folio *folio;
+
+	if (!insert_max_order())
+		kunit_skip(test, "needs large folios");
+
+	extract_traced = 0;
+	extract_traced_failures = 0;
+	KUNIT_ASSERT_EQ(test, 0, register_trace_shmem_extract_folio(extract_probe,
+								    inode));
+	if (!register_trace_shmem_extract_folio_fail(extract_probe_fail, inode)) {
+		extract_insert(test, file, 1, 2, 1);
+		folio = shmem_extract_folio(file, 3, 1, NUMA_NO_NODE, EXTRACT_GFP);
+		KUNIT_EXPECT_FALSE(test, IS_ERR(folio));
+		if (!IS_ERR(folio))
+			folio_put(folio);
+		KUNIT_EXPECT_EQ(test, extract_error(file, 1, 1, NUMA_NO_NODE,
+						    EXTRACT_GFP), -ENOENT);
+		unregister_trace_shmem_extract_folio_fail(extract_probe_fail, inode);
+	}
+	unregister_trace_shmem_extract_folio(extract_probe, inode);
+	tracepoint_synchronize_unregister();
+	KUNIT_EXPECT_EQ(test, extract_traced, 1);
+	KUNIT_EXPECT_EQ(test, extract_traced_failures, 1);
+}
+
+/*
+ * What is refused
+ */
+
+static void extract_c31_hole(struct kunit *test)
+{
+	unsigned int max = insert_max_order();
+	pgoff_t nr = 1UL << max, holes[] = { 0, 1, nr - 1, 2 * nr, 3 * nr - 1 };
+	struct file *empty = extract_file(test, insert_always, 3 * nr);
+	struct file *file = extract_file(test, insert_always, 3 * nr);
+	struct extract_counters base_empty, base;
+	unsigned int i, round;
+	long least = LONG_MAX;
+
+	if (!max)
+		nr = 2;
+	extract_insert(test, file, max, nr, 1);
+	extract_get_counters(&base_empty, empty);
+	extract_get_counters(&base, file);
+
+	/* The rest of the system allocates, too, but not all the time. */
+	for (round = 0; round < 8 && least; round++) {
+		long before = insert_pages_allocated();
+		int bad = 0;
+
+		for (i = 0; i < ARRAY_SIZE(holes); i++) {
+			bad += extract_error(empty, holes[i], 0, NUMA_NO_NODE,
+					     EXTRACT_GFP) != -ENOENT;
+			if (max)
+				bad += extract_error(file, holes[i], max, NUMA_NO_NODE,
+						     EXTRACT_GFP) != -ENOENT;
+		}
+		least = min(least, insert_pages_allocated() - before);
+		KUNIT_EXPECT_EQ(test, bad, 0);
+	}
+	KUNIT_EXPECT_EQ(test, least, 0);
+	extract_expect_counters(test, empty, &base_empty, "empty");
+	extract_expect_counters(test, file, &base, "beside a folio");
+	insert_expect_read(test, file, nr, max, 1);
+
+	/* Where something was */
+	extract_ok(test, file, nr, max, EXTRACT_GFP);
+	KUNIT_EXPECT_EQ(test, extract_error(file, nr, max, NUMA_NO_NODE,
+					    EXTRACT_GFP), -ENOENT);
+}
+
+static void extract_c35_below_min_order(struct kunit *test)
+{
+	unsigned int order, max = insert_max_order();
+	struct file *file = extract_file(test, insert_always, 2UL << max);
+
+	for (order = 0; order <= max; order++) {
+		pgoff_t nr = 1UL << order;
+		struct folio *folio = extract_insert(test, file, order, nr, order);
+
+		extract_expect_refused(test, file, folio, nr, order + 1, NUMA_NO_NODE,
+				       EXTRACT_GFP, -EAGAIN, "one more");
+		extract_expect_refused(test, file, folio, 2 * nr - 1, UINT_MAX,
+				       NUMA_NO_NODE, EXTRACT_GFP, -EAGAIN, "too much");
+		insert_expect_read(test, file, nr, order, order);
+		extract_ok(test, file, nr, order, EXTRACT_GFP);
+	}
+}
+
+static void extract_c36_foreign_use(struct kunit *test)
+{
+	unsigned int order, max = insert_max_order();
+	struct file *file = extract_file(test, insert_always, 2UL << max);
+
+	for (order = 0; order <= max; order += max ?: 1) {
+		pgoff_t nr = 1UL << order;
+		struct folio *folio = extract_insert(test, file, order, nr, 1), *out;
+
+		folio_get(folio);
+		extract_expect_refused(test, file, folio, nr, order, NUMA_NO_NODE,
+				       EXTRACT_GFP, -EBUSY, "reference");
+		insert_expect_read(test, file, nr, order, 1);
+		folio_put(folio);
+
+		/* Of a user of one of its pages */
+		get_page(folio_page(folio, nr - 1));
+		extract_expect_refused(test, file, folio, 2 * nr - 1, order,
+				       NUMA_NO_NODE, EXTRACT_GFP, -EBUSY,
+				       "reference to a page");
+		put_page(folio_page(folio, nr - 1));
+
+		if (order)
+			atomic_inc(&folio->_large_mapcount);
+		else
+			atomic_inc(&folio->_mapcount);
+		extract_expect_refused(test, file, folio, nr, order, NUMA_NO_NODE,
+				       EXTRACT_GFP, -EBUSY, "mapped");
+		if (order)
+			atomic_dec(&folio->_large_mapcount);
+		else
+			atomic_dec(&folio->_mapcount);
+
+		/* Reclaim has it. */
+		lru_add_drain_all();
+		KUNIT_ASSERT_TRUE(test, folio_isolate_lru(folio));
+		KUNIT_EXPECT_EQ(test, extract_error(file, nr, order, NUMA_NO_NODE,
+						    EXTRACT_GFP), -EBUSY);
+		KUNIT_EXPECT_TRUE(test, folio_test_dirty(folio));
+		KUNIT_EXPECT_FALSE(test, folio_test_lru(folio));
+		KUNIT_EXPECT_FALSE(test, folio_test_locked(folio));
+		folio_putback_lru(folio);
+
+		out = extract_ok(test, file, nr, order, EXTRACT_GFP);
+		KUNIT_ASSERT_PTR_EQ(test, out, folio);
+		KUNIT_EXPECT_TRUE(test, insert_intact(out, 1));
+		extract_expect_fresh(test, file, out, "not busy any more");
+		kunit_release_action(test, insert_put, out);
+	}
+}
+
+struct extract_work {
+	struct kunit *test;
+	struct file *file;
+	struct folio *folio;
+	bool accessed;
+	bool batched;
+	int ret;
+};
+
+static long extract_batch_work(void *data)
+{
+	struct extract_work *work = data;
+
+	if (work->accessed) {
+		/* It becomes active when this batch is drained. */
+		folio_mark_accessed(work->folio);
+		folio_mark_accessed(work->folio);
+		work->batched = folio_ref_count(work->folio) > 2;
+		return 0;
+	}
+	work->ret = shmem_insert_folio(work->file, work->folio, 0, GFP_KERNEL);
+	work->batched = !folio_test_lru(work->folio);
+
+	return 0;
+}
+
+static long extract_work(void *data)
+{
+	struct extract_work *work = data;
+
+	work->folio = shmem_extract_folio(work->file, 0, 0, NUMA_NO_NODE, EXTRACT_GFP);
+
+	return 0;
+}
+
+static void extract_c36_batch_of_another_cpu(struct kunit *test)
+{
+	struct file *file = extract_file(test, insert_always, 1);
+	unsigned int here = cpumask_first(cpu_online_mask);
+	unsigned int there = cpumask_next(here, cpu_online_mask);
+	unsigned int round, batched[2] = { };
+
+	if (there >= nr_cpu_ids)
+		kunit_skip(test, "needs two processors");
+
+	/* Somebody else may drain the batches at any time. */
+	for (round = 0; round < 64 && (batched[0] < 4 || batched[1] < 4); round++) {
+		struct extract_work work = { .file = file };
+		struct folio *folio = insert_folio(test, file, 0, round);
+
+		work.folio = folio;
+		work.accessed = round & 1;
+		if (work.accessed) {
+			insert_expect_inserted(test, file, folio, 0);
+			lru_add_drain_all();
+		}
+		work_on_cpu(there, extract_batch_work, &work);
+		KUNIT_ASSERT_EQ(test, work.ret, 0);
+		batched[round & 1] += work.batched;
+		kunit_release_action(test, insert_put, folio);
+
+		work_on_cpu(here, extract_work, &work);
+		KUNIT_ASSERT_PTR_EQ(test, work.folio, folio);
+		KUNIT_ASSERT_EQ(test, 0,
+				kunit_add_action_or_reset(test, insert_put, folio));
+		KUNIT_EXPECT_TRUE(test, insert_intact(folio, round));
+		extract_expect_fresh(test, file, folio, "from a batch");
+		kunit_release_action(test, insert_put, folio);
+	}
+	KUNIT_EXPECT_GE(test, batched[0], 4);
+	KUNIT_EXPECT_GE(test, batched[1], 4);
+}
+
+static void extract_c37_movable_block(struct kunit *test)
+{
+	unsigned int order, max = insert_max_order();
+	/* This file takes movable folios. */
+	struct file *file = insert_file(test, insert_always, 2UL << max);
+
+	if (page_group_by_mobility_disabled)
+		kunit_skip(test, "all blocks are unmovable here");
+
+	for (order = 0; order <= max; order++) {
+		pgoff_t nr = 1UL << order;
+		struct folio *folio = NULL;
+		unsigned int tries;
+
+		/* In the end a small request may be served from another block. */
+		for (tries = 0; tries < 1000; tries++) {
+			folio = folio_alloc(GFP_HIGHUSER_MOVABLE |
+					    __GFP_RETRY_MAYFAIL, order);
+			KUNIT_ASSERT_NOT_NULL(test, folio);
+			KUNIT_ASSERT_EQ(test, 0,
+					kunit_add_action_or_reset(test, insert_put,
+								  folio));
+			if (get_pageblock_migratetype(&folio->page) == MIGRATE_MOVABLE)
+				break;
+		}
+		KUNIT_ASSERT_EQ(test, get_pageblock_migratetype(&folio->page),
+				MIGRATE_MOVABLE);
+		insert_fill(folio, order);
+		insert_expect_inserted(test, file, folio, nr);
+		kunit_release_action(test, insert_put, folio);
+
+		extract_expect_refused(test, file, folio, nr, order, NUMA_NO_NODE,
+				       EXTRACT_GFP, -EXDEV, "movable");
+		extract_expect_refused(test, file, folio, 2 * nr - 1, 0, NUMA_NO_NODE,
+				       GFP_HIGHUSER_MOVABLE, -EXDEV,
+				       "movable, and asked for");
+		insert_expect_read(test, file, nr, order, order);
+		shmem_truncate_range(file_inode(file), 0, -1);
+	}
+}
+
+/* No test can have a ZONE_MOVABLE: lie about where this folio is. */
+static void extract_c37_movable_zone(struct kunit *test)
+{
+	struct file *file = insert_file(test, insert_always, 1);
+	struct folio *folio = extract_insert(test, file, 0, 0, 1);
+	enum zone_type zone = folio_zonenum(folio);
+	int ret;
+
+	lru_add_drain_all();
+	set_page_zone(&folio->page, ZONE_MOVABLE);
+	ret = extract_error(file, 0, 0, NUMA_NO_NODE, GFP_HIGHUSER_MOVABLE);
+	set_page_zone(&folio->page, zone);
+	KUNIT_EXPECT_EQ(test, ret, -EXDEV);
+	insert_expect_read(test, file, 0, 0, 1);
+	extract_ok(test, file, 0, 0, EXTRACT_GFP);
+}
+
+static void extract_c38_wrong_node(struct kunit *test)
+{
+	unsigned int order, max = insert_max_order();
+	struct file *file = extract_file(test, insert_always, 1UL << max);
+
+	for (order = 0; order <= max; order += max ?: 1) {
+		struct folio *folio = extract_insert(test, file, order, 0, 1);
+		int nid = folio_nid(folio);
+
+		extract_expect_refused(test, file, folio, 0, order, nid + 1,
+				       EXTRACT_GFP, -EXDEV, "the next node");
+		insert_expect_read(test, file, 0, order, 1);
+		folio = shmem_extract_folio(file, 0, order, nid, EXTRACT_GFP);
+		KUNIT_ASSERT_FALSE(test, IS_ERR(folio));
+		folio_put(folio);
+	}
+}
+
+#ifdef CONFIG_ZONE_DMA32
+static void extract_c38_wrong_zone(struct kunit *test)
+{
+	const gfp_t dma32 = GFP_KERNEL | GFP_DMA32;
+	unsigned int order, max = insert_max_order();
+	struct file *file = extract_file(test, insert_always, 2UL << max);
+
+	for (order = 0; order <= max; order += max ?: 1) {
+		pgoff_t nr = 1UL << order;
+		struct folio *folio = extract_insert(test, file, order, 0, 1), *low;
+
+		if (folio_zonenum(folio) <= ZONE_DMA32)
+			kunit_skip(test, "needs memory above 4 GiB");
+		extract_expect_refused(test, file, folio, 0, order, NUMA_NO_NODE,
+				       dma32, -EXDEV, "too high");
+		insert_expect_read(test, file, 0, order, 1);
+		extract_ok(test, file, 0, order, EXTRACT_GFP);
+
+		low = shmem_alloc_detached_folio(file, order, NUMA_NO_NODE, dma32);
+		KUNIT_ASSERT_NOT_NULL(test, low);
+		KUNIT_ASSERT_EQ(test, 0,
+				kunit_add_action_or_reset(test, insert_put, low));
+		insert_expect_inserted(test, file, low, nr);
+		kunit_release_action(test, insert_put, low);
+		KUNIT_EXPECT_PTR_EQ(test, low,
+				    extract_ok(test, file, nr, order, dma32));
+	}
+}
+#endif
+
+#ifdef CONFIG_MEMORY_FAILURE
+static void extract_c39_hwpoison(struct kunit *test)
+{
+	unsigned int order, max = insert_max_order();
+	struct file *file = extract_file(test, insert_always, 4UL << max);
+
+	for (order = 0; order <= max; order += max ?: 1) {
+		unsigned long nr = 1UL << order, where[] = { 0, nr / 2, nr - 1 };
+		struct folio *folio = extract_insert(test, file, order, nr, 1);
+		unsigned int i;
+
+		for (i = 0; i < ARRAY_SIZE(where); i++) {
+			struct page *page = folio_page(folio, where[i]);
+			struct folio *before, *after;
+
+			before = extract_insert(test, file, order, 0, 2);
+			after = extract_insert(test, file, order, 2 * nr, 3);
+			SetPageHWPoison(page);
+			atomic_long_inc(&num_poisoned_pages);
+			extract_expect_refused(test, file, folio, nr, order,
+					       NUMA_NO_NODE, EXTRACT_GFP,
+					       -EHWPOISON, "poisoned");
+			/* Its neighbours are sound. */
+			KUNIT_EXPECT_PTR_EQ(test, before,
+					    extract_ok(test, file, 0, order,
+						       EXTRACT_GFP));
+			KUNIT_EXPECT_PTR_EQ(test, after,
+					    extract_ok(test, file, 2 * nr, order,
+						       EXTRACT_GFP));
+			KUNIT_EXPECT_TRUE(test, insert_intact(before, 2));
+			KUNIT_EXPECT_TRUE(test, insert_intact(after, 3));
+			atomic_long_dec(&num_poisoned_pages);
+			ClearPageHWPoison(page);
+		}
+		folio = extract_ok(test, file, nr, order, EXTRACT_GFP);
+		KUNIT_EXPECT_TRUE(test, insert_intact(folio, 1));
+	}
+}
+#endif
+
+#ifdef CONFIG_SWAP
+/* What is left where swap could not be read */
+static void extract_c39_lost_in_swap(struct kunit *test)
+{
+	void *lost = swp_to_radix_entry(make_poisoned_swp_entry());
+	struct file *file = extract_file(test, insert_always, 4);
+	struct xarray *pages = &file->f_mapping->i_pages;
+
+	extract_insert(test, file, 0, 0, 1);
+	extract_insert(test, file, 0, 2, 2);
+	KUNIT_ASSERT_FALSE(test, xa_is_err(xa_store_irq(pages, 1, lost, GFP_KERNEL)));
+	KUNIT_EXPECT_EQ(test, extract_error(file, 1, 0, NUMA_NO_NODE, EXTRACT_GFP),
+			-EIO);
+	KUNIT_EXPECT_PTR_EQ(test, xa_load(pages, 1), lost);
+	KUNIT_EXPECT_TRUE(test, insert_intact(extract_ok(test, file, 0, 0,
+							 EXTRACT_GFP), 1));
+	KUNIT_EXPECT_TRUE(test, insert_intact(extract_ok(test, file, 2, 0,
+							 EXTRACT_GFP), 2));
+	/* It is not accounted like one that swap really lost. */
+	xa_erase_irq(pages, 1);
+}
+#endif
+
+static void extract_refuses_past_the_end(struct kunit *test)
+{
+	struct file *file = extract_file(test, insert_always, 4);
+	struct file *empty = insert_file_bytes(test, insert_always, 0);
+	struct file *part = insert_file_bytes(test, insert_always, PAGE_SIZE + 1);
+	pgoff_t past[] = { 4, 5, 1UL << 32, (ULONG_MAX >> PAGE_SHIFT) / 2 };
+	struct folio *folio = extract_insert(test, file, 0, 3, 1);
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(past); i++)
+		extract_expect_refused(test, file, folio, past[i], 0, NUMA_NO_NODE,
+				       EXTRACT_GFP, -EINVAL, "past the end");
+	KUNIT_EXPECT_EQ(test, extract_error(empty, 0, 0, NUMA_NO_NODE, EXTRACT_GFP),
+			-EINVAL);
+	KUNIT_EXPECT_EQ(test, extract_error(part, 2, 0, NUMA_NO_NODE, EXTRACT_GFP),
+			-EINVAL);
+	/* The last page of a file may be part of one. */
+	folio = extract_insert(test, part, 0, 1, 2);
+	KUNIT_EXPECT_PTR_EQ(test, folio, extract_ok(test, part, 1, 0, EXTRACT_GFP));
+	extract_ok(test, file, 3, 0, EXTRACT_GFP);
+}
+
+static void extract_refuses_not_shmem(struct kunit *test)
+{
+	struct file *file = extract_file(test, insert_always, 4);
+	struct address_space mapping = { .host = file_inode(file) };
+	struct file other = { .f_mapping = &mapping, .f_inode = file_inode(file) };
+
+	extract_insert(test, file, 0, 0, 1);
+	KUNIT_EXPECT_EQ(test, extract_error(&other, 0, 0, NUMA_NO_NODE, EXTRACT_GFP),
+			-EINVAL);
+	insert_expect_read(test, file, 0, 0, 1);
+}
+
+static void extract_refuses_mount_of_user_space(struct kunit *test)
+{
+	struct vfsmount *mnt = insert_test_mount(test, 0, "huge", "never");
+	struct file *file = extract_file(test, mnt, 4);
+	struct folio *folio = shmem_read_folio(file->f_mapping, 1);
+
+	KUNIT_ASSERT_FALSE(test, IS_ERR(folio));
+	folio_mark_dirty(folio);
+	extract_expect_refused(test, file, folio, 1, 0, NUMA_NO_NODE, EXTRACT_GFP,
+			       -EPERM, "mount of user space");
+	folio_put(folio);
+	extract_expect_refused(test, file, folio, 1, 0, NUMA_NO_NODE, EXTRACT_GFP,
+			       -EPERM, "mount of user space");
+	/* A hole is none of the caller's business either. */
+	KUNIT_EXPECT_EQ(test, extract_error(file, 2, 0, NUMA_NO_NODE, EXTRACT_GFP),
+			-EPERM);
+}
+
+static void extract_refuses_frozen_or_sealed(struct kunit *test)
+{
+	struct file *file = extract_file(test, insert_always, 4);
+	struct shmem_inode_info *info = SHMEM_I(file_inode(file));
+	struct folio *folio = extract_insert(test, file, 0, 0, 1);
+	unsigned int old = info->seals;
+
+	shmem_freeze(file_inode(file), true);
+	extract_expect_refused(test, file, folio, 0, 0, NUMA_NO_NODE, EXTRACT_GFP,
+			       -EPERM, "frozen");
+	shmem_freeze(file_inode(file), false);
+	info->seals = F_SEAL_SEAL | F_SEAL_WRITE;
+	extract_expect_refused(test, file, folio, 0, 0, NUMA_NO_NODE, EXTRACT_GFP,
+			       -EPERM, "F_SEAL_WRITE");
+	info->seals = F_SEAL_FUTURE_WRITE;
+	extract_expect_refused(test, file, folio, 0, 0, NUMA_NO_NODE, EXTRACT_GFP,
+			       -EPERM, "F_SEAL_FUTURE_WRITE");
+	info->seals = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW;
+	extract_ok(test, file, 0, 0, EXTRACT_GFP);
+	info->seals = old;
+}
+
+/*
+ * Races
+ */
+
+enum extract_kind {
+	EXTRACT_IT,
+	EXTRACT_PUNCH,
+	EXTRACT_UNUSE,
+};
+
+struct extract_racer {
+	struct task_struct *task;
+	enum extract_kind kind;
+	struct file *file;
+	pgoff_t index;
+	unsigned int order;
+	loff_t start, end;
+	unsigned int type;
+	unsigned int delay;	/* in microseconds, so that each wins at times */
+	atomic_t *ready;
+	struct folio *folio;
+	int ret;
+};
+
+static void extract_racer_acts(struct extract_racer *racer)
+{
+	atomic_inc(racer->ready);
+	while (atomic_read(racer->ready) < 2)
+		cond_resched();
+	udelay(racer->delay);
+
+	switch (racer->kind) {
+	case EXTRACT_IT:
+		racer->folio = shmem_extract_folio(racer->file, racer->index,
+						   racer->order, NUMA_NO_NODE,
+						   EXTRACT_GFP);
+		break;
+	case EXTRACT_PUNCH:
+		shmem_truncate_range(file_inode(racer->file), racer->start, racer->end);
+		break;
+	case EXTRACT_UNUSE:
+#ifdef CONFIG_SWAP
+		racer->ret = shmem_unuse(racer->type);
+#endif
+		break;
+	}
+}
+
+static int extract_race(void *data)
+{
+	extract_racer_acts(data);
+	while (!kthread_should_stop())
+		schedule_timeout_interruptible(1);
+
+	return 0;
+}
+
+/* Starts the other one of two; extract_racer_acts() is the first's part. */
+static void extract_start(struct kunit *test, struct extract_racer *racer)
+{
+	racer->task = kthread_create(extract_race, racer, "extract_race");
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, racer->task);
+	get_task_struct(racer->task);
+	wake_up_process(racer->task);
+}
+
+/* It has begun, so it ends before it sees that it has to stop. */
+static void extract_join(struct extract_racer *racer)
+{
+	kthread_stop(racer->task);
+	put_task_struct(racer->task);
+}
+
+static long extract_free_pages(void)
+{
+	lru_add_drain_all();
+	drain_all_pages(NULL);
+
+	return global_zone_page_state(NR_FREE_PAGES);
+}
+
+/* Did the racer get it, with all of its bytes? Drops it then. */
+static bool extract_won(struct kunit *test, struct extract_racer *racer, u64 seed)
+{
+	struct folio *folio = racer->folio;
+
+	if (IS_ERR(folio)) {
+		if (PTR_ERR(folio) != -EBUSY)
+			KUNIT_EXPECT_EQ(test, PTR_ERR(folio), -ENOENT);
+		return false;
+	}
+
+	KUNIT_EXPECT_EQ(test, folio_order(folio), racer->order);
+	KUNIT_EXPECT_TRUE(test, insert_intact(folio, seed));
+	extract_expect_fresh(test, racer->file, folio, "won");
+	folio_put(folio);
+
+	return true;
+}
+
+static void extract_c36_one_winner(struct kunit *test)
+{
+	unsigned int round, orders[] = { 0, min(insert_max_order(), 4U) };
+	struct file *file = extract_file(test, insert_always, 16);
+	struct extract_counters base;
+
+	extract_get_counters(&base, file);
+	for (round = 0; round < 100; round++) {
+		atomic_t ready = ATOMIC_INIT(0);
+		unsigned int order = orders[round & 1];
+		struct extract_racer racers[2] = {
+			{ .kind = EXTRACT_IT, .file = file, .order = order,
+			  .ready = &ready },
+			{ .kind = EXTRACT_IT, .file = file, .order = order,
+			  .index = (1UL << order) - 1, .ready = &ready },
+		};
+		unsigned int winners = 0;
+
+		extract_insert(test, file, order, 0, round);
+		extract_start(test, &racers[1]);
+		extract_racer_acts(&racers[0]);
+		extract_join(&racers[1]);
+
+		winners += extract_won(test, &racers[0], round);
+		winners += extract_won(test, &racers[1], round);
+		KUNIT_EXPECT_LE(test, winners, 1);
+		/* Both can be too polite, but then it is there still. */
+		if (!winners)
+			extract_expect_all(test, file, 0, 1UL << order, round);
+		KUNIT_EXPECT_EQ(test, file->f_mapping->nrpages, 0);
+	}
+	extract_expect_counters(test, file, &base, "two at once");
+}
+
+static void extract_c42_hole_punch(struct kunit *test)
+{
+	unsigned int round, max = insert_max_order(), orders[] = { 0, max, 2 };
+	struct file *file = extract_file(test, insert_always, 1UL << max);
+	unsigned int won = 0, lost = 0;
+	struct extract_counters base;
+	long leaked = 0;
+
+	extract_get_counters(&base, file);
+	for (round = 0; round < 150; round++) {
+		unsigned int order = min(orders[round % ARRAY_SIZE(orders)], max);
+		atomic_t ready = ATOMIC_INIT(0);
+		struct extract_racer punch = {
+			.kind = EXTRACT_PUNCH, .file = file, .end = -1,
+			.ready = &ready, .delay = round % 8 * 100,
+		};
+		struct extract_racer extract = {
+			.kind = EXTRACT_IT, .file = file, .order = order,
+			.ready = &ready,
+		};
+
+		/* The first rounds warm up what is allocated once. */
+		if (round == 6)
+			leaked = extract_free_pages();
+		extract_insert(test, file, order, 0, round);
+		lru_add_drain();
+		extract_start(test, &punch);
+		extract_racer_acts(&extract);
+		extract_join(&punch);
+
+		if (extract_won(test, &extract, round))
+			won++;
+		else
+			lost++;
+		/* Either of them has taken it. */
+		KUNIT_EXPECT_NULL(test, xa_load(&file->f_mapping->i_pages, 0));
+		KUNIT_EXPECT_EQ(test, file->f_mapping->nrpages, 0);
+		KUNIT_EXPECT_EQ(test, file_inode(file)->i_blocks, 0);
+	}
+	leaked -= extract_free_pages();
+	extract_expect_counters(test, file, &base, "punched");
+	kunit_info(test, "extraction won %u times, truncation %u times", won, lost);
+	/* A dozen of the 48 large folios would be seen, what others use not. */
+	KUNIT_EXPECT_LT(test, leaked, 24L << (20 - PAGE_SHIFT));
+}
+
+/* One page of many is punched out; the folio may be split for that. */
+static void extract_c42_partial_punch(struct kunit *test)
+{
+	unsigned int round, max = insert_max_order(), orders[] = { 2, max };
+	struct file *file = extract_file(test, insert_always, 1UL << max);
+	struct extract_counters base;
+
+	if (max < 2)
+		kunit_skip(test, "needs large folios");
+
+	extract_get_counters(&base, file);
+	for (round = 0; round < 40; round++) {
+		unsigned int order = orders[round & 1];
+		atomic_t ready = ATOMIC_INIT(0);
+		struct extract_racer punch = {
+			.kind = EXTRACT_PUNCH, .file = file, .ready = &ready,
+			.delay = round % 8 * 100, .start = PAGE_SIZE, .end = 2 * PAGE_SIZE - 1,
+		};
+		struct extract_racer extract = {
+			.kind = EXTRACT_IT, .file = file, .order = order,
+			.ready = &ready,
+		};
+		struct folio *folio;
+		unsigned long i, nr = 1UL << order;
+
+		extract_insert(test, file, order, 0, round);
+		lru_add_drain();
+		extract_start(test, &punch);
+		extract_racer_acts(&extract);
+		extract_join(&punch);
+
+		folio = extract.folio;
+		if (!IS_ERR(folio)) {
+			int bad = 0;
+
+			for (i = 0; i < nr; i++)
+				bad += i != 1 && insert_differs(folio, i, i, round);
+			KUNIT_EXPECT_EQ(test, bad, 0);
+			if (insert_differs(folio, 1, 1, round)) {
+				void *p = kmap_local_folio(folio, PAGE_SIZE);
+
+				KUNIT_EXPECT_NULL(test, memchr_inv(p, 0, PAGE_SIZE));
+				kunmap_local(p);
+			}
+			extract_expect_fresh(test, file, folio, "punched");
+			folio_put(folio);
+			KUNIT_EXPECT_EQ(test, file->f_mapping->nrpages, 0);
+			continue;
+		}
+
+		if (PTR_ERR(folio) != -EBUSY)
+			KUNIT_EXPECT_EQ(test, PTR_ERR(folio), -EAGAIN);
+		/* All but the punched page is there. */
+		extract_expect_all(test, file, 0, 1, round);
+		shmem_truncate_range(file_inode(file), 0, -1);
+	}
+	extract_expect_counters(test, file, &base, "punched");
+}
+
+struct extract_disturber {
+	struct file *file;
+	unsigned int max;
+	unsigned int rounds;
+	unsigned int migrated;
+};
+
+static struct folio *extract_migrate_to(struct folio *src, unsigned long file)
+{
+	return shmem_alloc_detached_folio((struct file *)file, folio_order(src),
+					  NUMA_NO_NODE, EXTRACT_GFP);
+}
+
+/* What compaction, reclaim and pfn walkers do to a folio that is in their way */
+static int extract_disturb(void *data)
+{
+	struct extract_disturber *disturber = data;
+	struct address_space *mapping = disturber->file->f_mapping;
+
+	for (; !kthread_should_stop(); disturber->rounds++) {
+		pgoff_t index = (pgoff_t)(disturber->rounds % 3) << disturber->max;
+		struct folio *folio = filemap_get_folio(mapping, index);
+		unsigned int migrated = 0;
+		LIST_HEAD(list);
+
+		cond_resched();
+		if (IS_ERR(folio))
+			continue;
+
+		switch (disturber->rounds / 3 % 5) {
+		case 0:
+			folio_put(folio);
+			break;
+		case 1:
+			if (folio_isolate_lru(folio)) {
+				cond_resched();
+				folio_putback_lru(folio);
+			}
+			folio_put(folio);
+			break;
+		case 2:
+			folio_lock(folio);
+			cond_resched();
+			folio_unlock(folio);
+			folio_put(folio);
+			break;
+		case 3:
+			folio_mark_accessed(folio);
+			folio_put(folio);
+			break;
+		default:
+			if (isolate_folio_to_list(folio, &list)) {
+				folio_put(folio);
+				if (migrate_pages(&list, extract_migrate_to, NULL,
+						  (unsigned long)disturber->file,
+						  MIGRATE_SYNC, MR_COMPACTION,
+						  &migrated))
+					putback_movable_pages(&list);
+				disturber->migrated += migrated;
+			} else {
+				folio_put(folio);
+			}
+		}
+	}
+
+	return 0;
+}
+
+static void extract_c41_migration(struct kunit *test)
+{
+	unsigned int i, round, max = insert_max_order();
+	unsigned int orders[] = { 0, min(max, 2U), max };
+	struct file *file = extract_file(test, insert_always, 3UL << max);
+	struct extract_disturber disturber = { .file = file, .max = max };
+	struct extract_counters base;
+	struct task_struct *task;
+	bool intact = true;
+
+	extract_get_counters(&base, file);
+	task = kthread_run(extract_disturb, &disturber, "extract_disturb");
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, task);
+
+	/* No assertion may leave the thread behind. */
+	for (round = 0; intact && round < 2000 &&
+	     (round < 40 || disturber.migrated < 10); round++) {
+		for (i = 0; intact && i < ARRAY_SIZE(orders); i++) {
+			pgoff_t index = (pgoff_t)i << max;
+			unsigned int tries, moved = disturber.migrated;
+			struct folio *folio, *out = NULL;
+			int ret = -EBUSY;
+
+			folio = shmem_alloc_detached_folio(file, orders[i],
+							   NUMA_NO_NODE, EXTRACT_GFP);
+			if (!folio)
+				continue;
+			insert_fill(folio, round);
+			for (tries = 0; ret == -EBUSY && tries < EXTRACT_PATIENCE;
+			     tries++)
+				ret = shmem_insert_folio(file, folio, index, GFP_KERNEL);
+			folio_put(folio);
+			KUNIT_EXPECT_EQ(test, ret, 0);
+
+			/* Give the others time. */
+			for (tries = 0; round & 1 && tries < 100 &&
+			     moved == disturber.migrated; tries++)
+				cond_resched();
+
+			ret = -EBUSY;
+			for (tries = 0; ret == -EBUSY && tries < EXTRACT_PATIENCE;
+			     tries++) {
+				out = shmem_extract_folio(file, index, orders[i],
+							  NUMA_NO_NODE, EXTRACT_GFP);
+				ret = PTR_ERR_OR_ZERO(out);
+				cond_resched();
+			}
+			KUNIT_EXPECT_EQ(test, ret, 0);
+			intact = !ret && insert_intact(out, round);
+			KUNIT_EXPECT_TRUE_MSG(test, intact, "round %u, order %u",
+					      round, orders[i]);
+			if (!ret) {
+				KUNIT_EXPECT_EQ(test, folio_order(out), orders[i]);
+				KUNIT_EXPECT_EQ(test, extract_flags(out, 0) &
+						~BIT(PG_head), 0);
+				folio_put(out);
+			}
+		}
+	}
+	kthread_stop(task);
+
+	kunit_info(test, "%u rounds, %u of the other, %u migrations", round,
+		   disturber.rounds, disturber.migrated);
+	KUNIT_EXPECT_GE(test, disturber.migrated, 10);
+	KUNIT_EXPECT_EQ(test, file->f_mapping->nrpages, 0);
+	extract_expect_counters(test, file, &base, "disturbed");
+}
+
+/*
+ * With swap
+ */
+
+#ifdef CONFIG_SWAP
+/* Is it a device that large folios are read from? */
+static bool extract_synchronous(struct kunit *test, swp_entry_t entry)
+{
+	struct swap_info_struct *si = get_swap_device(entry);
+	bool synchronous;
+
+	KUNIT_ASSERT_NOT_NULL(test, si);
+	synchronous = si->flags & SWP_SYNCHRONOUS_IO;
+	put_swap_device(si);
+
+	return synchronous;
+}
+
+static swp_entry_t extract_entry(struct kunit *test, struct file *file, pgoff_t index)
+{
+	void *entry = xa_load(&file->f_mapping->i_pages, index);
+
+	KUNIT_ASSERT_TRUE(test, xa_is_value(entry));
+
+	return radix_to_swp_entry(entry);
+}
+
+/* A folio's worth of contents that is in swap and nowhere else. */
+static swp_entry_t extract_swapped(struct kunit *test, struct file *file,
+				   unsigned int order, pgoff_t index, u64 seed)
+{
+	struct folio *folio = insert_folio(test, file, order, seed);
+	swp_entry_t entry;
+	unsigned int tries;
+
+	insert_expect_inserted(test, file, folio, index);
+	KUNIT_ASSERT_TRUE_MSG(test, insert_reclaim(test, file, folio),
+			      "order %u is not swapped out whole", order);
+	entry = extract_entry(test, file, index);
+
+	/* After writeback it takes another pass to be rid of it. */
+	for (tries = 0; tries < 100; tries++) {
+		LIST_HEAD(list);
+
+		folio = swap_cache_get_folio(entry);
+		if (!folio)
+			break;
+		folio_wait_writeback(folio);
+		lru_add_drain_all();
+		if (folio_isolate_lru(folio))
+			list_add(&folio->lru, &list);
+		folio_put(folio);
+		reclaim_pages(&list);
+	}
+	KUNIT_ASSERT_FALSE(test, swap_cache_has_folio(entry));
+
+	return entry;
+}
+
+/* Writes the folio to swap; it stays in the swap cache. */
+static swp_entry_t extract_write(struct kunit *test, struct file *file,
+				 struct folio *folio)
+{
+	pgoff_t index = folio->index;
+	swp_entry_t entry;
+	int ret;
+
+	lru_add_drain_all();
+	folio_get(folio);
+	folio_lock(folio);
+	folio_clear_dirty_for_io(folio);
+	ret = shmem_write_folio(folio);
+	if (ret)
+		folio_unlock(folio);
+	folio_put(folio);
+	KUNIT_ASSERT_EQ(test, ret, 0);
+	entry = extract_entry(test, file, index);
+	KUNIT_ASSERT_TRUE(test, swap_cache_has_folio(entry));
+
+	return entry;
+}
+
+/* Pages that were allocated since then; free slots of zram shrink the slab. */
+static long extract_allocated(long *pages, long *slab)
+{
+	long old_pages = *pages, old_slab = *slab;
+
+	*slab = insert_node_stat(NR_SLAB_RECLAIMABLE_B) +
+		insert_node_stat(NR_SLAB_UNRECLAIMABLE_B);
+	*pages = insert_pages_allocated() + *slab;
+
+	return *pages - old_pages - max(*slab - old_slab, 0L);
+}
+
+static unsigned long extract_swapins(void)
+{
+	return insert_vm_events(PSWPIN, PSWPIN);
+}
+
+static void extract_c32_swap_cache_hit(struct kunit *test)
+{
+	unsigned int order, max = insert_max_order();
+	struct file *file = extract_file(test, insert_always, 2UL << max);
+
+	for (order = 0; order <= max; order++) {
+		pgoff_t nr = 1UL << order;
+		struct extract_counters base;
+		struct folio *folio, *out;
+		unsigned long swapins;
+		long free;
+
+		extract_get_counters(&base, file);
+		free = get_nr_swap_pages();
+		folio = extract_insert(test, file, order, nr, order);
+		extract_write(test, file, folio);
+		swapins = extract_swapins();
+
+		/* The middle will do, and so will a writeback that is going on. */
+		out = extract_ok(test, file, nr + nr / 2, order, EXTRACT_GFP);
+		KUNIT_ASSERT_PTR_EQ(test, out, folio);
+		KUNIT_EXPECT_EQ(test, extract_swapins(), swapins);
+		KUNIT_EXPECT_TRUE(test, insert_intact(out, order));
+		extract_expect_fresh(test, file, out, "from the swap cache");
+		extract_expect_counters(test, file, &base, "from the swap cache");
+		KUNIT_EXPECT_EQ(test, get_nr_swap_pages(), free);
+		insert_expect_inserted(test, file, out, 0);
+		insert_expect_read(test, file, 0, order, order);
+		kunit_release_action(test, insert_put, out);
+		shmem_truncate_range(file_inode(file), 0, -1);
+	}
+}
+
+/* What was refused after it had left the swap cache is dirty and on the LRU. */
+static void extract_c32_c36_busy_in_swap_cache(struct kunit *test)
+{
+	unsigned int order, max = insert_max_order();
+	struct file *file = extract_file(test, insert_always, 1UL << max);
+
+	for (order = 0; order <= max; order += max ?: 1) {
+		struct folio *folio = extract_insert(test, file, order, 0, 1);
+		unsigned long swapins;
+
+		extract_write(test, file, folio);
+		folio_get(folio);
+		swapins = extract_swapins();
+		KUNIT_EXPECT_EQ(test, extract_error(file, 0, order, NUMA_NO_NODE,
+						    EXTRACT_GFP), -EBUSY);
+		KUNIT_EXPECT_PTR_EQ(test, folio->mapping, file->f_mapping);
+		KUNIT_EXPECT_FALSE(test, folio_test_swapcache(folio));
+		KUNIT_EXPECT_EQ(test, extract_swapins(), swapins);
+		extract_expect_refused(test, file, folio, 0, order, NUMA_NO_NODE,
+				       EXTRACT_GFP, -EBUSY, "resident by now");
+		folio_put(folio);
+		KUNIT_EXPECT_PTR_EQ(test, folio,
+				    extract_ok(test, file, 0, order, EXTRACT_GFP));
+		KUNIT_EXPECT_TRUE(test, insert_intact(folio, 1));
+	}
+}
+
+/*
+ * From a synchronous device, folios come back as they went, and nothing else is
+ * allocated. From any other one page by page, or not at all if that is no use.
+ */
+static void extract_c33_c34_from_swap(struct kunit *test)
+{
+	unsigned int order, max = insert_max_order();
+	struct file *file = extract_file(test, insert_always, 2UL << max);
+
+	for (order = 0; order <= max; order++) {
+		pgoff_t nr = 1UL << order, index;
+		unsigned int round;
+		struct extract_counters base;
+		bool synchronous = false;
+		long least = LONG_MAX, free;
+
+		extract_get_counters(&base, file);
+		free = get_nr_swap_pages();
+		/* The rest of the system allocates, too, but not all the time. */
+		for (round = 0; round < 8 && least > (long)nr; round++) {
+			struct folio *folio;
+			swp_entry_t entry;
+			long pages = 0, slab = 0, allocated;
+
+			entry = extract_swapped(test, file, order, nr, order);
+			synchronous = extract_synchronous(test, entry);
+			index = nr + round % nr;
+			extract_allocated(&pages, &slab);
+			folio = shmem_extract_folio(file, index, order,
+						    NUMA_NO_NODE, EXTRACT_GFP);
+			allocated = extract_allocated(&pages, &slab);
+
+			if (!synchronous && order) {
+				KUNIT_ASSERT_TRUE(test, IS_ERR(folio));
+				KUNIT_ASSERT_EQ(test, PTR_ERR(folio), -EAGAIN);
+				/* One page was in vain, and can be seen. */
+				KUNIT_EXPECT_GE(test, file->f_mapping->nrpages, 1);
+				extract_expect_all(test, file, nr, nr, order);
+				break;
+			}
+
+			KUNIT_ASSERT_EQ(test, PTR_ERR_OR_ZERO(folio), 0);
+			KUNIT_ASSERT_EQ(test, 0,
+					kunit_add_action_or_reset(test, insert_put,
+								  folio));
+			least = min(least, allocated);
+			KUNIT_EXPECT_EQ(test, folio_order(folio), order);
+			KUNIT_EXPECT_TRUE(test, insert_intact(folio, order));
+			extract_expect_fresh(test, file, folio, "from swap");
+			kunit_release_action(test, insert_put, folio);
+		}
+		if (synchronous)
+			KUNIT_EXPECT_EQ_MSG(test, least, nr, "order %u", order);
+		KUNIT_EXPECT_EQ(test, get_nr_swap_pages(), free);
+		extract_expect_counters(test, file, &base, "from swap");
+	}
+}
+
+/* Smaller ones are taken if the caller says so. */
+static void extract_c34_page_by_page(struct kunit *test)
+{
+	unsigned int max = insert_max_order();
+	struct file *file = extract_file(test, insert_always, 1UL << max);
+	struct extract_counters base;
+
+	extract_get_counters(&base, file);
+	extract_swapped(test, file, max, 0, 5);
+	extract_expect_all(test, file, 0, 1UL << max, 5);
+	extract_expect_counters(test, file, &base, "page by page");
+}
+
+/* What is too small comes in, and stays in the file. */
+static void extract_c35_too_small_in_swap(struct kunit *test)
+{
+	unsigned int order, max = insert_max_order();
+	struct file *file = extract_file(test, insert_always, 2UL << max);
+
+	for (order = 0; order < max; order += 2) {
+		pgoff_t nr = 1UL << order;
+
+		extract_swapped(test, file, order, nr, order);
+		KUNIT_EXPECT_EQ(test, extract_error(file, nr, max, NUMA_NO_NODE,
+						    EXTRACT_GFP), -EAGAIN);
+		KUNIT_EXPECT_EQ(test, file_inode(file)->i_blocks,
+				nr * (PAGE_SIZE / SECTOR_SIZE));
+		insert_expect_read(test, file, nr, order, order);
+		extract_expect_all(test, file, nr, nr, order);
+	}
+}
+
+static void extract_c31_hole_beside_swap(struct kunit *test)
+{
+	struct file *file = extract_file(test, insert_always, 4);
+	struct extract_counters base;
+	unsigned long swapins;
+
+	extract_swapped(test, file, 0, 1, 1);
+	extract_get_counters(&base, file);
+	swapins = extract_swapins();
+	KUNIT_EXPECT_EQ(test, extract_error(file, 0, 0, NUMA_NO_NODE, EXTRACT_GFP),
+			-ENOENT);
+	KUNIT_EXPECT_EQ(test, extract_error(file, 2, 0, NUMA_NO_NODE, EXTRACT_GFP),
+			-ENOENT);
+	KUNIT_EXPECT_EQ(test, extract_swapins(), swapins);
+	extract_expect_counters(test, file, &base, "hole");
+}
+
+#ifdef CONFIG_ZONE_DMA32
+/* In the swap cache it is where nobody cared for zones. */
+static void extract_c38_read_into_the_zone(struct kunit *test)
+{
+	const gfp_t dma32 = GFP_KERNEL | GFP_DMA32 | __GFP_RECLAIMABLE;
+	struct file *file = extract_file(test, insert_always, 4);
+	struct folio *folio, *out;
+
+	folio = extract_insert(test, file, 0, 1, 1);
+	if (folio_zonenum(folio) <= ZONE_DMA32)
+		kunit_skip(test, "needs memory above 4 GiB");
+	extract_write(test, file, folio);
+	out = extract_ok(test, file, 1, 0, dma32);
+	KUNIT_EXPECT_LE(test, folio_zonenum(out), ZONE_DMA32);
+	KUNIT_EXPECT_TRUE(test, insert_intact(out, 1));
+	extract_expect_fresh(test, file, out, "moved");
+
+	extract_swapped(test, file, 0, 2, 2);
+	out = extract_ok(test, file, 2, 0, dma32);
+	KUNIT_EXPECT_LE(test, folio_zonenum(out), ZONE_DMA32);
+	KUNIT_EXPECT_TRUE(test, insert_intact(out, 2));
+}
+#endif
+
+static void extract_c39_read_error(struct kunit *test)
+{
+	unsigned int order, max = insert_max_order();
+
+	for (order = 0; order <= max; order += max ?: 1) {
+		struct file *file = extract_file(test, insert_always, 4UL << max);
+		pgoff_t nr = 1UL << order;
+		struct folio *folio;
+		long free = get_nr_swap_pages();
+		swp_entry_t entry;
+
+		extract_insert(test, file, order, 0, 1);
+		extract_swapped(test, file, order, 2 * nr, 2);
+		folio = extract_insert(test, file, order, nr, 3);
+		entry = extract_write(test, file, folio);
+
+		/* As the end of a read that failed leaves it. */
+		folio = swap_cache_get_folio(entry);
+		KUNIT_ASSERT_NOT_NULL(test, folio);
+		folio_wait_writeback(folio);
+		folio_clear_uptodate(folio);
+		folio_put(folio);
+
+		KUNIT_EXPECT_EQ(test, extract_error(file, nr, order, NUMA_NO_NODE,
+						    EXTRACT_GFP), -EIO);
+		/* There is no second chance. */
+		KUNIT_EXPECT_EQ(test, extract_error(file, nr, order, NUMA_NO_NODE,
+						    EXTRACT_GFP), -EIO);
+		extract_expect_all(test, file, 0, nr, 1);
+		extract_expect_all(test, file, 2 * nr, nr, 2);
+		shmem_truncate_range(file_inode(file), 0, -1);
+		KUNIT_EXPECT_EQ(test, file_inode(file)->i_blocks, 0);
+		KUNIT_EXPECT_EQ(test, get_nr_swap_pages(), free);
+		kunit_release_action(test, insert_close, file);
+	}
+}
+
+/*
+ * What swapoff does with the contents of files. That the device goes away is
+ * for a test of user space.
+ */
+static void extract_c40_unuse(struct kunit *test)
+{
+	unsigned int round, max = insert_max_order(), orders[] = { 0, 2, max };
+	struct file *file = extract_file(test, insert_always, 1UL << max);
+	struct extract_counters base;
+	long free = get_nr_swap_pages();
+
+	extract_get_counters(&base, file);
+	for (round = 0; round < 24; round++) {
+		unsigned int order = min(orders[round % ARRAY_SIZE(orders)], max);
+		atomic_t ready = ATOMIC_INIT(0);
+		struct extract_racer unuse = {
+			.kind = EXTRACT_UNUSE, .file = file, .ready = &ready,
+			.delay = round % 4 * 20,
+		};
+		struct extract_racer extract = {
+			.kind = EXTRACT_IT, .file = file, .order = order,
+			.ready = &ready,
+		};
+		struct folio *folio;
+		unsigned int tries;
+
+		unuse.type = swp_type(extract_swapped(test, file, order, 0, round));
+		extract_start(test, &unuse);
+		extract_racer_acts(&extract);
+		extract_join(&unuse);
+
+		KUNIT_EXPECT_EQ(test, unuse.ret, 0);
+		folio = extract.folio;
+		if (!IS_ERR(folio)) {
+			KUNIT_EXPECT_TRUE(test, insert_intact(folio, round));
+			extract_expect_fresh(test, file, folio, "unused");
+			folio_put(folio);
+		} else {
+			if (PTR_ERR(folio) != -EBUSY)
+				KUNIT_EXPECT_EQ(test, PTR_ERR(folio), -EAGAIN);
+			/* One pass may leave some of a large entry that was split. */
+			for (tries = 0; tries < 512 &&
+			     SHMEM_I(file_inode(file))->swapped; tries++)
+				KUNIT_EXPECT_EQ(test, shmem_unuse(unuse.type), 0);
+			KUNIT_EXPECT_EQ(test, SHMEM_I(file_inode(file))->swapped, 0);
+			extract_expect_all(test, file, 0, 1UL << order, round);
+		}
+		KUNIT_EXPECT_EQ(test, get_nr_swap_pages(), free);
+	}
+	extract_expect_counters(test, file, &base, "unused");
+}
+
+#if defined(CONFIG_FAIL_PAGE_ALLOC) && defined(CONFIG_FAULT_INJECTION_DEBUG_FS)
+/* Extracts while no allocation of at least this order works. */
+static int extract_without_memory(struct kunit *test, struct file *file,
+				  pgoff_t index, unsigned int order,
+				  unsigned int fail_order)
+{
+	struct fault_attr *attr = insert_fault_attr("fail_page_alloc"), old;
+	bool *wait = insert_fault_setting("fail_page_alloc", "ignore-gfp-wait");
+	bool *highmem = insert_fault_setting("fail_page_alloc", "ignore-gfp-highmem");
+	u32 *min_order = insert_fault_setting("fail_page_alloc", "min-order");
+	bool old_wait, old_highmem;
+	u32 old_min_order;
+	int ret;
+
+	if (!attr || !wait || !highmem || !min_order)
+		kunit_skip(test, "no fail_page_alloc in debugfs");
+
+	old_wait = *wait;
+	old_highmem = *highmem;
+	old_min_order = *min_order;
+	*wait = false;
+	*highmem = false;
+	*min_order = fail_order;
+	insert_start_faults(attr, &old, 0);
+	ret = extract_error(file, index, order, NUMA_NO_NODE, EXTRACT_GFP);
+	insert_stop_faults(attr, &old);
+	*min_order = old_min_order;
+	*highmem = old_highmem;
+	*wait = old_wait;
+
+	return ret;
+}
+
+static void extract_c43_no_memory_to_read(struct kunit *test)
+{
+	unsigned int order, max = insert_max_order();
+	struct file *file = extract_file(test, insert_always, 2UL << max);
+
+	for (order = 0; order <= max; order += max ?: 1) {
+		pgoff_t nr = 1UL << order;
+		struct extract_counters base;
+		swp_entry_t entry = extract_swapped(test, file, order, nr, 6);
+		unsigned int tries;
+
+		extract_get_counters(&base, file);
+		for (tries = 0; tries < 3; tries++)
+			KUNIT_ASSERT_EQ(test, extract_without_memory(test, file, nr,
+								     order, 0),
+					-ENOMEM);
+		extract_expect_counters(test, file, &base, "out of memory");
+		/* It is in swap as before, */
+		KUNIT_EXPECT_EQ(test, extract_entry(test, file, nr).val, entry.val);
+		KUNIT_EXPECT_EQ(test, xa_get_order(&file->f_mapping->i_pages, nr),
+				order);
+		/* and when memory is back, so are the contents. */
+		if (extract_synchronous(test, entry)) {
+			struct folio *folio = extract_ok(test, file, nr, order,
+							 EXTRACT_GFP);
+
+			KUNIT_EXPECT_EQ(test, folio_order(folio), order);
+			KUNIT_EXPECT_TRUE(test, insert_intact(folio, 6));
+		} else {
+			extract_expect_all(test, file, nr, nr, 6);
+		}
+	}
+
+	if (!max)
+		return;
+	/* No large ones, but single pages are to be had. */
+	extract_swapped(test, file, max, 0, 7);
+	KUNIT_EXPECT_EQ(test, extract_without_memory(test, file, 3, max, 1), -EAGAIN);
+	extract_expect_all(test, file, 0, 1UL << max, 7);
+}
+#endif
+
+static void extract_c45_fput_after_swap(struct kunit *test)
+{
+	unsigned int order, max = insert_max_order();
+	struct vfsmount *mnt = insert_test_mount(test, SB_KERNMOUNT, "nr_blocks",
+						 "65536");
+	struct shmem_sb_info *sbinfo = mnt->mnt_sb->s_fs_info;
+
+	for (order = 0; order <= max; order += max ?: 1) {
+		pgoff_t nr = 1UL << order;
+		struct file *file = extract_file(test, mnt, 2 * nr);
+		long shmem = insert_node_stat(NR_SHMEM), free = get_nr_swap_pages();
+
+		extract_swapped(test, file, order, 0, 1);
+		extract_swapped(test, file, order, nr, 2);
+		extract_expect_all(test, file, nr, nr, 2);
+		KUNIT_EXPECT_EQ(test, file_inode(file)->i_blocks,
+				nr * (PAGE_SIZE / SECTOR_SIZE));
+		extract_expect_all(test, file, 0, nr, 1);
+		KUNIT_EXPECT_EQ(test, file_inode(file)->i_blocks, 0);
+		/* Of this one, what was in vain is left to the file. */
+		extract_swapped(test, file, order, 0, 1);
+		extract_error(file, 0, UINT_MAX, NUMA_NO_NODE, EXTRACT_GFP);
+
+		kunit_release_action(test, insert_close, file);
+		KUNIT_EXPECT_EQ(test, insert_node_stat(NR_SHMEM), shmem);
+		KUNIT_EXPECT_EQ(test, get_nr_swap_pages(), free);
+		KUNIT_EXPECT_EQ(test, percpu_counter_sum(&sbinfo->used_blocks), 0);
+	}
+}
+#endif
+
+/*
+ * The suites
+ */
+
+static struct kunit_case extract_cases[] = {
+	KUNIT_CASE(extract_c26_c29_from_noswap),
+	KUNIT_CASE_SLOW(extract_c28_same_folio_same_bytes),
+	KUNIT_CASE_SLOW(extract_c29_like_fresh),
+	KUNIT_CASE(extract_c29_used_folio_is_like_fresh),
+#ifdef CONFIG_MEMCG
+	KUNIT_CASE(extract_c29_uncharged),
+#endif
+	KUNIT_CASE_SLOW(extract_c30_insert_again),
+	KUNIT_CASE(extract_c31_hole),
+	KUNIT_CASE(extract_c35_below_min_order),
+	KUNIT_CASE(extract_c36_foreign_use),
+	KUNIT_CASE(extract_c36_batch_of_another_cpu),
+	KUNIT_CASE_SLOW(extract_c36_one_winner),
+	KUNIT_CASE(extract_c37_movable_block),
+	KUNIT_CASE(extract_c37_movable_zone),
+	KUNIT_CASE(extract_c38_wrong_node),
+#ifdef CONFIG_ZONE_DMA32
+	KUNIT_CASE(extract_c38_wrong_zone),
+#endif
+#ifdef CONFIG_MEMORY_FAILURE
+	KUNIT_CASE(extract_c39_hwpoison),
+#endif
+#ifdef CONFIG_SWAP
+	KUNIT_CASE(extract_c39_lost_in_swap),
+#endif
+	KUNIT_CASE_SLOW(extract_c41_migration),
+	KUNIT_CASE_SLOW(extract_c42_hole_punch),
+	KUNIT_CASE_SLOW(extract_c42_partial_punch),
+	KUNIT_CASE_SLOW(extract_c44_index_in_the_middle),
+	KUNIT_CASE_SLOW(extract_c45_fput),
+	KUNIT_CASE(extract_what_the_file_allocated),
+	KUNIT_CASE(extract_refuses_past_the_end),
+	KUNIT_CASE(extract_refuses_not_shmem),
+	KUNIT_CASE(extract_refuses_mount_of_user_space),
+	KUNIT_CASE(extract_refuses_frozen_or_sealed),
+	KUNIT_CASE(extract_traced_once),
+	{}
+};
+
+static struct kunit_suite extract_suite = {
+	.name = "shmem_extract",
+	.suite_init = insert_suite_init,
+	.suite_exit = insert_suite_exit,
+	.test_cases = extract_cases,
+};
+
+#ifdef CONFIG_SWAP
+static struct kunit_case extract_swap_cases[] = {
+	KUNIT_CASE(extract_c31_hole_beside_swap),
+	KUNIT_CASE_SLOW(extract_c32_swap_cache_hit),
+	KUNIT_CASE_SLOW(extract_c32_c36_busy_in_swap_cache),
+	KUNIT_CASE_SLOW(extract_c33_c34_from_swap),
+	KUNIT_CASE_SLOW(extract_c34_page_by_page),
+	KUNIT_CASE_SLOW(extract_c35_too_small_in_swap),
+#ifdef CONFIG_ZONE_DMA32
+	KUNIT_CASE(extract_c38_read_into_the_zone),
+#endif
+	KUNIT_CASE_SLOW(extract_c39_read_error),
+	KUNIT_CASE_SLOW(extract_c40_unuse),
+#if defined(CONFIG_FAIL_PAGE_ALLOC) && defined(CONFIG_FAULT_INJECTION_DEBUG_FS)
+	KUNIT_CASE_SLOW(extract_c43_no_memory_to_read),
+#endif
+	KUNIT_CASE_SLOW(extract_c45_fput_after_swap),
+	{}
+};
+
+static struct kunit_suite extract_swap_suite = {
+	.name = "shmem_extract_swap",
+	.suite_init = insert_suite_init,
+	.suite_exit = insert_suite_exit,
+	.init = insert_swap_init,
+	.test_cases = extract_swap_cases,
+};
+
+kunit_test_suites(&extract_suite, &extract_swap_suite);
+#else
+kunit_test_suites(&extract_suite);
+#endif
