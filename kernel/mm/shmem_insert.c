@@ -158,6 +158,12 @@ static int shmem_insert_check_file(struct file *file)
 	return 0;
 }
 
+/* The index after the last page of the file */
+static pgoff_t shmem_insert_end(struct file *file)
+{
+	return DIV_ROUND_UP_ULL(i_size_read(file_inode(file)), PAGE_SIZE);
+}
+
 /* Does the file take this folio at this index? */
 static int shmem_insert_check(struct file *file, struct folio *folio,
 			      pgoff_t index)
@@ -179,7 +185,7 @@ static int shmem_insert_check(struct file *file, struct folio *folio,
 	if (folio->private || folio_test_private(folio))
 		return -EINVAL;
 
-	end = DIV_ROUND_UP_ULL(i_size_read(mapping->host), PAGE_SIZE);
+	end = shmem_insert_end(file);
 	if (!IS_ALIGNED(index, nr) || index >= end || end - index < nr)
 		return -EINVAL;
 
@@ -376,7 +382,7 @@ static int shmem_extract_check(struct folio *folio, unsigned int min_order,
 
 static struct folio *__shmem_extract_folio(struct file *file, pgoff_t index,
 					   unsigned int min_order, int nid,
-					   gfp_t gfp)
+					   gfp_t gfp, bool *batched)
 {
 	struct address_space *mapping = file->f_mapping;
 	struct inode *inode = mapping->host;
@@ -388,6 +394,8 @@ static struct folio *__shmem_extract_folio(struct file *file, pgoff_t index,
 				  NULL, NULL);
 	if (ret)
 		return ERR_PTR(ret);
+
+	*batched = folio_may_be_lru_cached(folio);
 
 	ret = shmem_extract_check(folio, min_order, nid, gfp);
 	if (ret)
@@ -466,13 +474,14 @@ err_unlock:
  * Context: Process context, may sleep. Takes the folio lock. Never from reclaim.
  * Return: The folio, with one reference that the caller owns and gives back with
  * folio_put(). Its order is at least @min_order, and it starts at @index rounded
- * down to its size. Otherwise an error pointer, and the contents are still in the
- * file:
+ * down to its size. Otherwise an error pointer, and the contents, but for -EIO,
+ * are still in the file:
  * * %-ENOENT - nothing at @index; nothing has been allocated
  * * %-EAGAIN - the folio is smaller than @min_order
  * * %-EBUSY - somebody else uses the folio
  * * %-EXDEV - wrong node or zone, or in a pageblock of movable pages
- * * %-EIO - the contents could not be read from swap
+ * * %-EIO - the contents could not be read from swap and are lost; for a large
+ *   folio that was read at once, all of them
  * * %-EHWPOISON - memory failure has struck the folio
  * * %-ENOMEM - no memory to read the contents from swap
  * * %-EINVAL - not a shmem file, or @index is not within the size
@@ -482,25 +491,29 @@ struct folio *shmem_extract_folio(struct file *file, pgoff_t index,
 				  unsigned int min_order, int nid, gfp_t gfp)
 {
 	unsigned int tries = 0;
+	bool batched = false;
 	struct folio *folio;
 	int ret;
 
 	might_alloc(gfp);
 
 	ret = shmem_insert_check_file(file);
+	if (!ret && index >= shmem_insert_end(file))
+		ret = -EINVAL;
 	if (ret) {
 		folio = ERR_PTR(ret);
 		goto out;
 	}
 
 	for (;;) {
-		folio = __shmem_extract_folio(file, index, min_order, nid, gfp);
+		folio = __shmem_extract_folio(file, index, min_order, nid, gfp,
+					      &batched);
 		if (PTR_ERR_OR_ZERO(folio) != -EBUSY ||
 		    ++tries == SHMEM_EXTRACT_TRIES)
 			break;
 
-		/* A folio in a batch of some CPU has a reference for that. */
-		if (tries == 1)
+		/* In a batch of some CPU, it has a reference for that. */
+		if (tries == 1 && batched)
 			lru_add_drain_all();
 		else
 			cond_resched();

@@ -12,8 +12,8 @@ struct ttm_tt;
  *	      included.
  * @backed_up: Base pages that are in the backup file.
  * @inserted: Those of @backed_up that were handed over without a copy.
- * @adopted: Base pages that restores have found retained, since the struct ttm_tt
- *	     exists.
+ * @adopted: Base pages that restores have found retained, by a backup or by a
+ *	     restore that failed, since the struct ttm_tt exists.
  * @extracted: Base pages that restores have taken out of the backup file.
  * @copied: Base pages that restores have copied to new pages.
  */

@@ -578,7 +578,7 @@ pgoff_t ttm_backup_drop_range(struct file *backup, unsigned long handle)
  * @backup: The backup file.
  * @dst: The page to copy into.
  * @handle: The handle of the page.
- * @intr: Whether waits should be interruptible or at least killable.
+ * @intr: Whether to give up if a signal is pending.
  * @additional_gfp: Flags to add to those of the file for what has to be
  *		    allocated to read the page.
  *
@@ -637,14 +637,15 @@ int ttm_backup_restore_page(struct file *backup, struct page *dst,
 /* Take a chunk out of the backup file, as a retained one. */
 static int ttm_backup_extract_chunk(struct ttm_pool *pool, struct ttm_tt *tt,
 				    const struct ttm_operation_ctx *ctx,
-				    pgoff_t idx, unsigned int order)
+				    pgoff_t idx, bool progress,
+				    unsigned int *order)
 {
 	gfp_t gfp = GFP_USER | __GFP_RECLAIMABLE;
-	pgoff_t i, nr = 1UL << order;
 	struct folio *folio;
+	pgoff_t i, nr;
 	int ret;
 
-	if (ctx->interruptible && signal_pending(current))
+	if (ctx->interruptible && progress && signal_pending(current))
 		return -EINTR;
 	if (IS_ENABLED(CONFIG_FAULT_INJECTION) && ctx->interruptible &&
 	    ttm_backup_fault_inject_folio())
@@ -654,17 +655,23 @@ static int ttm_backup_extract_chunk(struct ttm_pool *pool, struct ttm_tt *tt,
 	if (ctx->gfp_retry_mayfail)
 		gfp |= __GFP_RETRY_MAYFAIL | __GFP_NOWARN;
 
-	folio = shmem_extract_folio(tt->backup, idx, order, pool->nid, gfp);
+	folio = shmem_extract_folio(tt->backup, idx, *order, pool->nid, gfp);
 	if (IS_ERR(folio)) {
 		ret = PTR_ERR(folio);
 		ttm_backup_count_refused(ttm_extract_refusals, ret);
 		return ret;
 	}
 
+	nr = folio_nr_pages(folio);
 	/* Nothing merges the folios of a file that is never mapped. */
-	VM_WARN_ON_ONCE_FOLIO(folio_order(folio) != order, folio);
+	if (WARN_ON_ONCE(!IS_ALIGNED(idx, nr) || tt->num_pages - idx < nr)) {
+		ttm_backup_insert_charged(tt, folio, round_down(idx, nr));
+		folio_put(folio);
+		return -EIO;
+	}
 
-	folio_page(folio, 0)->private = order;
+	*order = folio_order(folio);
+	folio_page(folio, 0)->private = *order;
 	mod_node_page_state(folio_pgdat(folio), NR_GPU_ACTIVE, nr);
 	for (i = 0; i < nr; i++)
 		tt->pages[idx + i] = folio_page(folio, i);
@@ -702,6 +709,8 @@ static pgoff_t ttm_backup_copy_run(const struct ttm_tt *tt, pgoff_t idx,
  * @ctx: The operation context.
  * @idx: Index in @tt of the first page that is not restored yet.
  * @extract: Whether to try it where the chunk is in the backup file.
+ * @progress: Whether the restore has got somewhere since it was called, so that
+ *	      it may end for a signal.
  * @order: On entry the highest order that fits, on return the order of the chunk,
  *	   or of the one that may be allocated instead.
  *
@@ -715,15 +724,15 @@ static pgoff_t ttm_backup_copy_run(const struct ttm_tt *tt, pgoff_t idx,
  * Context: Process context, may sleep. Never from reclaim.
  * Return: TTM_RESTORE_ADOPTED or TTM_RESTORE_EXTRACTED; TTM_RESTORE_COPIED if the
  * contents have to be copied to new pages. Or a negative error code, and @tt is
- * as it was: -EINTR for a signal, -ENOMEM, -EIO, -EHWPOISON or -ENOENT if the
+ * as it was: -EINTR for a signal, else the error of shmem_extract_folio() if the
  * contents cannot be had.
  */
 int ttm_backup_take_chunk(struct ttm_pool *pool, struct ttm_tt *tt,
 			  const struct ttm_operation_ctx *ctx, pgoff_t idx,
-			  bool extract, unsigned int *order)
+			  bool extract, bool progress, unsigned int *order)
 {
+	unsigned int handle_order, chunk_order;
 	struct page *page = tt->pages[idx];
-	unsigned int handle_order;
 	unsigned long handle;
 	int ret;
 
@@ -745,11 +754,18 @@ int ttm_backup_take_chunk(struct ttm_pool *pool, struct ttm_tt *tt,
 	/* In the midst of one, its first part has been copied already. */
 	if (extract && READ_ONCE(ttm_zero_copy) &&
 	    IS_ALIGNED(idx, 1UL << handle_order)) {
-		ret = ttm_backup_extract_chunk(pool, tt, ctx, idx, handle_order);
+		chunk_order = handle_order;
+		ret = ttm_backup_extract_chunk(pool, tt, ctx, idx, progress,
+					       &chunk_order);
 		switch (ret) {
 		case 0:
-			*order = handle_order;
+			*order = chunk_order;
 			return TTM_RESTORE_EXTRACTED;
+		case -ENOMEM:
+			/* Single pages may be had still. */
+			if (!handle_order)
+				return ret;
+			break;
 		case -EAGAIN:
 		case -EBUSY:
 		case -EXDEV:
@@ -798,7 +814,6 @@ int ttm_backup_set_wb(struct page **pages, pgoff_t nr)
  */
 int ttm_backup_undo_wb(struct ttm_tt *tt, pgoff_t end)
 {
-#ifdef CONFIG_X86
 	pgoff_t i, nr;
 	int ret;
 
@@ -813,14 +828,11 @@ int ttm_backup_undo_wb(struct ttm_tt *tt, pgoff_t end)
 		while (i + nr < end && tt->pages[i + nr])
 			nr++;
 
-		if (tt->caching == ttm_write_combined)
-			ret = set_pages_array_wc(&tt->pages[i], nr);
-		else
-			ret = set_pages_array_uc(&tt->pages[i], nr);
+		ret = ttm_pool_set_caching(&tt->pages[i], nr, tt->caching);
 		if (ret)
 			return ret;
 	}
-#endif
+
 	return 0;
 }
 

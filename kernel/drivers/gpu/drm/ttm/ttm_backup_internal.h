@@ -77,7 +77,7 @@ int ttm_backup_restore_page(struct file *backup, struct page *dst,
 			    gfp_t additional_gfp);
 int ttm_backup_take_chunk(struct ttm_pool *pool, struct ttm_tt *tt,
 			  const struct ttm_operation_ctx *ctx, pgoff_t idx,
-			  bool extract, unsigned int *order);
+			  bool extract, bool progress, unsigned int *order);
 void ttm_backup_count_restored(struct ttm_tt *tt, pgoff_t idx,
 			       unsigned int order, enum ttm_restore_how how);
 int ttm_backup_set_wb(struct page **pages, pgoff_t nr);

@@ -66,6 +66,8 @@ struct backup_test {
 	u64 bytes_avail;
 	unsigned int wb_calls;
 	unsigned int wb_fails_at;
+	unsigned int caching_calls;
+	unsigned int caching_fails_at;
 };
 
 struct backup_tt {
@@ -1373,30 +1375,181 @@ static void backup_c51_retained_chunks_are_adopted(struct kunit *test)
 	backup_expect_baseline(test);
 }
 
-/* A signal before the first chunk */
-static void backup_c52_signal(struct kunit *test)
+static pgoff_t backup_uncached_pages(struct page **pages, pgoff_t num)
+{
+	pgoff_t i, uncached = 0;
+
+	for (i = 0; i < num; i++)
+		if (backup_page_caching(pages[i]) != ttm_cached)
+			uncached++;
+
+	return uncached;
+}
+
+/*
+ * A signal that is pending all the time, as when the kernel itself takes the
+ * fault: each attempt ends early, but only after it has got somewhere.
+ */
+static void backup_signal_pending(struct kunit *test, bool zero_copy,
+				  unsigned int most)
 {
 	struct backup_test *priv = test->priv;
 	struct ttm_operation_ctx ctx = { .interruptible = true };
 	struct ttm_tt *tt = backup_filled_tt(test, ttm_write_combined, 579, true);
+	struct ttm_backup_pages where;
+	unsigned int attempts = 0;
+	pgoff_t left = 579;
+	int ret;
 
 	KUNIT_ASSERT_EQ(test, backup_run(test, tt), 579);
+	if (!zero_copy)
+		backup_zero_copy_off(test);
+
 	set_thread_flag(TIF_SIGPENDING);
-	KUNIT_EXPECT_EQ(test, ttm_tt_populate(&priv->bdev, tt, &ctx), -EINTR);
+	do {
+		ret = ttm_tt_populate(&priv->bdev, tt, &ctx);
+		ttm_tt_backup_pages(tt, &where);
+		if (where.backed_up >= left)
+			break;
+		left = where.backed_up;
+		attempts++;
+	} while (ret == -EINTR);
 	clear_thread_flag(TIF_SIGPENDING);
-	KUNIT_EXPECT_TRUE(test, ttm_tt_is_backed_up(tt));
-	backup_expect_pages(test, tt, 0, 579, 579);
+
+	KUNIT_EXPECT_EQ(test, ret, 0);
+	KUNIT_EXPECT_EQ(test, left, 0);
+	KUNIT_EXPECT_GT(test, attempts, 1);
+	KUNIT_EXPECT_LE(test, attempts, most);
+	backup_expect_populated(test, tt);
 
 	/* Who cannot be interrupted is not. */
+	KUNIT_ASSERT_EQ(test, backup_run(test, tt), 579);
 	set_thread_flag(TIF_SIGPENDING);
 	ctx.interruptible = false;
 	KUNIT_EXPECT_EQ(test, ttm_tt_populate(&priv->bdev, tt, &ctx), 0);
 	clear_thread_flag(TIF_SIGPENDING);
 	backup_expect_populated(test, tt);
-	backup_expect_restored(test, tt, 0, 579, 0);
 	backup_tt_free(test, tt);
 	backup_expect_baseline(test);
 }
+
+/* The chunks are 512, 64, 2 and 1 pages. */
+static void backup_c52_signal_between_chunks(struct kunit *test)
+{
+	backup_signal_pending(test, true, 4);
+}
+
+static void backup_c52_signal_while_copying(struct kunit *test)
+{
+	backup_signal_pending(test, false, 579);
+}
+
+#ifdef CONFIG_X86
+/* Fails half-way, at one of its calls. */
+static int backup_fake_set_caching(struct page **pages, unsigned int num_pages,
+				   enum ttm_caching caching)
+{
+	struct backup_test *priv = kunit_get_current_test()->priv;
+
+	if (++priv->caching_calls != priv->caching_fails_at)
+		return set_pages_array_wc(pages, num_pages);
+
+	set_pages_array_wc(pages, num_pages / 2);
+	/* As _set_pages_array() does: the memory types go, the attributes stay. */
+	return -ENOMEM;
+}
+
+static void backup_caching_fails_at(struct kunit *test, unsigned int call)
+{
+	struct backup_test *priv = test->priv;
+
+	kunit_activate_static_stub(test, ttm_pool_set_caching,
+				   backup_fake_set_caching);
+	priv->caching_calls = 0;
+	priv->caching_fails_at = call;
+}
+
+static void backup_c48_caching_fails(struct kunit *test)
+{
+	struct backup_test *priv = test->priv;
+	struct ttm_operation_ctx ctx = {};
+	unsigned int round;
+
+	for (round = 0; round < 2; round++) {
+		struct ttm_tt *tt = backup_filled_tt(test, ttm_write_combined, 579,
+						     true);
+		struct page **pages = backup_page_array(test, tt);
+
+		KUNIT_ASSERT_EQ(test, backup_run(test, tt), 579);
+		backup_caching_fails_at(test, 1);
+		KUNIT_EXPECT_EQ(test, ttm_tt_populate(&priv->bdev, tt, &ctx),
+				-ENOMEM);
+		KUNIT_EXPECT_EQ(test, priv->caching_calls, 1);
+		kunit_deactivate_static_stub(test, ttm_pool_set_caching);
+		/* All of it is back, and waits for its caching. */
+		backup_expect_restored(test, tt, 0, 579, 0);
+		KUNIT_EXPECT_FALSE(test, ttm_tt_is_populated(tt));
+		KUNIT_EXPECT_EQ(test, backup_uncached_pages(pages, 579), 0);
+
+		if (round) {
+			backup_restore(test, tt);
+			backup_expect_populated(test, tt);
+		}
+		backup_tt_free(test, tt);
+		backup_expect_baseline(test);
+		KUNIT_EXPECT_EQ(test, backup_uncached_pages(pages, 579), 0);
+	}
+}
+
+/* The same for pages that are new. */
+static void backup_c48_caching_fails_in_allocation(struct kunit *test)
+{
+	struct backup_test *priv = test->priv;
+	struct ttm_operation_ctx ctx = {};
+	struct ttm_tt *tt = backup_filled_tt(test, ttm_write_combined, 67, false);
+	struct page **pages = backup_page_array(test, tt);
+
+	backup_tt_free(test, tt);
+	backup_expect_baseline(test);
+
+	tt = backup_tt(test, ttm_write_combined, 67, false);
+	backup_caching_fails_at(test, 1);
+	KUNIT_EXPECT_EQ(test, ttm_tt_populate(&priv->bdev, tt, &ctx), -ENOMEM);
+	KUNIT_EXPECT_EQ(test, priv->caching_calls, 1);
+	kunit_deactivate_static_stub(test, ttm_pool_set_caching);
+	/* They may be the same pages, and may be others. */
+	KUNIT_EXPECT_EQ(test, backup_uncached_pages(pages, 67), 0);
+	KUNIT_EXPECT_EQ(test, ttm_tt_populate(&priv->bdev, tt, &ctx), 0);
+	backup_fill(tt, 3);
+	backup_expect_populated(test, tt);
+	backup_tt_free(test, tt);
+	backup_expect_baseline(test);
+}
+
+/* A backup that got nowhere, and cannot go back either */
+static void backup_c47_c48_cancel_fails(struct kunit *test)
+{
+	struct ttm_tt *tt = backup_filled_tt(test, ttm_write_combined, 64, true);
+	struct folio *folio = backup_tt_folio(tt, 0);
+
+	KUNIT_ASSERT_EQ(test, folio_nr_pages(folio), 64);
+	folio_get(folio);
+	backup_caching_fails_at(test, 1);
+	/* Taken for backed up, so that nobody uses it as it is */
+	KUNIT_EXPECT_EQ(test, backup_run(test, tt), 1);
+	kunit_deactivate_static_stub(test, ttm_pool_set_caching);
+	KUNIT_EXPECT_TRUE(test, ttm_tt_is_backed_up(tt));
+	KUNIT_EXPECT_EQ(test, backup_uncached_pages(tt->pages, 64), 0);
+	backup_expect_pages(test, tt, 64, 0, 0);
+
+	backup_restore(test, tt);
+	backup_expect_populated(test, tt);
+	backup_expect_restored(test, tt, 64, 0, 0);
+	folio_put(folio);
+	backup_tt_free(test, tt);
+	backup_expect_baseline(test);
+}
+#endif
 
 #ifdef CONFIG_FAULT_INJECTION_DEBUG_FS
 /* Interrupt one restore, the Nth time that one could be. Zero: no more. */
@@ -1488,17 +1641,6 @@ static void backup_c52_interrupted_copy_resumes(struct kunit *test)
 		backup_tt_free(test, tt);
 	}
 	backup_expect_baseline(test);
-}
-
-static pgoff_t backup_uncached_pages(struct page **pages, pgoff_t num)
-{
-	pgoff_t i, uncached = 0;
-
-	for (i = 0; i < num; i++)
-		if (backup_page_caching(pages[i]) != ttm_cached)
-			uncached++;
-
-	return uncached;
 }
 
 static void backup_c54_drop_in_mid_restore(struct kunit *test)
@@ -1864,7 +2006,13 @@ static struct kunit_case backup_cases[] = {
 	KUNIT_CASE_SLOW(backup_c61_resident_cached),
 	KUNIT_CASE_SLOW(backup_c48_c61_resident_write_combined),
 	KUNIT_CASE(backup_c51_retained_chunks_are_adopted),
-	KUNIT_CASE(backup_c52_signal),
+	KUNIT_CASE(backup_c52_signal_between_chunks),
+	KUNIT_CASE(backup_c52_signal_while_copying),
+#ifdef CONFIG_X86
+	KUNIT_CASE(backup_c48_caching_fails),
+	KUNIT_CASE(backup_c48_caching_fails_in_allocation),
+	KUNIT_CASE(backup_c47_c48_cancel_fails),
+#endif
 #ifdef CONFIG_FAULT_INJECTION_DEBUG_FS
 	KUNIT_CASE(backup_c52_interrupted_restore_resumes),
 	KUNIT_CASE(backup_c52_interrupted_copy_resumes),
