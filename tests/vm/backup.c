@@ -168,10 +168,15 @@ static void counters_exact(void)
 	EXPECT_EQ(c.copied, 0);
 	EXPECT_EQ(c.retained, 0);
 	EXPECT_EQ(c.refused, 0);
+	EXPECT_EQ(c.restored_extracted, 0);
+	EXPECT_EQ(c.restored_adopted, 0);
 	EXPECT_EQ(c.restored_copied, 0);
 	ASSERT(bo_check_map(&b));
 	backup_counters_since(&then, &c);
-	EXPECT_EQ(c.restored_copied, pages);
+	EXPECT_EQ(c.restored_extracted, pages);
+	EXPECT_EQ(c.restored_adopted, 0);
+	EXPECT_EQ(c.restored_copied, 0);
+	EXPECT_EQ(c.extract_refused, 0);
 	EXPECT_EQ(c.inserted, pages);
 }
 

@@ -7,39 +7,6 @@
 
 #include "fixture.h"
 
-#define INJECT	"/sys/kernel/debug/ttm/backup_fault_inject"
-
-static bool inject(unsigned int probability, unsigned int interval, int times)
-{
-	int ret = write_file(INJECT "/probability", "%u", probability);
-
-	if (!ret)
-		ret = write_file(INJECT "/interval", "%u", interval);
-	if (!ret)
-		ret = write_file(INJECT "/times", "%d", times);
-	if (!ret)
-		ret = write_file(INJECT "/space", "0");
-	/* the stack of every hit would bury the log */
-	if (!ret)
-		ret = write_file(INJECT "/verbose", "0");
-	if (ret)
-		FAIL("%s: %s: the test kernel must have it", INJECT, strerror(-ret));
-	return !ret;
-}
-
-/* -EINTR is retried where nobody sees it: ask the injection itself. */
-static bool injected_once(void)
-{
-	const char *left = read_file(INJECT "/times");
-
-	return left && !atoi(left);
-}
-
-static void inject_off(void)
-{
-	inject(0, 1, 0);
-}
-
 static void partial(bool zero_copy)
 {
 	struct drm_vttm_info i;
@@ -54,10 +21,10 @@ static void partial(bool zero_copy)
 		ASSERT(bo_new(&g, &b[n], 8 * MiB + 7 * PAGE, n, n + 1));
 	for (round = 1; round <= 6; round++) {
 		/* a different first victim each round */
-		if (!inject(100, round, -1))
+		if (!fault_inject(100, round, -1))
 			break;
 		vttm_shrink(g.minor, PAGES(b[0].size), false, NULL);
-		inject_off();
+		fault_inject_off();
 		for (n = 0; n < ARRAY_LEN(b); n++) {
 			if (!bo_info(&g, &b[n], &i))
 				break;
@@ -77,7 +44,7 @@ static void partial(bool zero_copy)
 			break;
 		EXPECT(bo_check_engine(&g, &b[n]));
 	}
-	inject_off();
+	fault_inject_off();
 	/* or the injection hit nothing and this proved nothing */
 	EXPECT_GT(partly, 0);
 	for (n = 0; n < ARRAY_LEN(b); n++) {
@@ -109,16 +76,16 @@ static void destroy_partial(void)
 		if (!bo_new(&g, &b, round * MiB * 3 / 2 + 3 * PAGE, round % 3,
 			    round))
 			break;
-		if (!inject(100, 1, 1))
+		if (!fault_inject(100, 1, 1))
 			break;
 		/* one page will do, or the shrinker goes back for the rest */
 		vttm_shrink(g.minor, 1, round & 1, NULL);
-		inject_off();
+		fault_inject_off();
 		if (bo_info(&g, &b, &i) && i.resident_pages && i.backed_up_pages)
 			partly++;
 		bo_free(&g, &b);
 	}
-	inject_off();
+	fault_inject_off();
 	EXPECT_GT(partly, 0);
 }
 
@@ -142,21 +109,21 @@ static void interrupted(bool zero_copy)
 		if (!bo_backup(&g, &b, round & 1))
 			break;
 		/* asked for each chunk, or for each page that is copied */
-		if (!inject(100, zero_copy ? 1 + round % 4 : 1 + round * 70, 1))
+		if (!fault_inject(100, zero_copy ? 1 + round % 4 : 1 + round * 70, 1))
 			break;
 		if (round & 1)
 			EXPECT(bo_check_map(&b));
 		else
 			EXPECT(bo_check_engine(&g, &b));
-		hit += injected_once();
-		inject_off();
+		hit += fault_injected();
+		fault_inject_off();
 		EXPECT(bo_check_map(&b));
 		EXPECT(bo_check_engine(&g, &b));
 		if (bo_info(&g, &b, &i))
 			EXPECT_EQ(i.resident_pages, PAGES(b.size));
 		bo_free(&g, &b);
 	}
-	inject_off();
+	fault_inject_off();
 	zero_copy_set(true);
 	test_note("%u of 12 restores interrupted", hit);
 	EXPECT_GT(hit, 0);

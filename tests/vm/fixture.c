@@ -187,6 +187,49 @@ bool bo_check_where(const struct gpu *g, const struct bo *b,
 	return false;
 }
 
+#define INJECT	"/sys/kernel/debug/ttm/backup_fault_inject"
+
+static bool inject(unsigned int probability, unsigned int interval, int times,
+		   unsigned int space)
+{
+	int ret = write_file(INJECT "/probability", "%u", probability);
+
+	if (!ret)
+		ret = write_file(INJECT "/interval", "%u", interval);
+	if (!ret)
+		ret = write_file(INJECT "/times", "%d", times);
+	if (!ret)
+		ret = write_file(INJECT "/space", "%u", space);
+	/* the stack of every hit would bury the log */
+	if (!ret)
+		ret = write_file(INJECT "/verbose", "0");
+	if (ret)
+		FAIL("%s: %s: the test kernel must have it", INJECT, strerror(-ret));
+	return !ret;
+}
+
+bool fault_inject(unsigned int probability, unsigned int interval, int times)
+{
+	return inject(probability, interval, times, 0);
+}
+
+bool fault_inject_after(unsigned int passed, int times)
+{
+	return inject(100, 1, times, passed + 1);
+}
+
+void fault_inject_off(void)
+{
+	fault_inject(0, 1, 0);
+}
+
+bool fault_injected(void)
+{
+	const char *left = read_file(INJECT "/times");
+
+	return left && !atoi(left);
+}
+
 bool test_cg_enter(void)
 {
 	int ret = cg_create(TEST_CG);

@@ -42,6 +42,17 @@ bool bo_check_engine(const struct gpu *g, const struct bo *b);
 bool bo_check_where(const struct gpu *g, const struct bo *b,
 		    uint64_t resident, uint64_t backed_up, uint64_t inserted);
 
+/*
+ * TTM's fault injection: of every "interval" places where a backup or a restore
+ * can fail, "probability" per cent do, "times" times, or -1 for ever.
+ */
+bool fault_inject(unsigned int probability, unsigned int interval, int times);
+/* the first of these places are passed, then so many fail, or -1 for all */
+bool fault_inject_after(unsigned int passed, int times);
+void fault_inject_off(void);
+/* all times are used up: what fails with -EINTR is retried where nobody sees it */
+bool fault_injected(void);
+
 const char *caching_name(uint32_t caching);
 
 /*

@@ -16,7 +16,8 @@ void test_fail(const char *file, int line, const char *fmt, ...)
 	const char *base = strrchr(file, '/');
 	va_list ap;
 
-	test_failures++;
+	/* tests have threads */
+	__atomic_add_fetch(&test_failures, 1, __ATOMIC_RELAXED);
 	printf("# %s:%d: ", base ? base + 1 : file, line);
 	va_start(ap, fmt);
 	vprintf(fmt, ap);
@@ -79,19 +80,9 @@ struct usage {
 	uint64_t oom_kill;
 };
 
-/* Give the pages that TTM's pools keep back to the system. */
-static void drain_pools(void)
-{
-	unsigned int i;
-
-	for (i = 0; i < 100000 && vmstat("nr_gpu_reclaim"); i++)
-		if (!read_file("/sys/kernel/debug/ttm/page_pool_shrink"))
-			die("cannot read debugfs ttm/page_pool_shrink");
-}
-
 static void usage_get(struct usage *u)
 {
-	drain_pools();
+	pools_drain();
 	u->shmem = vmstat("nr_shmem");
 	u->gpu_active = vmstat("nr_gpu_active");
 	u->gpu_pooled = vmstat("nr_gpu_reclaim");

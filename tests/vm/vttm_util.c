@@ -168,14 +168,13 @@ uint64_t vmstat(const char *name)
 	return must_find("/proc/vmstat", name);
 }
 
-uint64_t vmstat_sum(const char *prefix)
+/* Of all lines "name value" whose name starts with the prefix. */
+static uint64_t must_sum(const char *path, const char *prefix)
 {
-	const char *text, *end;
+	const char *text = must_read(path), *end;
 	uint64_t sum = 0;
 	bool any = false;
 
-	vmstat_fold();
-	text = must_read("/proc/vmstat");
 	for (; *text; text = end + 1) {
 		end = strchr(text, '\n');
 		if (!strncmp(text, prefix, strlen(prefix))) {
@@ -186,8 +185,14 @@ uint64_t vmstat_sum(const char *prefix)
 			break;
 	}
 	if (!any)
-		die("/proc/vmstat has nothing that starts with \"%s\"", prefix);
+		die("%s has nothing that starts with \"%s\"", path, prefix);
 	return sum;
+}
+
+uint64_t vmstat_sum(const char *prefix)
+{
+	vmstat_fold();
+	return must_sum("/proc/vmstat", prefix);
 }
 
 uint64_t meminfo_kib(const char *name)
@@ -239,18 +244,9 @@ uint64_t backup_stat(const char *name)
 	return must_find(STATS, name);
 }
 
-uint64_t backup_refused(void)
+uint64_t backup_stat_sum(const char *prefix)
 {
-	const char *text = must_read(STATS);
-	uint64_t sum = 0;
-
-	while ((text = strstr(text, "refused_"))) {
-		text = strchr(text, ' ');
-		if (!text)
-			break;
-		sum += strtoull(text, NULL, 10);
-	}
-	return sum;
+	return must_sum(STATS, prefix);
 }
 
 void backup_counters(struct backup_counters *c)
@@ -265,9 +261,12 @@ void backup_counters(struct backup_counters *c)
 		c->order[i] = backup_stat(name);
 	}
 	c->copied = backup_stat("copied");
+	c->restored_adopted = backup_stat("restored_adopted");
+	c->restored_extracted = backup_stat("restored_extracted");
 	c->restored_copied = backup_stat("restored_copied");
 	c->retained = backup_stat("retained");
-	c->refused = backup_refused();
+	c->refused = backup_stat_sum("refused_");
+	c->extract_refused = backup_stat_sum("extract_refused_");
 }
 
 void backup_counters_since(const struct backup_counters *then,
@@ -280,9 +279,12 @@ void backup_counters_since(const struct backup_counters *then,
 	for (i = 0; i <= PMD_NR; i++)
 		out->order[i] -= then->order[i];
 	out->copied -= then->copied;
+	out->restored_adopted -= then->restored_adopted;
+	out->restored_extracted -= then->restored_extracted;
 	out->restored_copied -= then->restored_copied;
 	out->retained -= then->retained;
 	out->refused -= then->refused;
+	out->extract_refused -= then->extract_refused;
 }
 
 uint64_t now_ns(void)
@@ -633,6 +635,14 @@ int vttm_purge(unsigned int minor, uint64_t pages, uint64_t *done)
 	return shrink(minor, pages, " purge", done);
 }
 
+void pools_drain(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < 100000 && vmstat("nr_gpu_reclaim"); i++)
+		must_read(DEBUGFS "/ttm/page_pool_shrink");
+}
+
 /* ---- contents ---- */
 
 int source_add(struct source *s, const char *path)
@@ -823,24 +833,31 @@ int64_t pattern_check(const struct source *s, uint32_t seed, const void *map,
 	return -1;
 }
 
-static sigjmp_buf peek_env;
+static __thread sigjmp_buf peek_env;
+static __thread volatile sig_atomic_t peeking;
 
 static void peek_sigbus(int sig)
 {
-	(void)sig;
-	siglongjmp(peek_env, 1);
+	if (peeking)
+		siglongjmp(peek_env, 1);
+	/* not ours: again, and to death */
+	signal(sig, SIG_DFL);
 }
 
 bool peek32(const volatile void *addr, uint32_t *value)
 {
-	struct sigaction sa = { .sa_handler = peek_sigbus }, old;
-	volatile bool ok = true;
+	static bool installed;
+	/* SA_NODEFER: the signal is not blocked when the handler jumps away */
+	struct sigaction sa = { .sa_handler = peek_sigbus, .sa_flags = SA_NODEFER };
+	volatile bool ok = false;
 
-	sigaction(SIGBUS, &sa, &old);
-	if (sigsetjmp(peek_env, 1))
-		ok = false;
-	else
+	if (!__atomic_exchange_n(&installed, true, __ATOMIC_ACQ_REL))
+		sigaction(SIGBUS, &sa, NULL);
+	if (!sigsetjmp(peek_env, 0)) {
+		peeking = 1;
 		*value = *(const volatile uint32_t *)addr;
-	sigaction(SIGBUS, &old, NULL);
+		ok = true;
+	}
+	peeking = 0;
 	return ok;
 }

@@ -49,17 +49,20 @@ uint64_t meminfo_kib(const char *name);
 uint64_t free_order9(void);
 bool have_backup_stats(void);
 uint64_t backup_stat(const char *name);
-/* folios refused, whatever the errno */
-uint64_t backup_refused(void);
+/* sum of all counters whose name starts with the prefix */
+uint64_t backup_stat_sum(const char *prefix);
 uint64_t now_ns(void);
 
 struct backup_counters {
 	uint64_t inserted;
 	uint64_t order[PMD_NR + 1];
 	uint64_t copied;
+	uint64_t restored_adopted;
+	uint64_t restored_extracted;
 	uint64_t restored_copied;
 	uint64_t retained;
 	uint64_t refused;
+	uint64_t extract_refused;
 };
 
 void backup_counters(struct backup_counters *c);
@@ -121,6 +124,8 @@ int vttm_shrink(unsigned int minor, uint64_t pages, bool writeback,
 		uint64_t *done);
 /* the same, freeing what was given up with madvise instead */
 int vttm_purge(unsigned int minor, uint64_t pages, uint64_t *done);
+/* give the pages that TTM's pools keep back to the system */
+void pools_drain(void);
 
 /* ---- contents ---- */
 
