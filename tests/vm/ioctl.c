@@ -184,6 +184,79 @@ static void info_bad(void)
 	EXPECT_ERR(vttm_ioctl(g.fd, DRM_IOCTL_VTTM_INFO, &i), EINVAL);
 }
 
+static void info_counts(void)
+{
+	struct drm_vttm_info i;
+	struct gpu g;
+	struct bo b;
+
+	ASSERT(gpu_open(&g));
+	ASSERT(bo_new(&g, &b, 2 * MiB + 3 * PAGE, DRM_VTTM_WC, 1));
+	ASSERT(bo_info(&g, &b, &i));
+	EXPECT_EQ(i.adopted_pages, 0);
+	EXPECT_EQ(i.extracted_pages, 0);
+	EXPECT_EQ(i.copied_pages, 0);
+	ASSERT(bo_backup(&g, &b, false));
+	ASSERT(bo_info(&g, &b, &i));
+	EXPECT_EQ(i.extracted_pages + i.copied_pages, 0);
+	ASSERT(bo_check_map(&b));
+	ASSERT(bo_info(&g, &b, &i));
+	EXPECT_EQ(i.adopted_pages, 0);
+	EXPECT_EQ(i.extracted_pages, PAGES(b.size));
+	EXPECT_EQ(i.copied_pages, 0);
+	/* they add up */
+	zero_copy_set(false);
+	ASSERT(bo_backup(&g, &b, false));
+	ASSERT(bo_check_map(&b));
+	zero_copy_set(true);
+	ASSERT(bo_info(&g, &b, &i));
+	EXPECT_EQ(i.adopted_pages, 0);
+	EXPECT_EQ(i.extracted_pages, PAGES(b.size));
+	EXPECT_EQ(i.copied_pages, PAGES(b.size));
+	/* and what is gone has no history */
+	ASSERT_OK(vttm_madvise(g.fd, b.handle, DRM_VTTM_MADV_DONTNEED, NULL));
+	ASSERT_OK(vttm_purge(g.minor, 1, NULL));
+	ASSERT(bo_info(&g, &b, &i));
+	EXPECT_EQ(i.flags, DRM_VTTM_INFO_PURGED);
+	EXPECT_EQ(i.adopted_pages + i.extracted_pages + i.copied_pages, 0);
+}
+
+/* A program built when the struct ended earlier gets what it knows, no more. */
+static void info_smaller(void)
+{
+	struct {
+		struct {
+			__u32 handle, caching, flags, pad;
+			__u64 size, resident, backed_up, inserted;
+		} i;
+		__u64 beyond[8];
+	} old;
+	unsigned long request = _IOC(_IOC_READ | _IOC_WRITE, DRM_IOCTL_BASE,
+				     DRM_COMMAND_BASE + DRM_VTTM_INFO,
+				     sizeof(old.i));
+	struct gpu g;
+	struct bo b;
+	size_t n;
+
+	ASSERT(gpu_open(&g));
+	ASSERT(bo_new(&g, &b, 2 * MiB, DRM_VTTM_UC, 1));
+	ASSERT(bo_backup(&g, &b, false));
+	ASSERT(bo_check_map(&b));
+	memset(&old, 0x5a, sizeof(old));
+	memset(&old.i, 0, sizeof(old.i));
+	old.i.handle = b.handle;
+	ASSERT_OK(vttm_ioctl(g.fd, request, &old));
+	EXPECT_EQ(old.i.caching, DRM_VTTM_UC);
+	EXPECT_EQ(old.i.size, b.size);
+	EXPECT_EQ(old.i.resident, PAGES(b.size));
+	EXPECT_EQ(old.i.backed_up, 0);
+	for (n = 0; n < ARRAY_LEN(old.beyond); n++)
+		EXPECT_EQ(old.beyond[n], 0x5a5a5a5a5a5a5a5aull);
+	/* what it does know is looked at as before */
+	old.i.pad = 1;
+	EXPECT_ERR(vttm_ioctl(g.fd, request, &old), EINVAL);
+}
+
 static void wait_bad(void)
 {
 	struct drm_vttm_wait w;
@@ -449,6 +522,8 @@ static const struct test tests[] = {
 	{ "ioctl_mmap_offset_refuses_bad_input", mmap_bad },
 	{ "ioctl_madvise_refuses_bad_input", madvise_bad },
 	{ "ioctl_info_refuses_bad_input", info_bad },
+	{ "ioctl_info_counts_what_came_back", info_counts },
+	{ "ioctl_info_takes_a_smaller_struct", info_smaller },
 	{ "ioctl_wait_refuses_bad_input", wait_bad },
 	{ "ioctl_submit_refuses_bad_input", submit_bad },
 	{ "ioctl_submit_refuses_bad_operations", submit_op_bad },

@@ -35,6 +35,7 @@
  * @accounted_purgeable: Which of the counters holds them.
  * @purgeable: The contents may be freed.
  * @purged: The contents were freed: there is nothing to come back.
+ * @copied: Pages that were restored, if TTM itself does not count them.
  *
  * All but @vdev is protected by the lock of the buffer object.
  */
@@ -45,6 +46,7 @@ struct vttm_tt {
 	bool accounted_purgeable;
 	bool purgeable;
 	bool purged;
+	pgoff_t copied;
 };
 
 static const struct ttm_place vttm_sys_place = {
@@ -81,7 +83,11 @@ static void vttm_tt_count(struct ttm_tt *tt, struct vttm_tt_pages *out)
 	out->resident = pages.resident;
 	out->backed_up = pages.backed_up;
 	out->inserted = pages.inserted;
+	out->adopted = pages.adopted;
+	out->extracted = pages.extracted;
+	out->copied = pages.copied;
 #else
+	out->copied = to_vttm_tt(tt)->copied;
 	for (pgoff_t i = 0; i < tt->num_pages; i++) {
 		struct page *page = tt->pages[i];
 
@@ -187,6 +193,25 @@ err_free:
 	return NULL;
 }
 
+/* Count what came back, also of a restore that was interrupted. */
+static int vttm_tt_restore(struct ttm_device *bdev, struct ttm_tt *tt,
+			   struct ttm_operation_ctx *ctx)
+{
+	struct vttm_tt_pages before, after;
+	int ret;
+
+	/* TTM counts them. */
+	if (IS_ENABLED(CONFIG_SHMEM_INSERT))
+		return ttm_tt_restore(bdev, tt, ctx);
+
+	vttm_tt_count(tt, &before);
+	ret = ttm_tt_restore(bdev, tt, ctx);
+	vttm_tt_count(tt, &after);
+	to_vttm_tt(tt)->copied += before.backed_up - after.backed_up;
+
+	return ret;
+}
+
 static int vttm_tt_populate(struct ttm_device *bdev, struct ttm_tt *tt,
 			    struct ttm_operation_ctx *ctx)
 {
@@ -201,7 +226,7 @@ static int vttm_tt_populate(struct ttm_device *bdev, struct ttm_tt *tt,
 		return -EFAULT;
 
 	if (ttm_tt_is_backed_up(tt)) {
-		ret = ttm_tt_restore(bdev, tt, ctx);
+		ret = vttm_tt_restore(bdev, tt, ctx);
 		/* Once begun, a restore can only be completed or dropped. */
 		if (ret)
 			vttm_tt_account(vtt, vttm_tt_shrinkable_pages(tt));
@@ -847,6 +872,9 @@ int vttm_info_ioctl(struct drm_device *drm, void *data, struct drm_file *file)
 	args->resident_pages = pages.resident;
 	args->backed_up_pages = pages.backed_up;
 	args->inserted_pages = pages.inserted;
+	args->adopted_pages = pages.adopted;
+	args->extracted_pages = pages.extracted;
+	args->copied_pages = pages.copied;
 
 	dma_resv_unlock(obj->resv);
 out_put:

@@ -37,6 +37,10 @@ static unsigned int vttm_devices;
 module_param_named(devices, vttm_devices, uint, 0444);
 MODULE_PARM_DESC(devices, "Number of devices to create, 0 to 16 (default 0)");
 
+static bool vttm_dma32;
+module_param_named(dma32, vttm_dma32, bool, 0444);
+MODULE_PARM_DESC(dma32, "Use memory below 4 GiB only (default N)");
+
 static struct faux_device *vttm_fdevs[VTTM_MAX_DEVICES];
 
 /*
@@ -100,6 +104,7 @@ static void vttm_device_fini(struct drm_device *drm, void *arg)
 
 static int vttm_probe(struct faux_device *fdev)
 {
+	unsigned int alloc_flags = TTM_ALLOCATION_POOL_BENEFICIAL_ORDER(get_order(SZ_2M));
 	struct device *dev = &fdev->dev;
 	struct vttm_device *vdev;
 	struct drm_device *drm;
@@ -124,10 +129,12 @@ static int vttm_probe(struct faux_device *fdev)
 	drm->mode_config.min_width = 1;
 	drm->mode_config.min_height = 1;
 
+	if (vttm_dma32)
+		alloc_flags |= TTM_ALLOCATION_POOL_USE_DMA32;
+
 	ret = ttm_device_init(&vdev->ttm, &vttm_ttm_funcs, dev,
 			      drm->anon_inode->i_mapping,
-			      drm->vma_offset_manager,
-			      TTM_ALLOCATION_POOL_BENEFICIAL_ORDER(get_order(SZ_2M)));
+			      drm->vma_offset_manager, alloc_flags);
 	if (ret)
 		return ret;
 

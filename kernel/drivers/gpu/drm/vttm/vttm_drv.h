@@ -111,11 +111,17 @@ struct vttm_bo {
  * @resident: Pages in memory.
  * @backed_up: Pages in the backup file.
  * @inserted: Those of @backed_up that were not copied there.
+ * @adopted: Pages restored where a backup had left them, so far.
+ * @extracted: Pages restored out of the backup file.
+ * @copied: Pages restored by a copy.
  */
 struct vttm_tt_pages {
 	pgoff_t resident;
 	pgoff_t backed_up;
 	pgoff_t inserted;
+	pgoff_t adopted;
+	pgoff_t extracted;
+	pgoff_t copied;
 };
 
 /**
