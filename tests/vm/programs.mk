@@ -8,7 +8,7 @@ PROGRAMS_TOP := $(abspath $(dir $(lastword $(MAKEFILE_LIST)))/../..)
 BIN ?= $(PROGRAMS_TOP)/build/bin
 PROGRAMS_VM := $(PROGRAMS_TOP)/tests/vm
 
-VM_TESTS := ioctl backup swapoff swapfull noswap memcg prime dumb pressure fault
+VM_TESTS := ioctl backup swapoff swapfull noswap memcg prime dumb pressure fault restore race
 VM_PROGRAMS := $(VM_TESTS:%=$(BIN)/test-%) $(BIN)/demo $(BIN)/backup_cost
 
 PROGRAMS_CFLAGS := -std=gnu11 -O2 -g -Wall -Wextra -D_GNU_SOURCE \

@@ -1,0 +1,1299 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+/*
+ * The way back: what was handed over comes back without a copy, as what it was,
+ * and a restore that is disturbed goes on where it stopped.
+ *
+ * With "dma32", in a machine with memory above 4 GiB and a device that must not
+ * use it: what comes back stays below.
+ */
+
+#include <pthread.h>
+#include <signal.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "fixture.h"
+
+#define TRACING		"/sys/kernel/tracing"
+#define ODD		(5 * MiB + 7 * PAGE)	/* 2 MiB chunks and smaller ones */
+#define ODD_WHOLE	2			/* of which so many are 2 MiB */
+#define GIB4_PFN	(1ull << 20)
+
+/* ---- what the processor's page tables say about caching ---- */
+
+struct cpu_range {
+	uint64_t pfn;
+	uint64_t end;
+	uint32_t caching;
+};
+
+/* All of the kernel's own mapping of memory that is not write-back cached. */
+struct cpu_map {
+	struct cpu_range *range;
+	unsigned int nr;
+};
+
+/*
+ * A line is "0xSTART-0xEND SIZE FLAGS LEVEL". With Linux's setup of the PAT, PWT
+ * alone is write-combined, PCD is uncached.
+ */
+static bool cpu_map_get(struct cpu_map *m)
+{
+	const char *path = "/sys/kernel/debug/page_tables/kernel";
+	bool within = false, found = false;
+	uint64_t start, end, base = 0;
+	FILE *f = fopen(path, "r");
+	char line[256];
+
+	m->range = NULL;
+	m->nr = 0;
+	if (!f) {
+		FAIL("%s: %s: the test kernel must have it", path, strerror(errno));
+		return false;
+	}
+	while (fgets(line, sizeof(line), f)) {
+		if (!strncmp(line, "---", 3)) {
+			within = strstr(line, "Low Kernel Mapping");
+			continue;
+		}
+		if (!within ||
+		    sscanf(line, "0x%" SCNx64 "-0x%" SCNx64, &start, &end) != 2)
+			continue;
+		if (!found)
+			base = start;
+		found = true;
+		if (!strstr(line, " PWT") && !strstr(line, " PCD"))
+			continue;
+		m->range = realloc(m->range, (m->nr + 1) * sizeof(*m->range));
+		if (!m->range)
+			die("no memory");
+		m->range[m->nr++] = (struct cpu_range) {
+			.pfn = (start - base) / PAGE,
+			.end = (end - base) / PAGE,
+			.caching = strstr(line, " PCD") ? DRM_VTTM_UC :
+							  DRM_VTTM_WC,
+		};
+	}
+	fclose(f);
+	if (!found)
+		FAIL("%s has no mapping of the memory", path);
+	return found;
+}
+
+static void cpu_map_free(struct cpu_map *m)
+{
+	free(m->range);
+	m->range = NULL;
+}
+
+static uint64_t cpu_map_pages(const struct cpu_map *m, uint32_t caching,
+			      uint64_t from_pfn)
+{
+	uint64_t pages = 0;
+	unsigned int i;
+
+	for (i = 0; i < m->nr; i++) {
+		const struct cpu_range *r = &m->range[i];
+
+		if (r->caching == caching && r->end > from_pfn)
+			pages += r->end - (r->pfn > from_pfn ? r->pfn : from_pfn);
+	}
+	return pages;
+}
+
+static uint32_t cpu_map_caching(const struct cpu_map *m, uint64_t pfn)
+{
+	unsigned int i;
+
+	for (i = 0; i < m->nr; i++)
+		if (pfn >= m->range[i].pfn && pfn < m->range[i].end)
+			return m->range[i].caching;
+	return DRM_VTTM_CACHED;
+}
+
+struct uncached {
+	uint64_t wc;
+	uint64_t uc;
+};
+
+static bool uncached_get(struct uncached *u)
+{
+	struct cpu_map m;
+
+	if (!cpu_map_get(&m))
+		return false;
+	u->wc = cpu_map_pages(&m, DRM_VTTM_WC, 0);
+	u->uc = cpu_map_pages(&m, DRM_VTTM_UC, 0);
+	cpu_map_free(&m);
+	return true;
+}
+
+/* So many pages more than then, and all of them of this caching. */
+static bool uncached_since(const struct uncached *then, uint32_t caching,
+			   uint64_t pages)
+{
+	uint64_t wc = caching == DRM_VTTM_WC ? pages : 0;
+	uint64_t uc = caching == DRM_VTTM_UC ? pages : 0;
+	struct uncached now;
+
+	if (!uncached_get(&now))
+		return false;
+	if (now.wc - then->wc == wc && now.uc - then->uc == uc)
+		return true;
+	FAIL("%" PRId64 " pages are WC and %" PRId64 " UC, not %" PRIu64 " and %" PRIu64,
+	     (int64_t)(now.wc - then->wc), (int64_t)(now.uc - then->uc), wc, uc);
+	return false;
+}
+
+/* ---- what came back, and how ---- */
+
+/* Since an earlier INFO of the buffer; an INFO of zeros is its creation. */
+static bool came_back(const struct gpu *g, const struct bo *b,
+		      const struct drm_vttm_info *then, uint64_t adopted,
+		      uint64_t extracted, uint64_t copied)
+{
+	struct drm_vttm_info now;
+
+	if (!bo_info(g, b, &now))
+		return false;
+	if (now.adopted_pages - then->adopted_pages == adopted &&
+	    now.extracted_pages - then->extracted_pages == extracted &&
+	    now.copied_pages - then->copied_pages == copied)
+		return true;
+	FAIL("%s buffer of %" PRIu64 " pages: adopted/extracted/copied %llu/%llu/%llu, not %llu/%llu/%llu",
+	     caching_name(b->caching), PAGES(b->size),
+	     (unsigned long long)(now.adopted_pages - then->adopted_pages),
+	     (unsigned long long)(now.extracted_pages - then->extracted_pages),
+	     (unsigned long long)(now.copied_pages - then->copied_pages),
+	     (unsigned long long)adopted, (unsigned long long)extracted,
+	     (unsigned long long)copied);
+	return false;
+}
+
+static uint64_t came_back_at_all(const struct drm_vttm_info *i)
+{
+	return i->adopted_pages + i->extracted_pages + i->copied_pages;
+}
+
+/* One page is touched; the fault restores all. */
+static bool restore(const struct bo *b)
+{
+	uint32_t v;
+
+	if (peek32(b->map, &v))
+		return true;
+	FAIL("SIGBUS");
+	return false;
+}
+
+/* Memory that backups and restores move to and fro. */
+struct level {
+	uint64_t shmem;
+	uint64_t active;
+	uint64_t swap;
+};
+
+static void level_get(struct level *l)
+{
+	writeback_settle();
+	l->shmem = vmstat("nr_shmem");
+	l->active = vmstat("nr_gpu_active");
+	l->swap = swap_used_pages();
+}
+
+static bool level_is(const struct level *l)
+{
+	struct level now;
+
+	level_get(&now);
+	if (now.shmem == l->shmem && now.active == l->active &&
+	    now.swap <= l->swap)
+		return true;
+	FAIL("shmem/GPU/swap pages %" PRIu64 "/%" PRIu64 "/%" PRIu64 ", were %" PRIu64 "/%" PRIu64 "/%" PRIu64,
+	     now.shmem, now.active, now.swap, l->shmem, l->active, l->swap);
+	return false;
+}
+
+/* Out of memory into swap. */
+static bool push_out(const struct gpu *g, const struct bo *b)
+{
+	uint64_t used = swap_used_pages();
+
+	if (!bo_backup(g, b, true))
+		return false;
+	cg_evict_shmem(TEST_CG);
+	used = swap_used_pages() - used;
+	if (used >= PAGES(b->size))
+		return true;
+	FAIL("%" PRIu64 " of %" PRIu64 " pages are in swap", used, PAGES(b->size));
+	return false;
+}
+
+static bool swap_is_zram(void)
+{
+	struct swap_list l;
+
+	swap_list(&l);
+	return l.nr && strstr(l.dev[0], "zram");
+}
+
+static const struct drm_vttm_info born;
+
+/* ---- resident ---- */
+
+static void round_trip(uint32_t caching)
+{
+	static const uint64_t sizes[] = {
+		PAGE, 13 * PAGE, 2 * MiB, 2 * MiB + PAGE, ODD, 16 * MiB,
+	};
+	struct drm_vttm_info then;
+	struct uncached before;
+	struct level level;
+	unsigned int turn;
+	struct gpu g;
+	struct bo b;
+	size_t i;
+
+	ASSERT(gpu_open(&g));
+	ASSERT(uncached_get(&before));
+	for (i = 0; i < ARRAY_LEN(sizes); i++) {
+		uint64_t pages = PAGES(sizes[i]);
+
+		ASSERT(bo_new(&g, &b, sizes[i], caching, 10 * i + 1));
+		ASSERT(came_back(&g, &b, &born, 0, 0, 0));
+		ASSERT(uncached_since(&before, caching, pages));
+		level_get(&level);
+		for (turn = 0; turn < 2; turn++) {
+			ASSERT(bo_info(&g, &b, &then));
+			ASSERT(bo_backup(&g, &b, false));
+			ASSERT(bo_check_where(&g, &b, 0, pages, pages));
+			/* whatever shmem has is cached */
+			ASSERT(uncached_since(&before, caching, 0));
+			if (turn)
+				ASSERT(bo_check_engine(&g, &b));
+			else
+				ASSERT(bo_check_map(&b));
+			pools_drain();
+			ASSERT(bo_check_where(&g, &b, pages, 0, 0));
+			EXPECT(came_back(&g, &b, &then, 0, pages, 0));
+			ASSERT(uncached_since(&before, caching, pages));
+			EXPECT(level_is(&level));
+			ASSERT(bo_check_map(&b));
+			/* other bytes, or old ones could pass for new */
+			ASSERT(bo_fill(&b, 10 * i + 2));
+		}
+		bo_free(&g, &b);
+		pools_drain();
+		ASSERT(uncached_since(&before, caching, 0));
+	}
+}
+
+static void round_trip_cached(void)
+{
+	round_trip(DRM_VTTM_CACHED);
+}
+
+static void round_trip_wc(void)
+{
+	round_trip(DRM_VTTM_WC);
+}
+
+static void round_trip_uc(void)
+{
+	round_trip(DRM_VTTM_UC);
+}
+
+struct moved {
+	uint64_t pfn;
+	unsigned int order;
+};
+
+static bool trace_on(const char *event)
+{
+	int ret = write_file(TRACING "/trace", "\n");
+
+	if (!ret)
+		ret = write_file(TRACING "/set_event", "%s", event);
+	if (ret)
+		FAIL("cannot trace %s: %s", event, strerror(-ret));
+	return !ret;
+}
+
+static void trace_off(void)
+{
+	EXPECT_OK(write_file(TRACING "/events/enable", "0"));
+}
+
+/* The folios that an event tells of. */
+static unsigned int trace_moved(const char *event, struct moved *m,
+				unsigned int max)
+{
+	const char *p = read_file(TRACING "/trace"), *pfn, *order;
+	unsigned int n = 0;
+	char key[64];
+
+	snprintf(key, sizeof(key), ": %s: ", event);
+	while (p && (p = strstr(p, key)) && n < max) {
+		p += strlen(key);
+		pfn = strstr(p, "pfn=0x");
+		order = strstr(p, "order=");
+		if (!pfn || !order)
+			break;
+		m[n].pfn = strtoull(pfn + 6, NULL, 16);
+		m[n++].order = strtoul(order + 6, NULL, 10);
+	}
+	return n;
+}
+
+/* The very folios that shmem gave out are those of the buffer, as they were. */
+static void same_folios(void)
+{
+	struct moved in[64], out[64];
+	unsigned int n_in, n_out, i;
+	struct cpu_map map;
+	uint32_t caching;
+	uint64_t pages;
+	struct gpu g;
+	struct bo b;
+
+	ASSERT(gpu_open(&g));
+	for (caching = DRM_VTTM_CACHED; caching <= DRM_VTTM_UC; caching++) {
+		ASSERT(bo_new(&g, &b, ODD, caching, caching + 1));
+		ASSERT(trace_on("shmem:shmem_insert_folio"));
+		EXPECT(bo_backup(&g, &b, false));
+		n_in = trace_moved("shmem_insert_folio", in, ARRAY_LEN(in));
+		ASSERT(trace_on("shmem:shmem_extract_folio"));
+		EXPECT(restore(&b));
+		n_out = trace_moved("shmem_extract_folio", out, ARRAY_LEN(out));
+		trace_off();
+		ASSERT_GT(n_in, ODD_WHOLE);
+		ASSERT_EQ(n_out, n_in);
+		ASSERT(cpu_map_get(&map));
+		for (i = 0, pages = 0; i < n_out; i++) {
+			uint64_t p, end = out[i].pfn + (1ull << out[i].order);
+
+			EXPECT_EQ(out[i].pfn, in[i].pfn);
+			EXPECT_EQ(out[i].order, in[i].order);
+			EXPECT_LE(out[i].order, PMD_NR);
+			for (p = out[i].pfn; p < end; p++, pages++)
+				if (cpu_map_caching(&map, p) != caching) {
+					FAIL("page 0x%" PRIx64 " is %s, not %s",
+					     p, caching_name(cpu_map_caching(&map, p)),
+					     caching_name(caching));
+					break;
+				}
+		}
+		EXPECT_EQ(pages, PAGES(ODD));
+		cpu_map_free(&map);
+		EXPECT(bo_check_map(&b));
+		bo_free(&g, &b);
+	}
+}
+
+static void resident_no_page(void)
+{
+	uint64_t pages = PAGES(32 * MiB), n;
+	uint32_t caching;
+	struct gpu g;
+	struct bo b;
+
+	ASSERT(gpu_open(&g));
+	for (caching = DRM_VTTM_CACHED; caching <= DRM_VTTM_UC; caching++) {
+		ASSERT(bo_new(&g, &b, 32 * MiB, caching, 1));
+		ASSERT(bo_backup(&g, &b, false));
+		pools_drain();
+		vmstat_sum("pgalloc_");
+		n = vmstat_sum("pgalloc_");
+		ASSERT(restore(&b));
+		n = vmstat_sum("pgalloc_") - n;
+		EXPECT_LE(n, 64);
+		test_note("%" PRIu64 " pages allocated to restore %" PRIu64 " %s",
+			  n, pages, caching_name(caching));
+		EXPECT(came_back(&g, &b, &born, 0, pages, 0));
+		EXPECT(bo_check_map(&b));
+		bo_free(&g, &b);
+	}
+
+	/* and the way of counting sees it when there is something to see */
+	ASSERT(bo_new(&g, &b, 32 * MiB, DRM_VTTM_WC, 2));
+	ASSERT(bo_backup(&g, &b, false));
+	pools_drain();
+	zero_copy_set(false);
+	n = vmstat_sum("pgalloc_");
+	ASSERT(restore(&b));
+	n = vmstat_sum("pgalloc_") - n;
+	zero_copy_set(true);
+	EXPECT_GE(n, pages);
+	EXPECT(came_back(&g, &b, &born, 0, 0, pages));
+	EXPECT(bo_check_map(&b));
+}
+
+static void stats_match_info(void)
+{
+	uint64_t pages = PAGES(ODD);
+	struct backup_counters then, c;
+	struct gpu g;
+	struct bo b;
+
+	ASSERT(gpu_open(&g));
+	ASSERT(bo_new(&g, &b, ODD, DRM_VTTM_WC, 1));
+	backup_counters(&then);
+	ASSERT(bo_backup(&g, &b, false));
+	ASSERT(bo_check_engine(&g, &b));
+	zero_copy_set(false);
+	ASSERT(bo_backup(&g, &b, false));
+	zero_copy_set(true);
+	ASSERT(bo_backup(&g, &b, false));
+	ASSERT(bo_check_map(&b));
+	backup_counters_since(&then, &c);
+	EXPECT_EQ(c.restored_adopted, 0);
+	EXPECT_EQ(c.restored_extracted + c.restored_copied, 2 * pages);
+	EXPECT_GE(c.restored_extracted, pages);
+	EXPECT(came_back(&g, &b, &born, 0, c.restored_extracted,
+			 c.restored_copied));
+}
+
+/* ttm.zero_copy off when it comes back: a copy, whatever it went by. */
+static void copied_when_told(void)
+{
+	struct backup_counters then, c;
+	uint64_t pages = PAGES(ODD);
+	struct drm_vttm_info i;
+	struct uncached before;
+	struct level level;
+	uint32_t caching;
+	struct gpu g;
+	struct bo b;
+
+	ASSERT(gpu_open(&g));
+	ASSERT(uncached_get(&before));
+	for (caching = DRM_VTTM_CACHED; caching <= DRM_VTTM_UC; caching++) {
+		ASSERT(bo_new(&g, &b, ODD, caching, caching + 1));
+		level_get(&level);
+		backup_counters(&then);
+		ASSERT(bo_backup(&g, &b, false));
+		ASSERT(bo_check_where(&g, &b, 0, pages, pages));
+		zero_copy_set(false);
+		EXPECT(bo_check_map(&b));
+		EXPECT(came_back(&g, &b, &born, 0, 0, pages));
+		backup_counters_since(&then, &c);
+		EXPECT_EQ(c.restored_copied, pages);
+		EXPECT_EQ(c.restored_extracted, 0);
+		EXPECT_EQ(c.restored_adopted, 0);
+		pools_drain();
+		EXPECT(uncached_since(&before, caching, pages));
+		EXPECT(level_is(&level));
+
+		/* these pages go by insertion again, and come back so */
+		zero_copy_set(true);
+		ASSERT(bo_fill(&b, 10 + caching));
+		ASSERT(bo_info(&g, &b, &i));
+		ASSERT(bo_backup(&g, &b, false));
+		EXPECT(bo_check_where(&g, &b, 0, pages, pages));
+		EXPECT(bo_check_engine(&g, &b));
+		EXPECT(came_back(&g, &b, &i, 0, pages, 0));
+		EXPECT(uncached_since(&before, caching, pages));
+		bo_free(&g, &b);
+		pools_drain();
+	}
+}
+
+/* ---- from swap ---- */
+
+static uint64_t huge_swapins(void)
+{
+	const char *s = read_file("/sys/kernel/mm/transparent_hugepage/hugepages-2048kB/stats/swpin");
+
+	if (!s)
+		die("no statistics of 2 MiB pages");
+	return strtoull(s, NULL, 10);
+}
+
+/* From zram, 2 MiB are read into one folio, and that is the buffer's. */
+static void zram_whole(void)
+{
+	uint64_t pages = PAGES(16 * MiB), n, huge;
+	struct uncached before;
+	struct level level;
+	uint32_t caching;
+	struct gpu g;
+	struct bo b;
+
+	ASSERT(test_cg_enter());
+	ASSERT(gpu_open(&g));
+	ASSERT(uncached_get(&before));
+	for (caching = DRM_VTTM_CACHED; caching <= DRM_VTTM_UC; caching++) {
+		ASSERT(bo_new(&g, &b, 16 * MiB, caching, caching + 1));
+		level_get(&level);
+		ASSERT(push_out(&g, &b));
+		pools_drain();
+		huge = huge_swapins();
+		vmstat_sum("pgalloc_");
+		n = vmstat_sum("pgalloc_");
+		ASSERT(restore(&b));
+		n = vmstat_sum("pgalloc_") - n;
+		EXPECT_EQ(huge_swapins() - huge, pages / PMD_PAGES);
+		EXPECT(came_back(&g, &b, &born, 0, pages, 0));
+		/* one folio for each 2 MiB, and no second one for a copy */
+		EXPECT_GE(n, pages);
+		EXPECT_LE(n, pages + 128);
+		test_note("%" PRIu64 " pages allocated to restore %" PRIu64 " %s",
+			  n, pages, caching_name(caching));
+		EXPECT(uncached_since(&before, caching, pages));
+		EXPECT(level_is(&level));
+		EXPECT(bo_check_map(&b));
+		EXPECT(bo_check_engine(&g, &b));
+		bo_free(&g, &b);
+		pools_drain();
+	}
+}
+
+/* From elsewhere, 2 MiB come in pieces, and the pieces are put together. */
+static void disk_copied(void)
+{
+	struct drm_vttm_info i;
+	uint64_t pages = PAGES(ODD);
+	struct uncached before;
+	struct level level;
+	uint32_t caching;
+	struct gpu g;
+	struct bo b;
+
+	ASSERT(test_cg_enter());
+	ASSERT(gpu_open(&g));
+	ASSERT(uncached_get(&before));
+	for (caching = DRM_VTTM_CACHED; caching <= DRM_VTTM_UC; caching++) {
+		uint64_t refused = backup_stat("extract_refused_EAGAIN");
+
+		ASSERT(bo_new(&g, &b, ODD, caching, caching + 1));
+		level_get(&level);
+		ASSERT(push_out(&g, &b));
+		ASSERT(bo_check_map(&b));
+		ASSERT(bo_info(&g, &b, &i));
+		EXPECT_EQ(i.adopted_pages, 0);
+		EXPECT_GE(i.copied_pages, ODD_WHOLE * PMD_PAGES);
+		EXPECT_EQ(came_back_at_all(&i), pages);
+		EXPECT_GT(backup_stat("extract_refused_EAGAIN"), refused);
+		test_note("%llu pages extracted, %llu copied",
+			  (unsigned long long)i.extracted_pages,
+			  (unsigned long long)i.copied_pages);
+		pools_drain();
+		EXPECT(uncached_since(&before, caching, pages));
+		EXPECT(level_is(&level));
+		EXPECT(bo_check_engine(&g, &b));
+		bo_free(&g, &b);
+		pools_drain();
+	}
+}
+
+/* Written out but not gone yet: the swap cache has it, nothing is read. */
+static void from_swap_cache(void)
+{
+	uint64_t pages = PAGES(ODD), in;
+	struct gpu g;
+	struct bo b;
+
+	ASSERT(gpu_open(&g));
+	ASSERT(bo_new(&g, &b, ODD, DRM_VTTM_WC, 1));
+	in = vmstat("pswpin");
+	/* no waiting: some is under writeback, some is written */
+	ASSERT(bo_backup(&g, &b, true));
+	ASSERT(bo_check_map(&b));
+	EXPECT(came_back(&g, &b, &born, 0, pages, 0));
+	EXPECT_EQ(vmstat("pswpin"), in);
+	EXPECT(bo_check_engine(&g, &b));
+}
+
+/* What was copied back can be handed over whole again, and no chunk is larger. */
+static void again_whole(void)
+{
+	struct backup_counters then, c;
+	unsigned int round, i;
+	struct gpu g;
+	struct bo b;
+
+	ASSERT(test_cg_enter());
+	ASSERT(gpu_open(&g));
+	ASSERT(bo_new(&g, &b, 16 * MiB, DRM_VTTM_WC, 1));
+	for (round = 0; round < 3; round++) {
+		ASSERT(push_out(&g, &b));
+		ASSERT(bo_check_map(&b));
+		ASSERT(bo_fill(&b, round + 2));
+		backup_counters(&then);
+		ASSERT(bo_backup(&g, &b, false));
+		backup_counters_since(&then, &c);
+		EXPECT_EQ(c.order[PMD_NR], 8);
+		for (i = 0; i < PMD_NR; i++)
+			EXPECT_EQ(c.order[i], 0);
+		EXPECT_EQ(c.refused, 0);
+		ASSERT(bo_check_engine(&g, &b));
+	}
+}
+
+/* ---- disturbed ---- */
+
+/* One attempt of the engine's to use the buffer, without drmIoctl()'s retry. */
+static int submit_once(const struct gpu *g, const struct bo *b,
+		       const struct bo *result)
+{
+	struct drm_vttm_op op = {
+		.opcode = DRM_VTTM_OP_CRC32,
+		.dst = result->handle,
+		.src = b->handle,
+		.size = b->size,
+	};
+	struct drm_vttm_submit s = {
+		.ops = (uintptr_t)&op,
+		.op_count = 1,
+	};
+
+	return ioctl(g->fd, DRM_IOCTL_VTTM_SUBMIT, &s) ? -errno : 0;
+}
+
+/*
+ * Interrupt a restore when a part is back, and no more than a part. The
+ * injection counts chunks where these come back by extraction, and pages where
+ * they are copied.
+ */
+static bool half_restored(const struct gpu *g, const struct bo *b,
+			  const struct bo *result)
+{
+	static const unsigned int after[] = { 1, PMD_PAGES + 100 };
+	struct drm_vttm_info i;
+	unsigned int n;
+	int ret;
+
+	for (n = 0; n < ARRAY_LEN(after); n++) {
+		if (!fault_inject_after(after[n], 1))
+			return false;
+		ret = submit_once(g, b, result);
+		fault_inject_off();
+		if (ret != -EINTR) {
+			FAIL("restore was to be interrupted: %s",
+			     ret ? strerror(-ret) : "it was not");
+			return false;
+		}
+		if (!bo_info(g, b, &i))
+			return false;
+		if (i.resident_pages + i.backed_up_pages != PAGES(b->size)) {
+			FAIL("%llu pages resident, %llu backed up of %" PRIu64,
+			     (unsigned long long)i.resident_pages,
+			     (unsigned long long)i.backed_up_pages,
+			     PAGES(b->size));
+			return false;
+		}
+		if (i.resident_pages && i.backed_up_pages)
+			return true;
+	}
+	FAIL("no part of the buffer came back");
+	return false;
+}
+
+/* Interrupted again and again, and in between it is still all there. */
+static void interrupted(bool from_swap)
+{
+	struct drm_vttm_info i, last;
+	struct bo b, result;
+	struct backup_counters then, c;
+	struct uncached before;
+	unsigned int hits;
+	struct level level;
+	uint32_t caching;
+	struct gpu g;
+	int ret = 0;
+
+	ASSERT(test_cg_enter());
+	ASSERT(gpu_open(&g));
+	ASSERT(uncached_get(&before));
+	for (caching = DRM_VTTM_CACHED; caching <= DRM_VTTM_UC; caching++) {
+		ASSERT(bo_new(&g, &result, PAGE, DRM_VTTM_CACHED, 99));
+		ASSERT(bo_new(&g, &b, 8 * MiB + 7 * PAGE, caching, caching + 1));
+		level_get(&level);
+		backup_counters(&then);
+		if (from_swap)
+			ASSERT(push_out(&g, &b));
+		else
+			ASSERT(bo_backup(&g, &b, false));
+		ASSERT(restore(&result));
+		ASSERT(bo_info(&g, &b, &last));
+		/* one step an attempt */
+		for (hits = 0; hits < 2 * PAGES(b.size); hits++) {
+			ASSERT(fault_inject_after(1, 1));
+			ret = submit_once(&g, &b, &result);
+			fault_inject_off();
+			if (ret != -EINTR)
+				break;
+			ASSERT(bo_info(&g, &b, &i));
+			EXPECT_EQ(i.resident_pages + i.backed_up_pages,
+				  PAGES(b.size));
+			EXPECT_GE(i.resident_pages, last.resident_pages);
+			EXPECT_GE(came_back_at_all(&i), came_back_at_all(&last));
+			last = i;
+		}
+		EXPECT_OK(ret);
+		EXPECT_GT(hits, 3);
+		ASSERT_OK(vttm_wait(g.fd, result.handle, -1));
+		EXPECT_EQ(*(uint32_t *)result.map, b.crc);
+		ASSERT(bo_info(&g, &b, &i));
+		EXPECT_EQ(i.resident_pages, PAGES(b.size));
+		/* nothing came back twice */
+		EXPECT_EQ(came_back_at_all(&i), PAGES(b.size));
+		if (!from_swap)
+			EXPECT_EQ(i.extracted_pages, PAGES(b.size));
+		EXPECT_EQ(i.adopted_pages, 0);
+		backup_counters_since(&then, &c);
+		EXPECT_GE(c.restored_adopted + c.restored_extracted +
+			  c.restored_copied, PAGES(b.size));
+		EXPECT_LE(c.restored_adopted + c.restored_extracted +
+			  c.restored_copied, PAGES(b.size) + 1);
+		test_note("interrupted %u times: %llu pages extracted, %llu copied",
+			  hits, (unsigned long long)i.extracted_pages,
+			  (unsigned long long)i.copied_pages);
+		EXPECT(bo_check_map(&b));
+		bo_free(&g, &result);
+		pools_drain();
+		EXPECT(uncached_since(&before, caching, PAGES(b.size)));
+		level.active--;		/* that of the result */
+		EXPECT(level_is(&level));
+		bo_free(&g, &b);
+		pools_drain();
+	}
+}
+
+static void interrupted_resident(void)
+{
+	interrupted(false);
+}
+
+static void interrupted_swapped(void)
+{
+	interrupted(true);
+}
+
+struct storm {
+	pthread_t target;
+	volatile bool over;
+	volatile unsigned int seen;
+	unsigned int sent;
+};
+
+static struct storm storm;
+
+static void storm_signal(int sig)
+{
+	(void)sig;
+	storm.seen++;
+}
+
+/* The next signal comes when the last has been dealt with. */
+static void *storm_run(void *arg)
+{
+	(void)arg;
+	while (!storm.over && storm.sent < 100000) {
+		unsigned int seen = storm.seen;
+
+		if (pthread_kill(storm.target, SIGUSR1))
+			break;
+		storm.sent++;
+		while (!storm.over && storm.seen == seen)
+			usleep(50);
+		usleep(300);
+	}
+	return NULL;
+}
+
+/* Signals all the time, at the engine's front door and in the page fault. */
+static void signal_storm(void)
+{
+	struct sigaction sa = { .sa_handler = storm_signal };
+	unsigned int round, interrupts = 0;
+	struct drm_vttm_info i, last;
+	struct bo b, result;
+	struct uncached before;
+	struct level level;
+	pthread_t thread;
+	struct gpu g;
+	int ret;
+
+	ASSERT(test_cg_enter());
+	ASSERT(gpu_open(&g));
+	ASSERT(uncached_get(&before));
+	ASSERT(!sigaction(SIGUSR1, &sa, NULL));
+	ASSERT(bo_new(&g, &result, PAGE, DRM_VTTM_CACHED, 99));
+	ASSERT(bo_new(&g, &b, 48 * MiB + 5 * PAGE, DRM_VTTM_WC, 1));
+	level_get(&level);
+	for (round = 0; round < 6; round++) {
+		ASSERT(bo_info(&g, &b, &last));
+		ASSERT(push_out(&g, &b));
+		ASSERT(restore(&result));
+		storm = (struct storm){ .target = pthread_self() };
+		ASSERT(!pthread_create(&thread, NULL, storm_run, NULL));
+		if (round & 1) {
+			EXPECT(restore(&b));
+		} else {
+			while ((ret = submit_once(&g, &b, &result)) == -EINTR)
+				interrupts++;
+			EXPECT_OK(ret);
+		}
+		storm.over = true;
+		pthread_join(thread, NULL);
+		ASSERT_OK(vttm_wait(g.fd, result.handle, -1));
+		ASSERT(bo_info(&g, &b, &i));
+		EXPECT_EQ(i.resident_pages, PAGES(b.size));
+		EXPECT_EQ(came_back_at_all(&i) - came_back_at_all(&last),
+			  PAGES(b.size));
+		EXPECT(bo_check_map(&b));
+		ASSERT(bo_fill(&b, round + 2));
+	}
+	test_note("%u submissions interrupted", interrupts);
+	/* or the signals hit nothing and this proved nothing */
+	EXPECT_GT(interrupts, 0);
+	EXPECT(level_is(&level));
+	bo_free(&g, &result);
+	pools_drain();
+	EXPECT(uncached_since(&before, DRM_VTTM_WC, PAGES(b.size)));
+}
+
+/* Gone while half of it is back: neither half is leaked, nothing is read. */
+static void destroy_half_restored(bool from_swap)
+{
+	unsigned int round;
+	struct uncached before;
+	struct level level;
+	struct bo b, result;
+	uint64_t in;
+	struct gpu g;
+
+	ASSERT(test_cg_enter());
+	ASSERT(gpu_open(&g));
+	ASSERT(uncached_get(&before));
+	level_get(&level);
+	for (round = 0; round < 6; round++) {
+		ASSERT(bo_new(&g, &result, PAGE, DRM_VTTM_CACHED, 99));
+		ASSERT(bo_new(&g, &b, 8 * MiB + 7 * PAGE, round % 3, round + 1));
+		if (from_swap)
+			ASSERT(push_out(&g, &b));
+		else
+			ASSERT(bo_backup(&g, &b, false));
+		ASSERT(restore(&result));
+		ASSERT(half_restored(&g, &b, &result));
+		writeback_settle();
+		in = vmstat("pswpin");
+		if (round < 3) {
+			bo_free(&g, &b);
+		} else {
+			/* purged, which drops what is there at once */
+			EXPECT_OK(vttm_madvise(g.fd, b.handle,
+					       DRM_VTTM_MADV_DONTNEED, NULL));
+			EXPECT(bo_check_where(&g, &b, 0, 0, 0));
+		}
+		EXPECT_EQ(vmstat("pswpin"), in);
+		if (round >= 3)
+			bo_free(&g, &b);
+		bo_free(&g, &result);
+		pools_drain();
+		EXPECT(uncached_since(&before, DRM_VTTM_CACHED, 0));
+		EXPECT(level_is(&level));
+	}
+}
+
+static void destroy_half_resident(void)
+{
+	destroy_half_restored(false);
+}
+
+static void destroy_half_swapped(void)
+{
+	destroy_half_restored(true);
+}
+
+/* Half-way back, and then another try, with the pages away to swap meanwhile. */
+static void half_restored_then_swapped(void)
+{
+	struct drm_vttm_info i;
+	struct bo b, result;
+	uint32_t caching;
+	struct gpu g;
+
+	ASSERT(test_cg_enter());
+	ASSERT(gpu_open(&g));
+	for (caching = DRM_VTTM_CACHED; caching <= DRM_VTTM_UC; caching++) {
+		ASSERT(bo_new(&g, &result, PAGE, DRM_VTTM_CACHED, 99));
+		ASSERT(bo_new(&g, &b, 8 * MiB + 7 * PAGE, caching, caching + 1));
+		ASSERT(bo_backup(&g, &b, true));
+		ASSERT(restore(&result));
+		ASSERT(half_restored(&g, &b, &result));
+		/* the rest leaves memory; the shrinker must not touch the half */
+		vttm_shrink(g.minor, PAGES(b.size), true, NULL);
+		cg_evict_shmem(TEST_CG);
+		EXPECT(bo_check_map(&b));
+		ASSERT(bo_info(&g, &b, &i));
+		EXPECT_EQ(came_back_at_all(&i), PAGES(b.size));
+		EXPECT_EQ(i.adopted_pages, 0);
+		EXPECT(bo_check_engine(&g, &b));
+		bo_free(&g, &b);
+		bo_free(&g, &result);
+	}
+}
+
+/*
+ * Make the backup stop after some chunks. The first chance to fail is that of
+ * the backup as a whole, then comes one for each chunk.
+ */
+static bool back_up_partly(const struct gpu *g, const struct bo *b,
+			   unsigned int chunks, struct drm_vttm_info *i)
+{
+	if (!fault_inject_after(1 + chunks, -1))
+		return false;
+	/* one page will do, or the shrinker goes back for the rest */
+	vttm_shrink(g->minor, 1, false, NULL);
+	fault_inject_off();
+	if (!bo_info(g, b, i))
+		return false;
+	if (i->resident_pages && i->backed_up_pages)
+		return true;
+	FAIL("%llu pages resident and %llu backed up: that is no partial backup",
+	     (unsigned long long)i->resident_pages,
+	     (unsigned long long)i->backed_up_pages);
+	return false;
+}
+
+/* What the backup left stays where it is when the rest comes back. */
+static void retained_adopted(void)
+{
+	struct drm_vttm_info i;
+	struct uncached before;
+	unsigned int chunks;
+	struct level level;
+	uint32_t caching;
+	uint64_t n;
+	struct gpu g;
+	struct bo b;
+
+	ASSERT(gpu_open(&g));
+	ASSERT(uncached_get(&before));
+	for (caching = DRM_VTTM_CACHED; caching <= DRM_VTTM_UC; caching++) {
+		for (chunks = 1; chunks <= 5; chunks += 2) {
+			ASSERT(bo_new(&g, &b, 12 * MiB + 7 * PAGE, caching,
+				      10 * chunks + caching));
+			level_get(&level);
+			ASSERT(back_up_partly(&g, &b, chunks, &i));
+			EXPECT_EQ(i.backed_up_pages, chunks * PMD_PAGES);
+			EXPECT(uncached_since(&before, caching, 0));
+			vmstat_sum("pgalloc_");
+			n = vmstat_sum("pgalloc_");
+			ASSERT(restore(&b));
+			n = vmstat_sum("pgalloc_") - n;
+			EXPECT_LE(n, 64);
+			EXPECT(came_back(&g, &b, &born, i.resident_pages,
+					 i.backed_up_pages, 0));
+			EXPECT(uncached_since(&before, caching, PAGES(b.size)));
+			EXPECT(level_is(&level));
+			EXPECT(bo_check_map(&b));
+			EXPECT(bo_check_engine(&g, &b));
+			/* and once more, in full */
+			ASSERT(bo_fill(&b, 100 + chunks));
+			ASSERT(bo_info(&g, &b, &i));
+			ASSERT(bo_backup(&g, &b, false));
+			EXPECT(bo_check_map(&b));
+			EXPECT(came_back(&g, &b, &i, 0, PAGES(b.size), 0));
+			bo_free(&g, &b);
+			pools_drain();
+		}
+	}
+}
+
+/* The backup goes on where it stopped, so nothing is left to adopt. */
+static void resumed_extracted(void)
+{
+	struct drm_vttm_info i;
+	unsigned int chunks;
+	uint64_t pages;
+	struct gpu g;
+	struct bo b;
+
+	ASSERT(gpu_open(&g));
+	for (chunks = 1; chunks <= 5; chunks++) {
+		ASSERT(bo_new(&g, &b, 12 * MiB + 7 * PAGE, chunks % 3, chunks));
+		pages = PAGES(b.size);
+		ASSERT(back_up_partly(&g, &b, chunks, &i));
+		ASSERT(bo_backup(&g, &b, false));
+		ASSERT(bo_check_where(&g, &b, 0, pages, pages));
+		EXPECT(bo_check_map(&b));
+		EXPECT(came_back(&g, &b, &born, 0, pages, 0));
+		bo_free(&g, &b);
+	}
+}
+
+/* Some adopted, some extracted, some from swap, and interrupted in between. */
+static void retained_interrupted(void)
+{
+	struct drm_vttm_info i, part;
+	struct uncached before;
+	struct bo b, result;
+	unsigned int chunks;
+	struct gpu g;
+
+	ASSERT(test_cg_enter());
+	ASSERT(gpu_open(&g));
+	ASSERT(uncached_get(&before));
+	for (chunks = 1; chunks <= 4; chunks++) {
+		ASSERT(bo_new(&g, &b, 12 * MiB + 7 * PAGE, DRM_VTTM_WC, chunks));
+		ASSERT(back_up_partly(&g, &b, chunks, &part));
+		ASSERT(bo_new(&g, &result, PAGE, DRM_VTTM_CACHED, 99));
+		if (chunks & 1)
+			cg_evict_shmem(TEST_CG);
+		ASSERT(half_restored(&g, &b, &result));
+		EXPECT(bo_check_engine(&g, &b));
+		ASSERT(bo_info(&g, &b, &i));
+		EXPECT_EQ(came_back_at_all(&i), PAGES(b.size));
+		EXPECT_EQ(i.adopted_pages, part.resident_pages);
+		EXPECT(bo_check_map(&b));
+		bo_free(&g, &result);
+		pools_drain();
+		EXPECT(uncached_since(&before, DRM_VTTM_WC, PAGES(b.size)));
+		bo_free(&g, &b);
+		pools_drain();
+	}
+}
+
+/* ---- mixtures ---- */
+
+/*
+ * The first chunks handed over, the rest copied into single pages; back, and the
+ * same again with other bytes.
+ */
+static void mixed(bool swapped)
+{
+	struct drm_vttm_info i, part, then;
+	struct uncached before;
+	struct level level;
+	unsigned int round;
+	uint64_t pages;
+	struct gpu g;
+	struct bo b;
+
+	ASSERT(test_cg_enter());
+	ASSERT(gpu_open(&g));
+	ASSERT(uncached_get(&before));
+	ASSERT(bo_new(&g, &b, 6 * MiB + 77 * PAGE, DRM_VTTM_WC, 1));
+	pages = PAGES(b.size);
+	level_get(&level);
+	for (round = 1; round <= 4; round++) {
+		ASSERT(bo_info(&g, &b, &then));
+		ASSERT(back_up_partly(&g, &b, round, &part));
+		zero_copy_set(false);
+		ASSERT(bo_backup(&g, &b, false));
+		zero_copy_set(true);
+		ASSERT(bo_check_where(&g, &b, 0, pages, part.backed_up_pages));
+		if (swapped)
+			cg_evict_shmem(TEST_CG);
+		if (round & 1)
+			ASSERT(bo_check_map(&b));
+		else
+			ASSERT(bo_check_engine(&g, &b));
+		ASSERT(bo_info(&g, &b, &i));
+		EXPECT_EQ(came_back_at_all(&i) - came_back_at_all(&then), pages);
+		EXPECT_EQ(i.adopted_pages, 0);
+		if (!swapped)
+			EXPECT_GE(i.extracted_pages - then.extracted_pages,
+				  part.backed_up_pages);
+		pools_drain();
+		EXPECT(uncached_since(&before, DRM_VTTM_WC, pages));
+		EXPECT(level_is(&level));
+		ASSERT(bo_fill(&b, round + 1));
+	}
+}
+
+static void mixed_resident(void)
+{
+	mixed(false);
+}
+
+static void mixed_swapped(void)
+{
+	mixed(true);
+}
+
+/*
+ * A file that gave a folio out has nothing to do with it any more: what is
+ * written to one buffer shows in no other, and a new backup holds the new bytes.
+ */
+static void never_alias(void)
+{
+	struct bo b[4];
+	unsigned int round, n;
+	struct level level;
+	struct gpu g;
+
+	ASSERT(test_cg_enter());
+	ASSERT(gpu_open(&g));
+	for (n = 0; n < ARRAY_LEN(b); n++)
+		ASSERT(bo_new(&g, &b[n], n & 1 ? ODD : 4 * MiB, n % 3, n + 1));
+	level_get(&level);
+	for (round = 1; round <= 8; round++) {
+		for (n = 0; n < ARRAY_LEN(b); n++)
+			ASSERT(bo_backup(&g, &b[n], round & 1));
+		if (round & 2)
+			cg_evict_shmem(TEST_CG);
+		/* half of them come back, change, and go again */
+		for (n = round & 1; n < ARRAY_LEN(b); n += 2) {
+			EXPECT(bo_check_map(&b[n]));
+			ASSERT(bo_fill(&b[n], 10 * round + n));
+			ASSERT(bo_backup(&g, &b[n], false));
+		}
+		for (n = 0; n < ARRAY_LEN(b); n++)
+			if (round & 4)
+				EXPECT(bo_check_engine(&g, &b[n]));
+			else
+				EXPECT(bo_check_map(&b[n]));
+		EXPECT(level_is(&level));
+	}
+}
+
+/* ---- below 4 GiB ---- */
+
+/* All WC there is lies low, and so much there is. */
+static bool below_4gib(uint64_t base, uint64_t pages)
+{
+	uint64_t high, all;
+	struct cpu_map m;
+
+	if (!cpu_map_get(&m))
+		return false;
+	all = cpu_map_pages(&m, DRM_VTTM_WC, 0) - base;
+	high = cpu_map_pages(&m, DRM_VTTM_WC, GIB4_PFN);
+	cpu_map_free(&m);
+	if (all == pages && !high)
+		return true;
+	FAIL("%" PRIu64 " pages are WC, not %" PRIu64 ", and %" PRIu64 " of them above 4 GiB",
+	     all, pages, high);
+	return false;
+}
+
+static void dma32(void)
+{
+	uint64_t pages = PAGES(16 * MiB + 7 * PAGE), base;
+	const char *param = read_file("/sys/module/vttm/parameters/dma32");
+	struct drm_vttm_info i, then;
+	unsigned int round;
+	struct cpu_map m;
+	struct gpu g;
+	struct bo b;
+
+	ASSERT(param && *param == 'Y');
+	ASSERT(test_cg_enter());
+	ASSERT(gpu_open(&g));
+	ASSERT(cpu_map_get(&m));
+	base = cpu_map_pages(&m, DRM_VTTM_WC, 0);
+	cpu_map_free(&m);
+	ASSERT(bo_new(&g, &b, 16 * MiB + 7 * PAGE, DRM_VTTM_WC, 1));
+	ASSERT(below_4gib(base, pages));
+	for (round = 0; round < 4; round++) {
+		ASSERT(bo_info(&g, &b, &then));
+		if (round & 1)
+			ASSERT(push_out(&g, &b));
+		else
+			ASSERT(bo_backup(&g, &b, false));
+		if (round & 2)
+			ASSERT(bo_check_engine(&g, &b));
+		else
+			ASSERT(bo_check_map(&b));
+		pools_drain();
+		EXPECT(below_4gib(base, pages));
+		if (!(round & 1))
+			EXPECT(came_back(&g, &b, &then, 0, pages, 0));
+		ASSERT(bo_info(&g, &b, &i));
+		EXPECT_EQ(came_back_at_all(&i) - came_back_at_all(&then), pages);
+		test_note("%s: %llu pages extracted, %llu copied",
+			  round & 1 ? "swapped" : "resident",
+			  (unsigned long long)(i.extracted_pages - then.extracted_pages),
+			  (unsigned long long)(i.copied_pages - then.copied_pages));
+		ASSERT(bo_fill(&b, round + 2));
+	}
+}
+
+/*
+ * Swap taken away brings the pages to wherever there is memory, above 4 GiB
+ * too: what lies there is not for this device, and is copied.
+ */
+static void dma32_high(void)
+{
+	uint64_t pages = PAGES(16 * MiB), base, refused;
+	struct swap_list swaps;
+	struct drm_vttm_info i;
+	struct cpu_map m;
+	struct gpu g;
+	struct bo b;
+
+	ASSERT(test_cg_enter());
+	ASSERT(gpu_open(&g));
+	ASSERT(cpu_map_get(&m));
+	base = cpu_map_pages(&m, DRM_VTTM_WC, 0);
+	cpu_map_free(&m);
+	ASSERT(bo_new(&g, &b, 16 * MiB, DRM_VTTM_WC, 1));
+	ASSERT(push_out(&g, &b));
+	swap_list(&swaps);
+	ASSERT_OK(swap_all_off(&swaps, 300));
+	refused = backup_stat("extract_refused_EXDEV");
+	EXPECT(bo_check_map(&b));
+	ASSERT(bo_info(&g, &b, &i));
+	test_note("%llu pages extracted, %llu copied",
+		  (unsigned long long)i.extracted_pages,
+		  (unsigned long long)i.copied_pages);
+	EXPECT_EQ(came_back_at_all(&i), pages);
+	EXPECT_GT(i.copied_pages, 0);
+	EXPECT_GT(backup_stat("extract_refused_EXDEV"), refused);
+	pools_drain();
+	EXPECT(below_4gib(base, pages));
+	EXPECT_OK(swap_all_on(&swaps));
+}
+
+#define COMMON								\
+	{ "c46_c48_cached_extracted", round_trip_cached },		\
+	{ "c46_c48_wc_extracted_is_wc_again", round_trip_wc },		\
+	{ "c46_c48_uc_extracted_is_uc_again", round_trip_uc },		\
+	{ "c48_c67_same_folios_come_back", same_folios },		\
+	{ "c61_resident_restore_allocates_no_page", resident_no_page },	\
+	{ "c58_statistics_match_info", stats_match_info },		\
+	{ "c46_c48_zero_copy_off_copies_back", copied_when_told },	\
+	{ "c32_from_swap_cache_reads_nothing", from_swap_cache },	\
+	{ "c67_comes_back_fit_to_go_whole", again_whole },		\
+	{ "c52_resident_restore_interrupted", interrupted_resident },	\
+	{ "c52_swapped_restore_interrupted", interrupted_swapped },	\
+	{ "c52_signal_storm", signal_storm },				\
+	{ "c52_swapped_while_half_restored", half_restored_then_swapped }, \
+	{ "c54_destroy_half_restored", destroy_half_resident },		\
+	{ "c53_c54_destroy_half_restored_from_swap", destroy_half_swapped }, \
+	{ "c51_retained_is_adopted", retained_adopted },		\
+	{ "c51_resumed_backup_is_extracted", resumed_extracted },	\
+	{ "c51_c52_partial_backup_interrupted_restore", retained_interrupted }, \
+	{ "c57_mixed_orders_back_up_again", mixed_resident },		\
+	{ "c57_mixed_orders_through_swap", mixed_swapped },		\
+	{ "c66_never_alias", never_alias }
+
+static const struct test tests_zram[] = {
+	COMMON,
+	{ "c33_zram_gives_2mib_back_whole", zram_whole },
+};
+
+static const struct test tests_disk[] = {
+	COMMON,
+	{ "c34_disk_gives_right_bytes_back", disk_copied },
+};
+
+static const struct test tests_dma32[] = {
+	{ "c49_dma32_comes_back_below_4gib", dma32 },
+	{ "c38_c49_dma32_refuses_what_lies_above", dma32_high },
+};
+
+int main(int argc, char **argv)
+{
+	mount_all();
+	if (argc > 1 && !strcmp(argv[1], "dma32"))
+		return ktap_run(tests_dma32, ARRAY_LEN(tests_dma32));
+	if (swap_is_zram())
+		return ktap_run(tests_zram, ARRAY_LEN(tests_zram));
+	return ktap_run(tests_disk, ARRAY_LEN(tests_disk));
+}
