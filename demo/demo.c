@@ -209,29 +209,23 @@ static void check_all(bool engine, uint64_t total)
 	}
 }
 
-static void drain_pools(void)
-{
-	unsigned int i;
-
-	for (i = 0; i < 100000 && vmstat("nr_gpu_reclaim"); i++)
-		read_file("/sys/kernel/debug/ttm/page_pool_shrink");
-}
-
 /*
- * How many pages does the kernel allocate to back up 2 MiB? Under pressure
- * everything allocates at once and nothing can be put down to one cause. So
- * with all else freed and the pools empty, two buffers are filled and the
- * shrinker is told to take just them, without writeback; /proc/vmstat's
+ * How many pages does the kernel allocate to back up 2 MiB, and to restore them?
+ * Under pressure everything allocates at once and nothing can be put down to one
+ * cause. So with all else freed and the pools empty, two buffers are filled and
+ * the shrinker is told to take just them, without writeback; /proc/vmstat's
  * pgalloc counters, folded over the CPUs, are read before and after. What the
  * reading and the write() cost is measured by the same sequence with a request
- * that finds nothing to do, and subtracted.
+ * that finds nothing to do, and subtracted. Then one word of each buffer is
+ * read, which restores all of it, out of memory, as nothing was written to swap.
  */
 static void probe(void)
 {
 	static const uint32_t caching[] = { DRM_VTTM_WC, DRM_VTTM_CACHED };
-	uint64_t before, after, noise, pages, t, i;
+	uint64_t before, after, noise, pages, t, i, in;
 	struct backup_counters then, c;
 	struct buffer b[2];
+	uint32_t v;
 	int ret;
 
 	for (i = 0; i < ARRAY_LEN(b); i++) {
@@ -273,6 +267,27 @@ static void probe(void)
 	       after - before > noise ? after - before - noise : 0);
 	result("probe_noise_pages", noise);
 	result("probe_backup_ns", t);
+
+	in = vmstat("pswpin");
+	backup_counters(&then);
+	before = vmstat_sum("pgalloc_");
+	t = now_ns();
+	for (i = 0; i < ARRAY_LEN(b); i++)
+		if (!peek32(b[i].map, &v))
+			error("no memory to restore the probe");
+	t = now_ns() - t;
+	after = vmstat_sum("pgalloc_");
+	backup_counters_since(&then, &c);
+	pages = c.restored_extracted + c.restored_adopted + c.restored_copied;
+	if (pages != 2 * PAGES(PROBE_SIZE))
+		error("%" PRIu64 " of the probe's %" PRIu64 " pages were restored",
+		      pages, (uint64_t)(2 * PAGES(PROBE_SIZE)));
+	if (vmstat("pswpin") != in)
+		error("the probe was restored from swap, not from memory");
+	result("probe_pages_restored", pages);
+	result("probe_restore_pages_allocated",
+	       after - before > noise ? after - before - noise : 0);
+	result("probe_restore_ns", t);
 
 	for (i = 0; i < ARRAY_LEN(b); i++) {
 		if (crc32_update(0, b[i].map, b[i].size) != b[i].crc)
@@ -362,9 +377,12 @@ int main(int argc, char **argv)
 	result("pages_inserted", c.inserted);
 	result("pages_copied", c.copied);
 	result("folios_order9_inserted", c.order[PMD_NR]);
+	result("pages_restored_by_extraction", c.restored_extracted);
+	result("pages_restored_by_adoption", c.restored_adopted);
 	result("pages_restored_by_copy", c.restored_copied);
 	result("failed_pages_retained", c.retained);
 	result("failed_folios_refused", c.refused);
+	result("failed_extractions", c.extract_refused);
 	result("thp_swpout", vmstat("thp_swpout") - whole);
 	result("thp_swpout_fallback", vmstat("thp_swpout_fallback") - split);
 	result("pswpout", vmstat("pswpout") - swpout);
@@ -378,9 +396,9 @@ int main(int argc, char **argv)
 
 	for (nr = 0; nr < nr_buffers; nr++)
 		buffer_free(&buffers[nr]);
-	drain_pools();
+	pools_drain();
 	result("free_order9_after", free_order9());
-	printf("progress measuring a backup by hand\n");
+	printf("progress measuring a backup and a restore by hand\n");
 	probe();
 
 	result("oom_kill", vmstat("oom_kill") - oom);

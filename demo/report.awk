@@ -25,10 +25,20 @@ function get(m, key)
 	return 0
 }
 
-function per2m(m,  pages)
+function per2m(m, allocated, moved,  pages)
 {
-	pages = get(m, "probe_pages_backed_up")
-	return pages ? get(m, "probe_pages_allocated") * 512 / pages : -1
+	pages = get(m, moved)
+	return pages ? get(m, allocated) * 512 / pages : -1
+}
+
+function backup2m(m)
+{
+	return per2m(m, "probe_pages_allocated", "probe_pages_backed_up")
+}
+
+function restore2m(m)
+{
+	return per2m(m, "probe_restore_pages_allocated", "probe_pages_restored")
 }
 
 function small(m)
@@ -73,24 +83,31 @@ function table()
 	figure("pages backed up by insert", "pages_inserted")
 	figure("pages backed up by copy", "pages_copied")
 	row("pages allocated per 2 MiB backed up (1)", \
-	    sprintf("%.1f", per2m("insert")), sprintf("%.1f", per2m("copy")))
+	    sprintf("%.1f", backup2m("insert")), sprintf("%.1f", backup2m("copy")))
+	figure("pages restored by extraction", "pages_restored_by_extraction")
+	figure("pages restored by adoption (2)", "pages_restored_by_adoption")
+	figure("pages restored by copy", "pages_restored_by_copy")
+	row("pages allocated per 2 MiB restored (1)", \
+	    sprintf("%.1f", restore2m("insert")), sprintf("%.1f", restore2m("copy")))
 	figure("2 MiB swapouts, whole", "thp_swpout")
 	figure("2 MiB swapouts that had to be split", "thp_swpout_fallback")
 	row("pages swapped out in smaller pieces", small("insert"), small("copy"))
-	pair("free order-9 blocks, before / after (2)", \
+	pair("free order-9 blocks, before / after (3)", \
 	     "free_order9_before", "free_order9_after")
 	pair("failed backups: pages kept / folios refused", \
 	     "failed_pages_retained", "failed_folios_refused")
 	figure("OOM kills", "oom_kill")
-	time("guest time (3): fill", "guest_ms_fill")
-	time("guest time (3): read back by the CPU", "guest_ms_read_cpu")
-	time("guest time (3): read back by the engine", "guest_ms_read_engine")
-	time("guest time (3): all of it", "guest_ms")
+	time("guest time (4): fill", "guest_ms_fill")
+	time("guest time (4): read back by the CPU", "guest_ms_read_cpu")
+	time("guest time (4): read back by the engine", "guest_ms_read_engine")
+	time("guest time (4): all of it", "guest_ms")
 	row("verified buffers", verified("insert"), verified("copy"))
 	print ""
-	print "(1) after the run, with nothing else going on: 64 MiB backed up by hand"
-	print "(2) blocks of 2 MiB; after: all buffers freed and TTM's pools drained"
-	print "(3) of an emulated processor: compare the columns, quote neither"
+	print "(1) after the run, with nothing else going on: 64 MiB backed up by hand, and"
+	print "    restored from memory"
+	print "(2) a backup that was not complete had left them in their place"
+	print "(3) blocks of 2 MiB; after: all buffers freed and TTM's pools drained"
+	print "(4) of an emulated processor: compare the columns, quote neither"
 	print ""
 	print "verified " verified("insert") " buffers by insert, " verified("copy") " by copy"
 }
@@ -101,7 +118,8 @@ function json_mode(m, comma,  i)
 	for (i = 1; i <= names; i++)
 		printf "      \"%s\": %s,\n", name[i], get(m, name[i])
 	printf "      \"pages_swapped_out_small\": %d,\n", small(m)
-	printf "      \"pages_allocated_per_2mib\": %.3f\n", per2m(m)
+	printf "      \"pages_allocated_per_2mib\": %.3f,\n", backup2m(m)
+	printf "      \"pages_allocated_per_2mib_restored\": %.3f\n", restore2m(m)
 	printf "    }%s\n", comma
 }
 
