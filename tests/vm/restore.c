@@ -235,7 +235,9 @@ static bool swap_is_zram(void)
 	struct swap_list l;
 
 	swap_list(&l);
-	return l.nr && strstr(l.dev[0], "zram");
+	if (!l.nr)
+		die("no swap: run with vm/run --swap");
+	return strstr(l.dev[0], "zram");
 }
 
 static const struct drm_vttm_info born;
@@ -717,9 +719,9 @@ static void interrupted(bool from_swap)
 			ASSERT(bo_backup(&g, &b, false));
 		ASSERT(restore(&result));
 		ASSERT(bo_info(&g, &b, &last));
-		/* one step an attempt */
+		/* one step an attempt, and longer ones where steps are pages */
 		for (hits = 0; hits < 2 * PAGES(b.size); hits++) {
-			ASSERT(fault_inject_after(1, 1));
+			ASSERT(fault_inject_after(hits < 6 ? 1 : 40 * hits, 1));
 			ret = submit_once(&g, &b, &result);
 			fault_inject_off();
 			if (ret != -EINTR)
@@ -1038,7 +1040,7 @@ static void retained_interrupted(void)
 	ASSERT(test_cg_enter());
 	ASSERT(gpu_open(&g));
 	ASSERT(uncached_get(&before));
-	for (chunks = 1; chunks <= 4; chunks++) {
+	for (chunks = 2; chunks <= 5; chunks++) {
 		ASSERT(bo_new(&g, &b, 12 * MiB + 7 * PAGE, DRM_VTTM_WC, chunks));
 		ASSERT(back_up_partly(&g, &b, chunks, &part));
 		ASSERT(bo_new(&g, &result, PAGE, DRM_VTTM_CACHED, 99));
