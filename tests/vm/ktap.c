@@ -157,14 +157,23 @@ static bool leak_check(const struct usage *before)
 
 int ktap_run(const struct test *tests, unsigned int nr)
 {
-	unsigned int i, failed = 0;
+	const char *only = getenv("KTAP_ONLY");
+	unsigned int i, failed = 0, done = 0, selected = 0;
 	struct usage before;
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	mount_all();
-	printf("KTAP version 1\n1..%u\n", nr);
+	for (i = 0; i < nr; i++)
+		selected += !only || strstr(tests[i].name, only);
+	if (!selected)
+		die("no test has \"%s\" in its name", only);
+	printf("KTAP version 1\n1..%u\n", selected);
 	for (i = 0; i < nr; i++) {
-		bool ok = settle(&before);
+		bool ok;
+
+		if (only && !strstr(tests[i].name, only))
+			continue;
+		ok = settle(&before);
 
 		if (ok) {
 			ok = ktap_child(run_one, (void *)&tests[i]);
@@ -172,7 +181,7 @@ int ktap_run(const struct test *tests, unsigned int nr)
 			zero_copy_set(true);
 			ok &= leak_check(&before);
 		}
-		printf("%sok %u %s\n", ok ? "" : "not ", i + 1, tests[i].name);
+		printf("%sok %u %s\n", ok ? "" : "not ", ++done, tests[i].name);
 		fflush(stdout);
 		failed += !ok;
 	}

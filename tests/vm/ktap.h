@@ -86,7 +86,10 @@ do {									\
 		     strerror(err));					\
 } while (0)
 
-/* Runs all, prints KTAP, returns the exit status of the program. */
+/*
+ * Runs all, or those with the environment's KTAP_ONLY in their names, prints
+ * KTAP, returns the exit status of the program.
+ */
 int ktap_run(const struct test *tests, unsigned int nr);
 
 /*

@@ -7,6 +7,7 @@
  * use it: what comes back stays below.
  */
 
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/ioctl.h>
@@ -313,10 +314,11 @@ struct moved {
 
 static bool trace_on(const char *event)
 {
-	int ret = write_file(TRACING "/trace", "\n");
+	int ret = write_file(TRACING "/set_event", "%s", event);
 
-	if (!ret)
-		ret = write_file(TRACING "/set_event", "%s", event);
+	/* to open it so empties it */
+	if (!ret && close(open(TRACING "/trace", O_WRONLY | O_TRUNC)))
+		ret = -errno;
 	if (ret)
 		FAIL("cannot trace %s: %s", event, strerror(-ret));
 	return !ret;
