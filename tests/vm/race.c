@@ -43,6 +43,7 @@ static struct {
 	unsigned int disturb;
 	unsigned int user_ops, shrink_ops, disturb_ops;
 	unsigned int next_seed;
+	unsigned int users;		/* that are not done yet */
 } race;
 
 static uint64_t seed = 1;
@@ -141,6 +142,7 @@ static void *user_run(void *arg)
 
 	for (i = 0; i < race.user_ops && user_op(w); i++)
 		;
+	__atomic_sub_fetch(&race.users, 1, __ATOMIC_RELEASE);
 	return NULL;
 }
 
@@ -148,10 +150,11 @@ static void *shrinker_run(void *arg)
 {
 	struct worker *w = arg;
 	uint64_t pages;
-	unsigned int i;
 	int ret;
 
-	for (i = 0; i < race.shrink_ops; i++) {
+	/* attempts that find all in use do not count, so the users set the end */
+	while (w->done[0] < race.shrink_ops &&
+	       __atomic_load_n(&race.users, __ATOMIC_ACQUIRE)) {
 		pages = 1 + rnd(w, 2048);
 		ret = vttm_shrink(race.g.minor, pages, rnd(w, 2), NULL);
 		/* all are in use; no swap just now */
@@ -229,6 +232,7 @@ static void run(unsigned int disturb, unsigned int user_ops,
 	race.shrink_ops = shrink_ops;
 	race.disturb_ops = disturb_ops;
 	race.next_seed = 1000 * disturb;
+	race.users = USERS;
 	ASSERT(test_cg_enter());
 	ASSERT(gpu_open(&race.g));
 	swap_list(&race.swaps);
@@ -283,23 +287,23 @@ static void run(unsigned int disturb, unsigned int user_ops,
 
 static void swapoff_race(void)
 {
-	run(SWAP_OFF_ON | PUSH_OUT, 60, 80, 25);
+	run(SWAP_OFF_ON | PUSH_OUT, 60, 20, 15);
 }
 
 static void compaction_race(void)
 {
-	run(COMPACT | DROP_CACHES | PUSH_OUT, 60, 80, 30);
+	run(COMPACT | DROP_CACHES | PUSH_OUT, 60, 20, 20);
 }
 
 static void destroy_race(void)
 {
-	run(PUSH_OUT | DROP_CACHES | DESTROY, 60, 80, 30);
+	run(PUSH_OUT | DROP_CACHES | DESTROY, 60, 20, 20);
 }
 
 static void all_race(void)
 {
 	run(SWAP_OFF_ON | COMPACT | DROP_CACHES | PUSH_OUT | TOGGLE | DESTROY,
-	    100, 130, 40);
+	    80, 30, 25);
 }
 
 static const struct test tests[] = {
