@@ -72,7 +72,7 @@ style: tree
 
 .PHONY: clean
 clean:
-	@for tree in linux linux-test pristine; do \
+	@for tree in linux linux-test mutants pristine; do \
 		[ ! -f build/$$tree/Makefile ] || \
 			$(MAKE) -s -C build/$$tree ARCH=x86_64 clean || exit 1; \
 	done

@@ -47,7 +47,8 @@ for entry in "${cases[@]}"; do
 	printf '%s\n' "$script" >"$work/script"
 	echo "case | --file $work/script:/script $options | sh /script" >"$work/list"
 	status=0
-	"$TOP/tests/run" --kernel "$KERNEL" --list "$work/list" >"$work/out" 2>&1 ||
+	"$TOP/tests/run" --kernel "$KERNEL" --results "$work/results" \
+		--list "$work/list" >"$work/out" 2>&1 ||
 		status=$?
 	problem=
 	if [[ $last == *' 0 failed' ]]; then
@@ -71,7 +72,8 @@ done
 # allowed by the table, a skip is counted on its own
 printf '%s\n' 'printf "KTAP version 1\n1..2\nok 1 a\nok 2 b # SKIP no device\n"' >"$work/script"
 echo "case | --file $work/script:/script | sh /script | skip-ok" >"$work/list"
-if "$TOP/tests/run" --kernel "$KERNEL" --list "$work/list" >"$work/out" 2>&1 &&
+if "$TOP/tests/run" --kernel "$KERNEL" --results "$work/results" \
+		--list "$work/list" >"$work/out" 2>&1 &&
    [[ $(tail -n 1 "$work/out") == "1 passed, 0 failed, 1 skipped" ]]; then
 	echo "ok $((number + 1)) a skip that the table allows is counted apart"
 else
