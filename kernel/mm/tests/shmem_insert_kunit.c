@@ -1205,6 +1205,24 @@ static void insert_c21_c22_memcg_limit(struct kunit *test)
 		kunit_release_action(test, insert_close, file);
 	}
 }
+
+/* Whoever allocates is not yet the one whose memory it is going to be. */
+static void insert_alloc_charges_nobody(struct kunit *test)
+{
+	struct mem_cgroup *memcg = insert_memcg(test), *old;
+	struct file *file = insert_file(test, insert_always, 1);
+	struct folio *folio;
+
+	old = set_active_memcg(memcg);
+	folio = shmem_alloc_detached_folio(file, 0, NUMA_NO_NODE, GFP_KERNEL |
+					   __GFP_NORETRY | __GFP_ACCOUNT);
+	set_active_memcg(old);
+
+	/* A charge would have failed. */
+	KUNIT_ASSERT_NOT_NULL(test, folio);
+	KUNIT_EXPECT_FALSE(test, folio_memcg_charged(folio));
+	folio_put(folio);
+}
 #endif
 
 /*
@@ -1271,6 +1289,7 @@ static struct kunit_case insert_swap_cases[] = {
 	KUNIT_CASE_SLOW(insert_c11_partial_overlap_with_swap),
 #if defined(CONFIG_MEMCG) && defined(CONFIG_TRANSPARENT_HUGEPAGE)
 	KUNIT_CASE(insert_c21_c22_memcg_limit),
+	KUNIT_CASE(insert_alloc_charges_nobody),
 #endif
 	KUNIT_CASE_SLOW(insert_c25_reclaimable_whole),
 	KUNIT_CASE_SLOW(insert_c26_noswap_is_not_swapped),
