@@ -190,6 +190,23 @@ static void owner_leaves(void)
 	EXPECT(bo_check_engine(&g, &b));
 }
 
+/* Nothing of a buffer that is gone holds on to the group of its owner. */
+static void owner_let_go(void)
+{
+	uint64_t dying;
+	unsigned int i;
+
+	run_owned(&(struct owned){ .shrinker_cg = BYSTANDER });
+	/* It goes when the last reference does, in a worker and after RCU. */
+	for (i = 0; i < 1500; i++) {
+		dying = cg_read_key(".", "cgroup.stat", "nr_dying_descendants");
+		if (!dying)
+			break;
+		usleep(20000);
+	}
+	EXPECT_EQ(dying, 0);
+}
+
 static const struct test tests[] = {
 	{ "c22_charged_to_owner_not_bystander", charged_from_bystander },
 	{ "c22_charged_to_owner_not_root", charged_from_root },
@@ -197,6 +214,7 @@ static const struct test tests[] = {
 	{ "c21_limit_loses_nothing", limit },
 	{ "c21_limit_reached_loses_nothing", limit_zero },
 	{ "c22_owner_group_removed", owner_leaves },
+	{ "c22_owner_group_let_go", owner_let_go },
 };
 
 int main(void)
