@@ -1260,6 +1260,18 @@ static void backup_handles(struct kunit *test)
 	}
 }
 
+/* What shmem itself allocates for the file, reading from swap, included. */
+static void backup_file_is_not_movable(struct kunit *test)
+{
+	struct ttm_tt *tt = backup_tt(test, ttm_cached, 512, false);
+	gfp_t gfp = mapping_gfp_mask(tt->backup->f_mapping);
+
+	KUNIT_EXPECT_FALSE(test, gfp & __GFP_MOVABLE);
+	KUNIT_EXPECT_TRUE(test, gfp & __GFP_RECLAIMABLE);
+	backup_tt_free(test, tt);
+	backup_expect_baseline(test);
+}
+
 static void backup_pages_are_counted(struct kunit *test)
 {
 	struct page *pages[] = {
@@ -2035,6 +2047,7 @@ static struct kunit_case backup_cases[] = {
 	KUNIT_CASE(backup_copy_of_a_folio_is_all_or_nothing),
 #endif
 	KUNIT_CASE(backup_handles),
+	KUNIT_CASE(backup_file_is_not_movable),
 	KUNIT_CASE(backup_pages_are_counted),
 	{}
 };
