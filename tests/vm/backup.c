@@ -554,6 +554,41 @@ static void tracepoint(void)
 	EXPECT(bo_check_map(&b));
 }
 
+/* Does reclaim see anything to take from the device? */
+static bool reclaim_sees_buffers(void)
+{
+	const char *enable = TRACING "/events/vmscan/mm_shrink_slab_start/enable";
+	const char *trace;
+
+	close(open(TRACING "/trace", O_WRONLY | O_TRUNC));
+	EXPECT_OK(write_file(enable, "1"));
+	EXPECT_OK(write_file("/proc/sys/vm/drop_caches", "2"));
+	EXPECT_OK(write_file(enable, "0"));
+	trace = read_file(TRACING "/trace");
+	return trace && strstr(trace, "vttm_shrinker_scan");
+}
+
+static void shrinker_forgets(void)
+{
+	uint32_t caching;
+	struct gpu g;
+	struct bo b;
+
+	ASSERT(gpu_open(&g));
+	EXPECT(!reclaim_sees_buffers());
+	for (caching = DRM_VTTM_CACHED; caching <= DRM_VTTM_UC; caching++) {
+		ASSERT(bo_new(&g, &b, ODD, caching, 1));
+		EXPECT(reclaim_sees_buffers());
+		ASSERT(bo_backup(&g, &b, false));
+		EXPECT(!reclaim_sees_buffers());
+		EXPECT(bo_check_map(&b));
+		EXPECT(reclaim_sees_buffers());
+		EXPECT(bo_check_map(&b));
+		bo_free(&g, &b);
+		EXPECT(!reclaim_sees_buffers());
+	}
+}
+
 static const struct test tests[] = {
 	{ "c46_cached_round_trip", round_trip_cached },
 	{ "c46_wc_round_trip", round_trip_wc },
@@ -567,6 +602,7 @@ static const struct test tests[] = {
 	{ "c60_c24_backup_allocates_no_page", no_page_allocated },
 	{ "counters_exact", counters_exact },
 	{ "shrink_keeps_to_its_budget", shrink_budget },
+	{ "shrinker_forgets_what_is_gone", shrinker_forgets },
 	{ "zero_copy_off_copies", copy_mode },
 	{ "c57_zero_copy_toggled_at_run_time", toggle },
 	{ "c53_destroy_reads_no_swap", destroy_reads_no_swap },
