@@ -61,9 +61,9 @@ check()
 echo "KTAP version 1"
 check "what agrees passes" 0 '^clauses proven: 66 of 68; with a gap: 5 7$'
 check "tests of make torture wait for its results" 0 '^1 tests of make torture were not'
-check "and are looked at then" 0 '^clauses proven: 67 of 68' '' '5s,.*,ok 5 torture/lockdep: c9_t,'
-check "and fail" 1 '^clause 9: torture/c9_t failed' '' '5s,.*,not ok 5 torture/lockdep: c9_t,'
-check "and are found missing" 1 '^clause 9: torture/c9_t did not run' '' '5s,.*,ok 5 torture/lockdep: a,'
+check "and are looked at then" 0 '^clauses proven: 67 of 68' '' '5s,.*,ok 5 torture/vm/lockdep: c9_t,'
+check "and fail" 1 '^clause 9: torture/c9_t failed' '' '5s,.*,not ok 5 torture/vm/lockdep: c9_t,'
+check "and are found missing" 1 '^clause 9: torture/c9_t did not run' '' '5s,.*,ok 5 torture/vm/lockdep: a,'
 check "a test that did not run" 1 '^clause 11: c11_a did not run' '' '/c11_a/d'
 check "a test that failed" 1 '^clause 11: c11_a failed' '' 's/^ok \(.*c11_a\)/not ok \1: why/'
 check "a test that failed in one machine of two" 1 '^clause 8: c7_c8_b failed' '' '/x-disk/s/^/not /'
