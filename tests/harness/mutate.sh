@@ -26,7 +26,7 @@ tree=$copy/build/\$1
 mkdir -p \$tree/mm \$tree/.ttm-zerocopy
 cp $work/source/x.c \$tree/mm/x.c
 echo mm/x.c >\$tree/.ttm-zerocopy/manifest
-printf 'vmlinux:\n\t@! grep -q NOBUILD mm/x.c\n' >\$tree/Makefile
+printf '.PHONY: vmlinux\nvmlinux:\n\t@! grep -q NOBUILD mm/x.c\n\t@sed "s, *//.*,," mm/x.c >vmlinux\n' >\$tree/Makefile
 EOF
 cat >"$copy/tools/build-kernel" <<EOF
 #!/bin/sh
@@ -133,6 +133,8 @@ sed -i '/^@@/,$d' "$mutants/a.patch"
 check "a mutant that changes nothing" 1 'ERROR: has no hunk'
 mutant a t1 'NOBUILD BAD t1'
 check "a mutant that does not build" 1 'ERROR: does not build'
+mutant a t1 '/two // BAD t1'
+check "a mutant that makes the same kernel" 1 'ERROR: makes no difference'
 mutant a t1 'NOBOOT'
 check "a mutant that does not boot" 1 'ERROR: does not boot'
 mutant a t1 'NOMACHINE'
