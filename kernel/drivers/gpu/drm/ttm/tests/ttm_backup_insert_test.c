@@ -1212,6 +1212,30 @@ static void backup_copy_of_a_folio_is_all_or_nothing(struct kunit *test)
 	backup_expect_all_or_nothing(test, tt);
 }
 
+/* What was copied has left, the folio that was not is there, until it is back. */
+static void backup_copy_retains_a_folio(struct kunit *test)
+{
+	struct ttm_tt *tt = backup_filled_tt(test, ttm_write_combined, 96, true);
+	struct folio *folio = backup_tt_folio(tt, 64);
+
+	KUNIT_ASSERT_EQ(test, backup_order(test, tt, 64), 5);
+	backup_zero_copy_off(test);
+	KUNIT_ASSERT_EQ(test, 0, ttm_tt_setup_backup(tt));
+	KUNIT_ASSERT_FALSE(test, ttm_backup_takes_folios(tt->backup));
+
+	folio_get(folio);
+	KUNIT_EXPECT_EQ(test, backup_run_with_pages(test, tt, 72), 64);
+	backup_expect_pages(test, tt, 32, 64, 0);
+	KUNIT_EXPECT_PTR_EQ(test, backup_tt_folio(tt, 64), folio);
+	backup_restore(test, tt);
+	backup_expect_populated(test, tt);
+	/* It was taken apart and copied, and nobody but us has it any more. */
+	KUNIT_EXPECT_EQ(test, folio_ref_count(folio), 1);
+	folio_put(folio);
+	backup_tt_free(test, tt);
+	backup_expect_baseline(test);
+}
+
 /* What is inserted needs no memory to speak of. */
 static void backup_c60_succeeds_without_memory(struct kunit *test)
 {
@@ -1874,6 +1898,27 @@ static void backup_restore_with_zero_copy_off(struct kunit *test)
 	backup_expect_baseline(test);
 }
 
+#ifdef CONFIG_MEMORY_FAILURE
+/* Extraction refuses such a folio as a whole; a copy looks at each page. */
+static void backup_c39_poison_is_not_copied(struct kunit *test)
+{
+	struct ttm_tt *tt = backup_filled_tt(test, ttm_cached, 512, false);
+	struct backup_test *priv = test->priv;
+	struct ttm_operation_ctx ctx = {};
+	struct folio *folio = backup_tt_folio(tt, 0);
+
+	KUNIT_ASSERT_EQ(test, backup_run(test, tt), 512);
+	backup_zero_copy_off(test);
+	SetPageHWPoison(folio_page(folio, 7));
+	KUNIT_EXPECT_EQ(test, ttm_tt_populate(&priv->bdev, tt, &ctx), -EIO);
+	ClearPageHWPoison(folio_page(folio, 7));
+	backup_restore(test, tt);
+	backup_expect_populated(test, tt);
+	backup_tt_free(test, tt);
+	backup_expect_baseline(test);
+}
+#endif
+
 /*
  * With swap
  */
@@ -2038,6 +2083,9 @@ static struct kunit_case backup_cases[] = {
 	KUNIT_CASE(backup_c66_no_alias_after_extraction),
 	KUNIT_CASE(backup_c37_movable_block_is_copied),
 	KUNIT_CASE(backup_restore_with_zero_copy_off),
+#ifdef CONFIG_MEMORY_FAILURE
+	KUNIT_CASE(backup_c39_poison_is_not_copied),
+#endif
 	KUNIT_CASE(backup_zero_copy_switched_off),
 	KUNIT_CASE(backup_zero_copy_switched_back_on),
 	KUNIT_CASE(backup_writeback_without_swap),
@@ -2045,6 +2093,7 @@ static struct kunit_case backup_cases[] = {
 	KUNIT_CASE(backup_c60_succeeds_without_memory),
 	KUNIT_CASE(backup_copy_of_a_chunk_is_all_or_nothing),
 	KUNIT_CASE(backup_copy_of_a_folio_is_all_or_nothing),
+	KUNIT_CASE(backup_copy_retains_a_folio),
 #endif
 	KUNIT_CASE(backup_handles),
 	KUNIT_CASE(backup_file_is_not_movable),
