@@ -55,7 +55,8 @@ check()
 	echo "ok 69 vm/x-disk: c7_c8_b"
 	echo "ok 70 vm/x-zram: c7_c8_b"
 	echo "ok 71 kunit/ttm_x.b # SKIP no hardware"
-	echo "1..71"
+	echo "ok 72 kunit-disk/shmem.insert_c07_a"
+	echo "1..72"
 } >"$work/tap"
 
 echo "KTAP version 1"
@@ -67,12 +68,13 @@ check "and are found missing" 1 '^clause 9: torture/c9_t did not run' '' '5s,.*,
 check "a test that did not run" 1 '^clause 11: c11_a did not run' '' '/c11_a/d'
 check "a test that failed" 1 '^clause 11: c11_a failed' '' 's/^ok \(.*c11_a\)/not ok \1: why/'
 check "a test that failed in one machine of two" 1 '^clause 8: c7_c8_b failed' '' '/x-disk/s/^/not /'
+check "a KUnit case that failed with one swap device of two" 1 'clause 7: insert_c07_a failed' '' '/kunit-disk/s/^/not /'
 check "a test that was skipped" 1 '^clause 11: c11_a was skipped' '' '/c11_a/s/$/ # SKIP no device/'
 check "a suite that did not run" 1 '^clause 68: kunit/ttm_x.\* did not run' '' '/ttm_x/d'
 check "a suite with a failure" 1 '^clause 68: kunit/ttm_x.\* failed' '' '/ttm_x.a/s/^/not /'
 check "a suite that was skipped" 1 '^clause 68: kunit/ttm_x.\* was skipped' '' '/ttm_x.a/d'
 check "a test that is not in its row" 1 '^clause 12: c12_new ran and is not' '' '5s/: .*/: c12_new/'
-check "a KUnit case that is not in its row" 1 '^clause 12: insert_c12_new ran and is not' '' '5s,vm.*,kunit/shmem.insert_c12_new,'
+check "a KUnit case that is not in its row" 1 '^clause 12: insert_c12_new ran and is not' '' '5s,vm.*,kunit-disk/shmem.insert_c12_new,'
 check "a test with two clauses that is in one row only" 1 '^clause 8: c7_c8_b ran and is not' '/^| 8 /s/`.*`/gap: a reason/'
 check "a failed test that is not in its row" 1 '^clause 12: c12_new ran and is not' '' '5s/.*/not ok 5 vm\/x: c12_new: because/'
 check "a clause that there is not" 1 'c69_a: there is no clause 69' '' '5s/: .*/: c69_a/'
