@@ -53,6 +53,7 @@ struct backup_counters {
 	long shmem;
 	long shmem_thps;
 	unsigned long swapins;
+	unsigned int dma_mappings;
 };
 
 /* What a test has: a device, and the counters from before. */
@@ -121,6 +122,33 @@ static unsigned long backup_pages_allocated(void)
 	return backup_vm_events(PGALLOC_MOVABLE - ZONE_MOVABLE, PGALLOC_MOVABLE);
 }
 
+static void *backup_debugfs_value(const char *dir_name, const char *name)
+{
+	struct dentry *dir = debugfs_lookup(dir_name, NULL), *file;
+	void *value = NULL;
+
+	if (IS_ERR_OR_NULL(dir))
+		return NULL;
+
+	file = debugfs_lookup(name, dir);
+	if (!IS_ERR_OR_NULL(file)) {
+		value = d_inode(file)->i_private;
+		dput(file);
+	}
+	dput(dir);
+
+	return value;
+}
+
+/* What is mapped for DMA, if the DMA API keeps an account of that. */
+static unsigned int backup_dma_mappings(void)
+{
+	u32 *total = backup_debugfs_value("dma-api", "nr_total_entries");
+	u32 *unused = backup_debugfs_value("dma-api", "num_free_entries");
+
+	return total && unused ? READ_ONCE(*total) - READ_ONCE(*unused) : 0;
+}
+
 static struct backup_counters backup_counters(void)
 {
 	/* Kernel threads leave the closing of files to a worker. */
@@ -132,6 +160,7 @@ static struct backup_counters backup_counters(void)
 		.shmem = backup_node_stat(NR_SHMEM),
 		.shmem_thps = backup_node_stat(NR_SHMEM_THPS),
 		.swapins = backup_vm_events(PSWPIN, PSWPIN),
+		.dma_mappings = backup_dma_mappings(),
 	};
 }
 
@@ -159,6 +188,7 @@ static void backup_expect_baseline(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, now.gpu_reclaim, priv->before.gpu_reclaim);
 	KUNIT_EXPECT_EQ(test, now.shmem, priv->before.shmem);
 	KUNIT_EXPECT_EQ(test, now.shmem_thps, priv->before.shmem_thps);
+	KUNIT_EXPECT_EQ(test, now.dma_mappings, priv->before.dma_mappings);
 }
 
 /*
@@ -1111,24 +1141,6 @@ static void backup_writeback_without_swap(struct kunit *test)
 }
 
 #if defined(CONFIG_FAIL_PAGE_ALLOC) && defined(CONFIG_FAULT_INJECTION_DEBUG_FS)
-static void *backup_debugfs_value(const char *dir_name, const char *name)
-{
-	struct dentry *dir = debugfs_lookup(dir_name, NULL), *file;
-	void *value = NULL;
-
-	if (IS_ERR_OR_NULL(dir))
-		return NULL;
-
-	file = debugfs_lookup(name, dir);
-	if (!IS_ERR_OR_NULL(file)) {
-		value = d_inode(file)->i_private;
-		dput(file);
-	}
-	dput(dir);
-
-	return value;
-}
-
 /* Back up with so many pages to allocate, and not one more. */
 static long backup_run_with_pages(struct kunit *test, struct ttm_tt *tt,
 				  unsigned int pages)
@@ -1351,8 +1363,10 @@ static struct page **backup_page_array(struct kunit *test, struct ttm_tt *tt)
 
 static void backup_resident_restore(struct kunit *test, enum ttm_caching caching)
 {
+	/* The records that the debugging of the DMA API makes take memory. */
+	const bool dma = !IS_ENABLED(CONFIG_DMA_API_DEBUG);
 	const pgoff_t pages = 64UL << (20 - PAGE_SHIFT);
-	struct ttm_tt *tt = backup_filled_tt(test, caching, pages, true);
+	struct ttm_tt *tt = backup_filled_tt(test, caching, pages, dma);
 	struct page **before = backup_page_array(test, tt);
 	unsigned long least = ULONG_MAX;
 	unsigned int round;
