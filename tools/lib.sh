@@ -42,6 +42,32 @@ kernel_version()
 		END { if (v != "") print v "." p "." s }' "$1/Makefile"
 }
 
+# trees: the kernel trees there are, one a line
+#
+#   linux       the feature
+#   linux-test  the same source, and test.config
+#   mutants     as linux-test; tests/mutate breaks it, one bug at a time
+#   pristine    the virtual driver alone, on upstream's TTM
+#   NAME        the source of linux-test, and on top of its configuration
+#               vm/config/NAME.config
+trees()
+{
+	local overlay name
+
+	printf '%s\n' linux linux-test mutants pristine
+	for overlay in "$TOP"/vm/config/*.config; do
+		name=$(basename "$overlay" .config)
+		[[ $name == base || $name == test ]] || echo "$name"
+	done
+}
+
+# need_tree NAME: fail with one line if there is no such tree
+need_tree()
+{
+	trees | grep -xF -- "$1" >/dev/null ||
+		die "unknown tree '$1'; there are: $(trees | tr '\n' ' ' | sed 's/ $//')"
+}
+
 # lock FILE: one run at a time; the lock is held until this process ends
 lock()
 {

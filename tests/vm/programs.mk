@@ -7,14 +7,17 @@
 PROGRAMS_TOP := $(abspath $(dir $(lastword $(MAKEFILE_LIST)))/../..)
 BIN ?= $(PROGRAMS_TOP)/build/bin
 PROGRAMS_VM := $(PROGRAMS_TOP)/tests/vm
+PROGRAMS_TORTURE := $(PROGRAMS_TOP)/tests/torture
 
 VM_TESTS := ioctl backup swapoff swapfull noswap memcg prime dumb pressure fault restore race
-VM_PROGRAMS := $(VM_TESTS:%=$(BIN)/test-%) $(BIN)/demo $(BIN)/backup_cost
+TORTURE_TESTS := torture nth
+VM_PROGRAMS := $(VM_TESTS:%=$(BIN)/test-%) $(TORTURE_TESTS:%=$(BIN)/test-%) \
+	$(BIN)/demo $(BIN)/backup_cost
 
 PROGRAMS_CFLAGS := -std=gnu11 -O2 -g -Wall -Wextra -D_GNU_SOURCE \
-	-I$(PROGRAMS_VM) -I$(PROGRAMS_TOP)/kernel/include/uapi/drm \
+	-I$(PROGRAMS_VM) -I$(PROGRAMS_TORTURE) -I$(PROGRAMS_TOP)/kernel/include/uapi/drm \
 	$(shell pkg-config --cflags libdrm 2>/dev/null || echo -I/usr/include/libdrm)
-PROGRAMS_HEADERS := $(wildcard $(PROGRAMS_VM)/*.h) \
+PROGRAMS_HEADERS := $(wildcard $(PROGRAMS_VM)/*.h $(PROGRAMS_TORTURE)/*.h) \
 	$(PROGRAMS_TOP)/kernel/include/uapi/drm/vttm_drm.h
 
 .PHONY: programs
@@ -26,6 +29,12 @@ define program_build
 endef
 
 $(BIN)/test-%: $(PROGRAMS_VM)/%.c $(PROGRAMS_VM)/vttm_util.c \
+		$(PROGRAMS_VM)/ktap.c $(PROGRAMS_VM)/fixture.c $(PROGRAMS_HEADERS)
+	$(program_build)
+
+$(TORTURE_TESTS:%=$(BIN)/test-%): $(BIN)/test-%: $(PROGRAMS_TORTURE)/%.c \
+		$(PROGRAMS_TORTURE)/model.c $(PROGRAMS_TORTURE)/balance.c \
+		$(PROGRAMS_TORTURE)/inject.c $(PROGRAMS_VM)/vttm_util.c \
 		$(PROGRAMS_VM)/ktap.c $(PROGRAMS_VM)/fixture.c $(PROGRAMS_HEADERS)
 	$(program_build)
 

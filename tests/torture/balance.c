@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+/* What the machine has in use. */
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "balance.h"
+#include "ktap.h"
+#include "vttm_util.h"
+
+#define KMEMLEAK	"/sys/kernel/debug/kmemleak"
+#define STACKS		"/sys/kernel/debug/page_owner_stacks/show_stacks"
+
+/*
+ * What a counter of all memory cannot tell from noise: per-CPU lists, stacks that
+ * the kernel remembers, the allocators' own tables.
+ */
+#define NOISE_PAGES	(12 * MiB / PAGE)
+
+/* Give the pages that TTM's pools keep back to the system. */
+static bool drain_pools(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < 100000 && vmstat("nr_gpu_reclaim"); i++)
+		if (!read_file("/sys/kernel/debug/ttm/page_pool_shrink")) {
+			FAIL("cannot read debugfs ttm/page_pool_shrink");
+			return false;
+		}
+	return true;
+}
+
+/* Swapoff brings back all that has an owner; a slot that has none stops it. */
+static bool cycle_swap(void)
+{
+	struct swap_list swaps;
+	int ret;
+
+	writeback_settle();
+	swap_list(&swaps);
+	if (!swaps.nr)
+		return true;
+	ret = swap_all_off(&swaps, 300);
+	if (ret) {
+		FAIL("swapoff: %s%s", strerror(-ret),
+		     ret == -EINTR ? ": swap slots without an owner" : "");
+		return false;
+	}
+	ret = swap_all_on(&swaps);
+	if (ret)
+		FAIL("swapon: %s", strerror(-ret));
+	return !ret;
+}
+
+/*
+ * Pages in use whose allocation had one of TTM's functions, or the one that
+ * allocates for them, in its stack.
+ */
+static uint64_t owned_pages(bool *known)
+{
+	static const char *const marks[] = {
+		" shmem_alloc_detached_folio+", " ttm_pool_", " ttm_backup_",
+	};
+	uint64_t sum = 0, pages;
+	char line[256];
+	bool match = false;
+	size_t i;
+	FILE *f;
+
+	*known = false;
+	f = fopen(STACKS, "re");
+	if (!f)
+		return 0;
+	while (fgets(line, sizeof(line), f)) {
+		if (sscanf(line, "nr_base_pages: %" SCNu64, &pages) == 1) {
+			*known = true;
+			if (match)
+				sum += pages;
+			match = false;
+			continue;
+		}
+		for (i = 0; i < ARRAY_LEN(marks); i++)
+			match |= strstr(line, marks[i]) != NULL;
+	}
+	fclose(f);
+	return sum;
+}
+
+static uint64_t unaccounted_pages(void)
+{
+	static const char *const known[] = {
+		"MemFree", "Active", "Inactive", "Unevictable", "Slab",
+		"KernelStack", "PageTables", "SecPageTables", "Percpu",
+		"VmallocUsed",
+	};
+	uint64_t sum = 0;
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(known); i++)
+		sum += meminfo_kib(known[i]);
+	sum = sum * KiB / PAGE + vmstat("nr_gpu_active") + vmstat("nr_gpu_reclaim");
+	return meminfo_kib("MemTotal") * KiB / PAGE - sum;
+}
+
+static uint64_t dying_cgroups(void)
+{
+	return cg_read_key(".", "cgroup.stat", "nr_dying_descendants");
+}
+
+static uint64_t files_open(void)
+{
+	const char *text = read_file("/proc/sys/fs/file-nr");
+
+	if (!text)
+		die("cannot read /proc/sys/fs/file-nr: %s", strerror(errno));
+	return strtoull(text, NULL, 10);
+}
+
+static void read_counters(struct balance *b)
+{
+	b->shmem = vmstat("nr_shmem");
+	b->shmem_huge = vmstat("nr_shmem_hugepages");
+	b->meminfo_shmem = meminfo_kib("Shmem");
+	b->gpu_active = vmstat("nr_gpu_active");
+	b->gpu_pooled = vmstat("nr_gpu_reclaim");
+	b->swap_used = swap_used_pages();
+	b->writeback = vmstat("nr_writeback");
+	b->oom_kill = vmstat("oom_kill");
+	b->dying_cgroups = dying_cgroups();
+	b->files = files_open();
+	b->owned = owned_pages(&b->has_owned);
+	b->unaccounted = unaccounted_pages();
+}
+
+bool balance_take(struct balance *b)
+{
+	memset(b, 0, sizeof(*b));
+	write_file("/proc/sys/vm/drop_caches", "3");
+	if (!cycle_swap() || !drain_pools())
+		return false;
+	write_file("/proc/sys/vm/drop_caches", "3");
+	write_file("/proc/sys/vm/compact_memory", "1");
+	read_counters(b);
+	return true;
+}
+
+static bool settled(const struct balance *a, const struct balance *b)
+{
+	return a->shmem == b->shmem && a->gpu_active == b->gpu_active &&
+	       a->swap_used == b->swap_used && a->files == b->files &&
+	       a->dying_cgroups == b->dying_cgroups && a->owned == b->owned;
+}
+
+static bool same(const char *what, uint64_t before, uint64_t after)
+{
+	if (before != after)
+		FAIL("leak: %s: %" PRIu64 " before, %" PRIu64 " now", what,
+		     before, after);
+	return before == after;
+}
+
+bool balance_check(const struct balance *before)
+{
+	struct balance now;
+	unsigned int i;
+	bool ok;
+
+	/* Files, inodes and cgroups are released by deferred work. */
+	for (i = 0; i < 40; i++) {
+		if (!balance_take(&now))
+			return false;
+		if (settled(before, &now))
+			break;
+		usleep(250000);
+	}
+	ok = same("nr_shmem", before->shmem, now.shmem);
+	ok &= same("nr_shmem_hugepages", before->shmem_huge, now.shmem_huge);
+	ok &= same("Shmem in KiB", before->meminfo_shmem, now.meminfo_shmem);
+	ok &= same("nr_gpu_active", before->gpu_active, now.gpu_active);
+	ok &= same("nr_gpu_reclaim", before->gpu_pooled, now.gpu_pooled);
+	ok &= same("pages of swap used", before->swap_used, now.swap_used);
+	ok &= same("nr_writeback", before->writeback, now.writeback);
+	ok &= same("oom_kill", before->oom_kill, now.oom_kill);
+	ok &= same("cgroups that are dying", before->dying_cgroups, now.dying_cgroups);
+	ok &= same("open files", before->files, now.files);
+	if (now.has_owned)
+		ok &= same("pages that TTM allocated", before->owned, now.owned);
+	if (now.unaccounted > before->unaccounted + NOISE_PAGES) {
+		FAIL("leak: pages that no counter knows: %" PRIu64 " before, %" PRIu64 " now",
+		     before->unaccounted, now.unaccounted);
+		ok = false;
+	}
+	test_note("pages that no counter knows: %" PRIu64 " before, %" PRIu64 " now; stacks of pages are %sknown",
+		  before->unaccounted, now.unaccounted, now.has_owned ? "" : "not ");
+	return ok;
+}
+
+void leaks_forget(void)
+{
+	if (file_exists(KMEMLEAK) && write_file(KMEMLEAK, "clear"))
+		die("cannot write %s", KMEMLEAK);
+}
+
+bool leaks_check(void)
+{
+	const char *text, *line;
+	unsigned int i;
+
+	if (!file_exists(KMEMLEAK)) {
+		test_note("no kmemleak in this kernel");
+		return true;
+	}
+	/* What it sees once may have been in a register; objects must age */
+	for (i = 0; i < 3; i++) {
+		if (write_file(KMEMLEAK, "scan")) {
+			FAIL("kmemleak is off: see the kernel's log");
+			return false;
+		}
+		sleep(3);
+	}
+	text = read_file(KMEMLEAK);
+	if (!text) {
+		FAIL("cannot read %s", KMEMLEAK);
+		return false;
+	}
+	if (!*text) {
+		test_note("kmemleak: nothing");
+		return true;
+	}
+	FAIL("kmemleak:");
+	for (line = text, i = 0; line && *line && i < 80; i++) {
+		size_t n = strcspn(line, "\n");
+
+		test_note("%.*s", (int)n, line);
+		line += n + (line[n] == '\n');
+	}
+	return false;
+}
