@@ -9,6 +9,8 @@ MAKEFLAGS += --no-print-directory
 help:
 	@echo 'make demo     fill more GPU memory than there is RAM, with and without copies'
 	@echo 'make test     run all tests; T=PATTERN runs those whose name matches'
+	@echo 'make torture  debug kernels, everything at random, allocations that fail:'
+	@echo '              TIME=40m SEED=N PHASE="kasan lockdep fault variants mutate clauses"'
 	@echo
 	@echo 'make kernel   the kernel of the demo (build/linux)'
 	@echo 'make tree     its source only: pristine source, kernel/ and hooks/'
@@ -55,6 +57,12 @@ demo: programs kernel
 test: programs kernel-linux-test
 	@tests/run $(if $(T),'$(T)')
 
+# Builds the kernels that its phases need, which are not the test's
+.PHONY: torture
+torture: programs
+	@tests/torture/run $(if $(TIME),--time '$(TIME)') $(if $(SEED),--seed '$(SEED)') \
+		$(foreach phase,$(PHASE),--phase '$(phase)')
+
 .PHONY: shell
 shell: programs kernel
 	@vm/run --interactive --swap zram $(addprefix --file ,$(wildcard build/bin/*)) \
@@ -72,7 +80,7 @@ style: tree
 
 .PHONY: clean
 clean:
-	@for tree in linux linux-test mutants pristine; do \
+	@for tree in $$(. tools/lib.sh && trees); do \
 		[ ! -f build/$$tree/Makefile ] || \
 			$(MAKE) -s -C build/$$tree ARCH=x86_64 clean || exit 1; \
 	done

@@ -137,10 +137,11 @@ static void read_counters(struct balance *b)
 bool balance_take(struct balance *b)
 {
 	memset(b, 0, sizeof(*b));
-	write_file("/proc/sys/vm/drop_caches", "3");
+	/* 4: without a word in the log */
+	write_file("/proc/sys/vm/drop_caches", "7");
 	if (!cycle_swap() || !drain_pools())
 		return false;
-	write_file("/proc/sys/vm/drop_caches", "3");
+	write_file("/proc/sys/vm/drop_caches", "7");
 	write_file("/proc/sys/vm/compact_memory", "1");
 	read_counters(b);
 	return true;

@@ -1,0 +1,682 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+/*
+ * test-nth [--seed N] [--seconds N] [--only PART-OF-NAME]
+ *
+ * Each thing that is done to a buffer is done again and again from the same
+ * state, with the first place in it that can fail failing, then the second, and
+ * so on until one goes through without a failure: allocations of slabs and
+ * pages, copies to and from user space, and what TTM's own fault injection
+ * covers. After each, all bytes have to be right and the thing has to work when
+ * it is tried again.
+ *
+ * With --seconds, the sequence starts anew with other sizes until the time is up.
+ */
+
+#include <fcntl.h>
+#include <getopt.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/swap.h>
+#include <unistd.h>
+
+#include <xf86drm.h>
+
+#include "balance.h"
+#include "inject.h"
+#include "model.h"
+
+static uint64_t seed;
+static unsigned int seconds;
+static uint64_t end_ns;
+static const char *only = "";
+
+/* Survives the test, which is a process of its own. */
+static struct totals {
+	unsigned long operations;
+	unsigned long faults;
+	unsigned long deepest;
+} *totals;
+
+struct scene {
+	struct gpu g, other;
+	struct buffer b;
+	uint32_t value;		/* differs each time */
+	uint64_t pages;
+	uint32_t caching;
+	bool zero_copy;
+	int mem;
+	int dmabuf;
+	struct swap_list swaps;
+};
+
+/* ---- states to start from ---- */
+
+static bool prepare_buffer(struct scene *s, bool map)
+{
+	int ret = buffer_create(s->g.fd, &s->b, s->pages, s->caching);
+
+	if (!ret && map)
+		ret = buffer_map(s->g.fd, &s->b);
+	if (ret)
+		FAIL("preparing: %s", strerror(-ret));
+	return !ret;
+}
+
+static bool state_none(struct scene *s)
+{
+	(void)s;
+	return true;
+}
+
+static bool state_untouched(struct scene *s)
+{
+	return prepare_buffer(s, true);
+}
+
+static bool state_resident(struct scene *s)
+{
+	if (!prepare_buffer(s, true))
+		return false;
+	if (buffer_write(&s->b, 0, s->pages, s->value) == ACCESS_OK)
+		return true;
+	FAIL("preparing: SIGBUS");
+	return false;
+}
+
+static bool back_up(struct scene *s, bool writeback)
+{
+	struct drm_vttm_info i;
+	unsigned int tries;
+	int ret;
+
+	for (tries = 0; tries < 50; tries++) {
+		ret = vttm_info(s->g.fd, s->b.handle, &i);
+		if (ret) {
+			FAIL("info: %s", strerror(-ret));
+			return false;
+		}
+		if (!i.resident_pages)
+			return true;
+		ret = vttm_shrink(s->g.minor, i.resident_pages, writeback, NULL);
+		if (ret && ret != -EBUSY) {
+			FAIL("preparing: shrink: %s", strerror(-ret));
+			return false;
+		}
+	}
+	FAIL("preparing: %llu pages stay resident",
+	     (unsigned long long)i.resident_pages);
+	return false;
+}
+
+/* in the page cache */
+static bool state_backed_up(struct scene *s)
+{
+	return state_resident(s) && back_up(s, false);
+}
+
+/* in swap */
+static bool state_swapped(struct scene *s)
+{
+	if (!state_resident(s) || !back_up(s, true))
+		return false;
+	cg_write(TEST_CG, "memory.reclaim", "%llu",
+		 (unsigned long long)(s->b.size + MiB));
+	return true;
+}
+
+/* one part here and one there; a buffer of one page has but one part */
+static bool state_partial(struct scene *s)
+{
+	if (!state_resident(s))
+		return false;
+	nth_arm(1 + s->value % (s->pages + 1));
+	vttm_shrink(s->g.minor, 1, false, NULL);
+	nth_disarm();
+	return true;
+}
+
+static bool state_dontneed(struct scene *s)
+{
+	int ret;
+
+	if (!state_resident(s))
+		return false;
+	ret = vttm_madvise(s->g.fd, s->b.handle, DRM_VTTM_MADV_DONTNEED, NULL);
+	if (ret)
+		FAIL("preparing: madvise: %s", strerror(-ret));
+	s->b.dontneed = true;
+	return !ret;
+}
+
+static bool state_exported(struct scene *s)
+{
+	if (!state_backed_up(s))
+		return false;
+	if (drmPrimeHandleToFD(s->g.fd, s->b.handle, DRM_CLOEXEC | DRM_RDWR,
+			       &s->dmabuf)) {
+		FAIL("preparing: export: %s", strerror(errno));
+		return false;
+	}
+	return true;
+}
+
+/* ---- things to do ---- */
+
+static int do_create(struct scene *s)
+{
+	return buffer_create(s->g.fd, &s->b, s->pages, s->caching);
+}
+
+static int do_open(struct scene *s)
+{
+	char path[32];
+	int fd;
+
+	snprintf(path, sizeof(path), "/dev/dri/card%u", s->g.minor);
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	close(fd);
+	return 0;
+}
+
+static int do_map(struct scene *s)
+{
+	buffer_unmap(&s->b);
+	return buffer_map(s->g.fd, &s->b);
+}
+
+static int do_touch(struct scene *s)
+{
+	uint32_t v;
+
+	/* a fault that finds no memory is tried again by the kernel */
+	return peek32(s->b.map + s->value % s->pages * PAGE, &v) ? 0 : -EFAULT;
+}
+
+static int do_peek(struct scene *s)
+{
+	bool right = true;
+	int ret = buffer_peek(&s->b, s->mem, s->value % s->pages, &right);
+
+	if (!right)
+		FAIL("wrong bytes through /proc/self/mem");
+	return ret;
+}
+
+static int do_fill(struct scene *s)
+{
+	struct drm_vttm_op op = {
+		.opcode = DRM_VTTM_OP_FILL, .dst = s->b.handle,
+		.dst_offset = s->value % s->pages * PAGE, .size = PAGE,
+		.value = s->value,
+	};
+	int ret = vttm_submit(s->g.fd, &op, 1);
+
+	if (!ret) {
+		s->b.state[s->value % s->pages] = (struct page_state) {
+			.kind = PAGE_WORD, .value = s->value,
+		};
+		s->b.busy = true;
+	}
+	return ret;
+}
+
+static int do_wait(struct scene *s)
+{
+	return vttm_wait(s->g.fd, s->b.handle, -1);
+}
+
+static int do_info(struct scene *s)
+{
+	struct drm_vttm_info i;
+
+	return vttm_info(s->g.fd, s->b.handle, &i);
+}
+
+static int do_shrink(struct scene *s)
+{
+	return vttm_shrink(s->g.minor, s->pages, false, NULL);
+}
+
+static int do_writeback(struct scene *s)
+{
+	return vttm_shrink(s->g.minor, s->pages, true, NULL);
+}
+
+static int do_purge(struct scene *s)
+{
+	return vttm_purge(s->g.minor, s->pages, NULL);
+}
+
+static int do_dontneed(struct scene *s)
+{
+	int ret = vttm_madvise(s->g.fd, s->b.handle, DRM_VTTM_MADV_DONTNEED, NULL);
+
+	/* the answer can get lost */
+	s->b.dontneed = true;
+	return ret;
+}
+
+static int do_close(struct scene *s)
+{
+	buffer_unmap(&s->b);
+	return buffer_close(s->g.fd, &s->b);
+}
+
+static int do_export(struct scene *s)
+{
+	return drmPrimeHandleToFD(s->g.fd, s->b.handle, DRM_CLOEXEC | DRM_RDWR,
+				  &s->dmabuf) ? -errno : 0;
+}
+
+/*
+ * Pins it, so it has to come back first. Nothing is submitted to the import here:
+ * upstream's dma_buf_vmap() warns about each failure, lack of memory included.
+ */
+static int do_import(struct scene *s)
+{
+	uint32_t handle;
+
+	if (drmPrimeFDToHandle(s->other.fd, s->dmabuf, &handle))
+		return -errno;
+	return vttm_close(s->other.fd, handle);
+}
+
+static int do_drop_caches(struct scene *s)
+{
+	(void)s;
+	return write_file("/proc/sys/vm/drop_caches", "2");
+}
+
+static int do_reclaim(struct scene *s)
+{
+	int ret = cg_write(TEST_CG, "memory.reclaim", "%llu",
+			   (unsigned long long)s->b.size);
+
+	/* less was reclaimed than asked for */
+	return ret == -EAGAIN ? 0 : ret;
+}
+
+static int do_swapoff(struct scene *s)
+{
+	unsigned int i;
+	int ret = 0;
+
+	for (i = 0; i < s->swaps.nr && !ret; i++)
+		if (swapoff(s->swaps.dev[i]))
+			ret = -errno;
+	return ret;
+}
+
+static int do_compact(struct scene *s)
+{
+	(void)s;
+	return write_file("/proc/sys/vm/compact_memory", "1");
+}
+
+static int do_drain(struct scene *s)
+{
+	(void)s;
+	return read_file("/sys/kernel/debug/ttm/page_pool_shrink") ? 0 : -errno;
+}
+
+struct scenario {
+	const char *name;
+	bool (*state)(struct scene *s);
+	int (*act)(struct scene *s);
+	uint64_t max_pages;	/* larger ones have too many places to be done here */
+	bool swap;		/* needs some */
+	bool may_be_safe;	/* may have no place that can fail */
+};
+
+static const struct scenario scenarios[] = {
+	{ "open", state_none, do_open, 1, false, false },
+	{ "create", state_none, do_create, 600, false, false },
+	{ "map", state_resident, do_map, 13, false, false },
+	{ "first touch", state_untouched, do_touch, 1100, false, false },
+	{ "submit to untouched", state_untouched, do_fill, 1100, false, false },
+	{ "submit to resident", state_resident, do_fill, 600, false, false },
+	{ "wait", state_resident, do_wait, 1, false, true },
+	{ "info", state_resident, do_info, 1, false, true },
+	{ "shrink", state_resident, do_shrink, 1100, true, false },
+	{ "shrink with writeback", state_resident, do_writeback, 1100, true, false },
+	{ "shrink what is left", state_partial, do_shrink, 600, true, false },
+	{ "touch after backup", state_backed_up, do_touch, 1100, true, false },
+	{ "touch after swapout", state_swapped, do_touch, 1100, true, false },
+	{ "touch after half a backup", state_partial, do_touch, 600, true, true },
+	{ "submit after backup", state_backed_up, do_fill, 1100, true, false },
+	{ "submit after swapout", state_swapped, do_fill, 1100, true, false },
+	{ "peek after backup", state_backed_up, do_peek, 600, true, false },
+	{ "close after backup", state_backed_up, do_close, 600, true, true },
+	{ "close after swapout", state_swapped, do_close, 600, true, true },
+	{ "close after half a backup", state_partial, do_close, 600, true, true },
+	{ "madvise after swapout", state_swapped, do_dontneed, 600, true, true },
+	{ "purge", state_dontneed, do_purge, 600, false, true },
+	{ "export", state_backed_up, do_export, 13, true, false },
+	{ "import after backup", state_exported, do_import, 600, true, false },
+	{ "shrinkers", state_resident, do_drop_caches, 13, true, false },
+	{ "reclaim after backup", state_backed_up, do_reclaim, 600, true, false },
+	{ "swapoff", state_swapped, do_swapoff, 13, true, false },
+	{ "compaction after backup", state_backed_up, do_compact, 600, true, true },
+	{ "drain", state_resident, do_drain, 13, false, true },
+};
+
+/* ---- one after the other ---- */
+
+static bool allowed(int ret)
+{
+	switch (ret) {
+	case 0:
+	case -ENOMEM:
+	case -EFAULT:	/* of a copy to or from user space */
+	case -EAGAIN:
+	case -EINTR:	/* what TTM's injection returns */
+	case -EBUSY:	/* nothing could be shrunk */
+	case -EIO:	/* what reading through /proc/self/mem makes of all errors */
+		return true;
+	}
+	return false;
+}
+
+static bool all_right(struct scene *s, const char *what)
+{
+	struct drm_vttm_op op = { .opcode = DRM_VTTM_OP_CRC32 };
+	uint32_t crc, retained;
+	char text[200] = "SIGBUS";
+	struct buffer result;
+	enum access a;
+	uint64_t at;
+	int ret;
+
+	if (s->b.dontneed) {
+		ret = vttm_madvise(s->g.fd, s->b.handle, DRM_VTTM_MADV_WILLNEED,
+				   &retained);
+		if (ret) {
+			FAIL("%s: madvise afterwards: %s", what, strerror(-ret));
+			return false;
+		}
+		s->b.dontneed = false;
+		if (!retained) {
+			if (peek32(s->b.map, &crc))
+				FAIL("%s: can be read after it was purged", what);
+			return true;
+		}
+	}
+	ret = vttm_wait(s->g.fd, s->b.handle, -1);
+	if (ret)
+		FAIL("%s: wait afterwards: %s", what, strerror(-ret));
+	if (!s->b.map)
+		ret = buffer_map(s->g.fd, &s->b);
+	if (ret) {
+		FAIL("%s: mmap afterwards: %s", what, strerror(-ret));
+		return false;
+	}
+	a = buffer_check(&s->b, 0, s->pages, &at);
+	if (a != ACCESS_OK) {
+		if (a == ACCESS_WRONG)
+			buffer_explain(&s->b, s->b.map, at, text, sizeof(text));
+		FAIL("%s: page %" PRIu64 " of %" PRIu64 ", %s: %s", what, at,
+		     s->pages, caching_name(s->caching), text);
+		return false;
+	}
+	/* and what the engine sees, of a part */
+	ret = buffer_create(s->g.fd, &result, 1, DRM_VTTM_CACHED);
+	op.dst = result.handle;
+	op.src = s->b.handle;
+	op.size = (s->pages < 16 ? s->pages : 16) * PAGE;
+	if (!ret)
+		ret = vttm_submit(s->g.fd, &op, 1);
+	if (!ret)
+		ret = vttm_wait(s->g.fd, result.handle, -1);
+	if (!ret)
+		ret = buffer_map(s->g.fd, &result);
+	if (ret) {
+		FAIL("%s: checksum afterwards: %s", what, strerror(-ret));
+		return false;
+	}
+	crc = buffer_crc(&s->b, 0, op.size / PAGE);
+	if (crc != *(uint32_t *)result.map)
+		FAIL("%s: the engine sees other bytes", what);
+	buffer_unmap(&result);
+	buffer_close(s->g.fd, &result);
+	buffer_forget(&result);
+	return true;
+}
+
+static void clean_up(struct scene *s)
+{
+	if (s->dmabuf >= 0)
+		close(s->dmabuf);
+	s->dmabuf = -1;
+	if (!s->b.used)
+		return;
+	buffer_unmap(&s->b);
+	if (!s->b.closed)
+		EXPECT_OK(buffer_close(s->g.fd, &s->b));
+	buffer_forget(&s->b);
+}
+
+static bool time_up(uint64_t until)
+{
+	return until && now_ns() >= until;
+}
+
+static void run_scenario(struct scene *s, const struct scenario *c)
+{
+	unsigned int n, before = test_failures;
+	char what[120];
+	bool hit = true;
+	int ret;
+
+	for (n = 1; hit && test_failures == before; n++) {
+		s->value = mix(seed, n);
+		zero_copy_set(s->zero_copy);
+		if (!c->state(s)) {
+			clean_up(s);
+			return;
+		}
+		nth_arm(n);
+		ret = c->act(s);
+		hit = nth_disarm();
+		snprintf(what, sizeof(what), "%s, %" PRIu64 " pages, %s, zero_copy=%u, fault %u%s",
+			 c->name, s->pages, caching_name(s->caching),
+			 s->zero_copy, n, hit ? "" : " (none)");
+		totals->operations++;
+		totals->faults += hit;
+		if (!allowed(ret))
+			FAIL("%s: %s", what, strerror(-ret));
+		if (!hit && ret && ret != -EBUSY && ret != -EIO)
+			FAIL("%s: %s without a fault", what, strerror(-ret));
+		/* as it is, and after it was done again */
+		if (c->act == do_swapoff)
+			swap_all_on(&s->swaps);
+		if (s->b.used && !s->b.closed && all_right(s, what) &&
+		    !s->b.dontneed && c->act != do_dontneed && c->act != do_close &&
+		    c->act != do_purge && c->act != do_export &&
+		    c->act != do_create && n % 4 == 0) {
+			ret = c->act(s);
+			if (ret && ret != -EBUSY)
+				FAIL("%s: %s when done again", what, strerror(-ret));
+			if (c->act == do_swapoff)
+				swap_all_on(&s->swaps);
+			all_right(s, what);
+		}
+		clean_up(s);
+		totals->operations++;
+		if (time_up(end_ns))
+			return;
+	}
+	if (n - 1 > totals->deepest)
+		totals->deepest = n - 1;
+}
+
+struct in_use {
+	uint64_t files;
+	uint64_t gpu;
+};
+
+static void in_use(struct in_use *u)
+{
+	const char *text = read_file("/proc/sys/fs/file-nr");
+
+	u->files = text ? strtoull(text, NULL, 10) : 0;
+	u->gpu = vmstat("nr_gpu_active");
+}
+
+static bool scene_open(struct scene *s)
+{
+	memset(s, 0, sizeof(*s));
+	s->dmabuf = -1;
+	if (!gpu_open_nth(&s->g, 0) || !gpu_open_nth(&s->other, 1))
+		return false;
+	s->mem = open("/proc/self/mem", O_RDONLY | O_CLOEXEC);
+	if (s->mem < 0) {
+		FAIL("/proc/self/mem: %s", strerror(errno));
+		return false;
+	}
+	swap_list(&s->swaps);
+	return true;
+}
+
+static void scene_close(struct scene *s)
+{
+	close(s->mem);
+	close(s->g.fd);
+	close(s->other.fd);
+}
+
+/* Small ones first; what the time is left for is then of any size. */
+static uint64_t pick_pages(unsigned int round, const struct scenario *c, unsigned int nr)
+{
+	static const uint64_t sizes[] = { 1, 13, PMD_PAGES + 5, 2 * PMD_PAGES + 3 };
+
+	if (round < ARRAY_LEN(sizes))
+		return sizes[round] <= c->max_pages ? sizes[round] : 0;
+	return 1 + mix(mix(seed, round), nr) % c->max_pages;
+}
+
+static void one_scenario(const struct scenario *c, uint64_t pages, uint32_t caching,
+			 bool zero_copy, bool must_fail)
+{
+	unsigned long faults = totals->faults;
+	struct in_use then, now;
+	struct scene s;
+
+	in_use(&then);
+	if (!scene_open(&s))
+		return;
+	if (!c->swap || s.swaps.nr) {
+		s.pages = pages;
+		s.zero_copy = zero_copy;
+		s.caching = caching;
+		run_scenario(&s, c);
+		test_note("%s, %" PRIu64 " pages, %s: %lu faults", c->name, pages,
+			  caching_name(caching), totals->faults - faults);
+		/* one in which nothing can fail tests nothing */
+		if (must_fail && !c->may_be_safe && !time_up(end_ns))
+			EXPECT_GT(totals->faults, faults);
+	}
+	/* also the handles whose number did not make it to user space */
+	scene_close(&s);
+	/* whose it was, if there is a leak in the end */
+	in_use(&now);
+	if (memcmp(&now, &then, sizeof(now)))
+		test_note("%s: %" PRIu64 " files, %" PRIu64 " GPU pages before, %" PRIu64 ", %" PRIu64 " now",
+			  c->name, then.files, then.gpu, now.files, now.gpu);
+}
+
+static void rounds(bool zero_copy, uint64_t until)
+{
+	struct balance before;
+	unsigned int round;
+	size_t i;
+
+	ASSERT_OK(cg_create(TEST_CG));
+	ASSERT_OK(cg_enter(TEST_CG));
+	test_source();
+	nth_prepare();
+	leaks_forget();
+	ASSERT(balance_take(&before));
+	for (round = 0; (until || round < 4) && !time_up(until); round++) {
+		for (i = 0; i < ARRAY_LEN(scenarios) && !time_up(until); i++) {
+			/* the order differs, or a short time would leave out the last */
+			size_t nr = (i + seed + round * 7) % ARRAY_LEN(scenarios);
+			const struct scenario *c = &scenarios[nr];
+			uint64_t pages = pick_pages(round, c, nr);
+
+			if (!strstr(c->name, only) || !pages)
+				continue;
+			one_scenario(c, pages, mix(mix(seed, nr), round) % 3,
+				     zero_copy, !round);
+			if (test_failures > 10)
+				goto out;
+		}
+	}
+	test_note("%u rounds begun", round);
+out:
+	zero_copy_set(true);
+	balance_check(&before);
+	EXPECT(leaks_check());
+}
+
+static void insert(void)
+{
+	rounds(true, seconds ? now_ns() + seconds * 600000000ULL : 0);
+}
+
+static void copy(void)
+{
+	rounds(false, end_ns);
+}
+
+static const struct test tests[] = {
+	{ "c20_c52_c53_c54_c56_every_site_fails", insert },
+	{ "c56_every_site_fails_copying", copy },
+};
+
+int main(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "seed", required_argument, NULL, 's' },
+		{ "seconds", required_argument, NULL, 't' },
+		{ "only", required_argument, NULL, 'o' },
+		{ 0 }
+	};
+	static const char usage[] =
+		"usage: test-nth [--seed N] [--seconds N] [--only PART-OF-NAME]";
+	char *end;
+	int c, ret;
+
+	seed = now_ns();
+	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		if (c == 'o') {
+			only = optarg;
+			continue;
+		}
+		if (c != 's' && c != 't')
+			die("%s", usage);
+		errno = 0;
+		if (c == 's')
+			seed = strtoull(optarg, &end, 0);
+		else
+			seconds = strtoul(optarg, &end, 0);
+		if (errno || *end || end == optarg)
+			die("'%s' is not a number", optarg);
+	}
+	if (optind < argc)
+		die("%s", usage);
+	totals = mmap(NULL, sizeof(*totals), PROT_READ | PROT_WRITE,
+		      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (totals == MAP_FAILED)
+		die("mmap: %s", strerror(errno));
+	/* this is shmem too: allocated now, or it would look like a leak */
+	totals->operations = 0;
+	if (seconds)
+		end_ns = now_ns() + seconds * 1000000000ULL;
+	ret = ktap_run(tests, ARRAY_LEN(tests));
+	test_note("operations %lu", totals->operations);
+	test_note("faults injected %lu", totals->faults);
+	test_note("the deepest was the %luth; seed %" PRIu64, totals->deepest, seed);
+	return ret;
+}
