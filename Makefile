@@ -80,7 +80,7 @@ style: tree
 
 .PHONY: clean
 clean:
-	@for tree in $$(. tools/lib.sh && trees); do \
+	@for tree in $$(bash -c '. tools/lib.sh; trees'); do \
 		[ ! -f build/$$tree/Makefile ] || \
 			$(MAKE) -s -C build/$$tree ARCH=x86_64 clean || exit 1; \
 	done

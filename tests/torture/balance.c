@@ -14,10 +14,10 @@
 #define STACKS		"/sys/kernel/debug/page_owner_stacks/show_stacks"
 
 /*
- * What a counter of all memory cannot tell from noise: per-CPU lists, stacks that
- * the kernel remembers, the allocators' own tables.
+ * What a counter of all memory cannot tell from noise: stacks that the kernel
+ * remembers, the allocators' own tables.
  */
-#define NOISE_PAGES	(12 * MiB / PAGE)
+#define NOISE_PAGES	(4 * MiB / PAGE)
 
 /* Give the pages that TTM's pools keep back to the system. */
 static bool drain_pools(void)
@@ -88,6 +88,22 @@ static uint64_t owned_pages(bool *known)
 	return sum;
 }
 
+/* Free, but in the lists of a processor: huge ones too, of which few are many. */
+static uint64_t per_cpu_pages(void)
+{
+	const char *line = read_file("/proc/zoneinfo");
+	uint64_t sum = 0, pages;
+
+	while (line && *line) {
+		if (sscanf(line, " count: %" SCNu64, &pages) == 1)
+			sum += pages;
+		line = strchr(line, '\n');
+		if (line)
+			line++;
+	}
+	return sum;
+}
+
 static uint64_t unaccounted_pages(void)
 {
 	static const char *const known[] = {
@@ -100,7 +116,8 @@ static uint64_t unaccounted_pages(void)
 
 	for (i = 0; i < ARRAY_LEN(known); i++)
 		sum += meminfo_kib(known[i]);
-	sum = sum * KiB / PAGE + vmstat("nr_gpu_active") + vmstat("nr_gpu_reclaim");
+	sum = sum * KiB / PAGE + vmstat("nr_gpu_active") + vmstat("nr_gpu_reclaim") +
+	      vmstat("nr_zspages") + per_cpu_pages();
 	return meminfo_kib("MemTotal") * KiB / PAGE - sum;
 }
 
