@@ -863,7 +863,7 @@ static void hog(struct rng *r)
 {
 	uint64_t avail = meminfo_kib("MemAvailable") * KiB;
 	uint64_t swap = meminfo_kib("SwapFree") * KiB;
-	uint64_t len, at;
+	uint64_t until = now_ns() + 3000000000ULL, len, at;
 	uint8_t *m;
 
 	/* never more than what swap has room for: nobody is to be killed */
@@ -879,8 +879,12 @@ static void hog(struct rng *r)
 	/* small pages are slow to come by */
 	if (!rng_one_in(r, 4))
 		madvise(m, len, MADV_HUGEPAGE);
-	for (at = 0; at < len && !atomic_load(&sh->stop); at += PAGE)
+	for (at = 0; at < len && !atomic_load(&sh->stop); at += PAGE) {
 		*(uint64_t *)(m + at) = at;
+		/* it is slow once the others want their memory back */
+		if (at % (64 * PAGE) == 0 && now_ns() > until)
+			break;
+	}
 	munmap(m, len);
 }
 
