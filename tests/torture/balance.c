@@ -56,17 +56,22 @@ static bool cycle_swap(void)
 
 /*
  * Pages in use whose allocation had one of TTM's functions, or the one that
- * allocates for them, in its stack.
+ * allocates for them, in its stack. Those of slabs belong to whoever comes next,
+ * and page tables of a kernel mapping that was split stay.
  */
-static uint64_t owned_pages(bool *known)
+static uint64_t owned_pages(bool *known, bool show)
 {
 	static const char *const marks[] = {
-		" shmem_alloc_detached_folio+", " ttm_pool_", " ttm_backup_",
+		" shmem_alloc_detached_folio+", " ttm_pool_", " ttm_backup_", " ttm_tt_",
 	};
+	static const char *const others[] = {
+		"slab", "stack_depot", "split_large_page", "__change_page_attr",
+		"kmem_cache",
+	};
+	char line[256], stack[4096] = "";
+	bool match = false, other = false;
 	uint64_t sum = 0, pages;
-	char line[256];
-	bool match = false;
-	size_t i;
+	size_t i, len = 0;
 	FILE *f;
 
 	*known = false;
@@ -76,13 +81,24 @@ static uint64_t owned_pages(bool *known)
 	while (fgets(line, sizeof(line), f)) {
 		if (sscanf(line, "nr_base_pages: %" SCNu64, &pages) == 1) {
 			*known = true;
-			if (match)
+			if (match && !other) {
 				sum += pages;
+				if (show)
+					test_note("%" PRIu64 " pages from:%s", pages, stack);
+			}
 			match = false;
+			other = false;
+			len = 0;
+			stack[0] = '\0';
 			continue;
 		}
 		for (i = 0; i < ARRAY_LEN(marks); i++)
 			match |= strstr(line, marks[i]) != NULL;
+		for (i = 0; i < ARRAY_LEN(others); i++)
+			other |= strstr(line, others[i]) != NULL;
+		line[strcspn(line, "+\n")] = '\0';
+		if (len < sizeof(stack))
+			len += snprintf(stack + len, sizeof(stack) - len, "%s", line);
 	}
 	fclose(f);
 	return sum;
@@ -147,7 +163,7 @@ static void read_counters(struct balance *b)
 	b->oom_kill = vmstat("oom_kill");
 	b->dying_cgroups = dying_cgroups();
 	b->files = files_open();
-	b->owned = owned_pages(&b->has_owned);
+	b->owned = owned_pages(&b->has_owned, false);
 	b->unaccounted = unaccounted_pages();
 }
 
@@ -203,8 +219,10 @@ bool balance_check(const struct balance *before)
 	ok &= same("oom_kill", before->oom_kill, now.oom_kill);
 	ok &= same("cgroups that are dying", before->dying_cgroups, now.dying_cgroups);
 	ok &= same("open files", before->files, now.files);
-	if (now.has_owned)
-		ok &= same("pages that TTM allocated", before->owned, now.owned);
+	if (now.has_owned && !same("pages that TTM allocated", before->owned, now.owned)) {
+		owned_pages(&now.has_owned, true);
+		ok = false;
+	}
 	if (now.unaccounted > before->unaccounted + NOISE_PAGES) {
 		FAIL("leak: pages that no counter knows: %" PRIu64 " before, %" PRIu64 " now",
 		     before->unaccounted, now.unaccounted);
