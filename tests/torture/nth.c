@@ -462,7 +462,7 @@ static bool time_up(uint64_t until)
 	return until && now_ns() >= until;
 }
 
-static void run_scenario(struct scene *s, const struct scenario *c)
+static void run_scenario(struct scene *s, const struct scenario *c, uint64_t until)
 {
 	unsigned int n, before = test_failures;
 	char what[120];
@@ -504,7 +504,7 @@ static void run_scenario(struct scene *s, const struct scenario *c)
 		}
 		clean_up(s);
 		totals->operations++;
-		if (time_up(end_ns))
+		if (time_up(until))
 			return;
 	}
 	if (n - 1 > totals->deepest)
@@ -557,7 +557,7 @@ static uint64_t pick_pages(unsigned int round, const struct scenario *c, unsigne
 }
 
 static void one_scenario(const struct scenario *c, uint64_t pages, uint32_t caching,
-			 bool zero_copy, bool must_fail)
+			 bool zero_copy, bool must_fail, uint64_t until)
 {
 	unsigned long faults = totals->faults;
 	struct in_use then, now;
@@ -570,11 +570,11 @@ static void one_scenario(const struct scenario *c, uint64_t pages, uint32_t cach
 		s.pages = pages;
 		s.zero_copy = zero_copy;
 		s.caching = caching;
-		run_scenario(&s, c);
+		run_scenario(&s, c, until);
 		test_note("%s, %" PRIu64 " pages, %s: %lu faults", c->name, pages,
 			  caching_name(caching), totals->faults - faults);
 		/* one in which nothing can fail tests nothing */
-		if (must_fail && !c->may_be_safe && !time_up(end_ns))
+		if (must_fail && !c->may_be_safe && !time_up(until))
 			EXPECT_GT(totals->faults, faults);
 	}
 	/* also the handles whose number did not make it to user space */
@@ -608,7 +608,7 @@ static void rounds(bool zero_copy, uint64_t until)
 			if (!strstr(c->name, only) || !pages)
 				continue;
 			one_scenario(c, pages, mix(mix(seed, nr), round) % 3,
-				     zero_copy, !round);
+				     zero_copy, !round, until);
 			if (test_failures > 10)
 				goto out;
 		}
