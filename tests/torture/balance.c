@@ -66,7 +66,7 @@ static uint64_t owned_pages(bool *known, bool show)
 	};
 	static const char *const others[] = {
 		"slab", "stack_depot", "split_large_page", "__change_page_attr",
-		"kmem_cache",
+		"kmem_cache", "kasan",
 	};
 	char line[256], stack[4096] = "";
 	bool match = false, other = false;
