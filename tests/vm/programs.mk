@@ -12,7 +12,7 @@ PROGRAMS_TORTURE := $(PROGRAMS_TOP)/tests/torture
 VM_TESTS := ioctl backup swapoff swapfull noswap memcg prime dumb pressure fault restore race
 TORTURE_TESTS := torture nth
 VM_PROGRAMS := $(VM_TESTS:%=$(BIN)/test-%) $(TORTURE_TESTS:%=$(BIN)/test-%) \
-	$(BIN)/demo $(BIN)/backup_cost
+	$(BIN)/demo $(BIN)/bench-cost $(BIN)/bench-behave
 
 PROGRAMS_CFLAGS := -std=gnu11 -O2 -g -Wall -Wextra -D_GNU_SOURCE \
 	-I$(PROGRAMS_VM) -I$(PROGRAMS_TORTURE) -I$(PROGRAMS_TOP)/kernel/include/uapi/drm \
@@ -41,5 +41,6 @@ $(TORTURE_TESTS:%=$(BIN)/test-%): $(BIN)/test-%: $(PROGRAMS_TORTURE)/%.c \
 $(BIN)/demo: $(PROGRAMS_TOP)/demo/demo.c $(PROGRAMS_VM)/vttm_util.c $(PROGRAMS_HEADERS)
 	$(program_build)
 
-$(BIN)/backup_cost: $(PROGRAMS_TOP)/bench/backup_cost.c $(PROGRAMS_VM)/vttm_util.c $(PROGRAMS_HEADERS)
+$(BIN)/bench-%: $(PROGRAMS_TOP)/bench/%.c $(PROGRAMS_TOP)/bench/bench.c $(PROGRAMS_VM)/vttm_util.c \
+		$(PROGRAMS_HEADERS) $(PROGRAMS_TOP)/bench/bench.h
 	$(program_build)

@@ -1,0 +1,451 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+/* What the programs of the bench share. */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include <xf86drm.h>
+#include <xf86drmMode.h>
+
+#include "bench.h"
+
+#ifndef MADV_DONTNEED_LOCKED
+#define MADV_DONTNEED_LOCKED	24
+#endif
+
+/* ---- the GPU ---- */
+
+void gpu_open(struct gpu *g, const char *node, bool dumb)
+{
+	uint64_t has_dumb = 0;
+	drmVersionPtr v;
+	struct stat st;
+
+	g->dumb = dumb;
+	if (node) {
+		g->fd = open(node, O_RDWR | O_CLOEXEC);
+		if (g->fd < 0 || fstat(g->fd, &st))
+			die("%s: %s", node, strerror(errno));
+		g->minor = minor(st.st_rdev);
+		v = drmGetVersion(g->fd);
+		if (!v)
+			die("%s is no DRM device", node);
+		if (!dumb && strcmp(v->name, "vttm"))
+			die("%s is driven by %s: use --dumb", node, v->name);
+		drmFreeVersion(v);
+	} else {
+		g->fd = vttm_open(0, &g->minor);
+		if (g->fd < 0)
+			die("no vttm device: boot with vttm.devices=2, or name another with --node");
+	}
+	if (dumb && (drmGetCap(g->fd, DRM_CAP_DUMB_BUFFER, &has_dumb) || !has_dumb))
+		die("the device has no dumb buffers");
+}
+
+void gpu_create(const struct gpu *g, struct bo *b, uint64_t size,
+		uint32_t caching)
+{
+	uint32_t pitch;
+	int ret;
+
+	b->map = NULL;
+	if (g->dumb) {
+		/* rows of one page */
+		ret = drmModeCreateDumbBuffer(g->fd, PAGE / 4, size / PAGE, 32, 0,
+					      &b->handle, &pitch, &b->size);
+		if (!ret && b->size != size)
+			die("a dumb buffer of %" PRIu64 " bytes became one of %" PRIu64,
+			    size, b->size);
+	} else {
+		b->size = size;
+		ret = vttm_create(g->fd, &b->size, caching, &b->handle);
+	}
+	if (ret)
+		die("no buffer of %" PRIu64 " KiB: %s", size / KiB, strerror(-ret));
+}
+
+void gpu_close(const struct gpu *g, struct bo *b)
+{
+	int ret;
+
+	gpu_unmap(b);
+	ret = vttm_close(g->fd, b->handle);
+	if (ret)
+		die("closing a buffer: %s", strerror(-ret));
+}
+
+bool gpu_map(const struct gpu *g, struct bo *b, void *at)
+{
+	uint64_t offset;
+	uint8_t *map;
+
+	if (g->dumb) {
+		if (drmModeMapDumbBuffer(g->fd, b->handle, &offset))
+			return false;
+	} else {
+		struct drm_vttm_mmap_offset m = { .handle = b->handle };
+
+		if (vttm_ioctl(g->fd, DRM_IOCTL_VTTM_MMAP_OFFSET, &m))
+			return false;
+		offset = m.offset;
+	}
+	map = mmap(at, b->size, PROT_READ | PROT_WRITE,
+		   MAP_SHARED | (at ? MAP_FIXED : 0), g->fd, offset);
+	if (map == MAP_FAILED)
+		return false;
+	b->map = map;
+	return true;
+}
+
+void gpu_unmap(struct bo *b)
+{
+	if (b->map)
+		munmap(b->map, b->size);
+	b->map = NULL;
+}
+
+uint64_t gpu_active(void)
+{
+	return vmstat("nr_gpu_active");
+}
+
+uint64_t gpu_backup(const struct gpu *g, uint64_t pages, bool writeback)
+{
+	uint64_t before = gpu_active(), after;
+	int ret;
+
+	if (g->dumb)
+		ret = write_file("/proc/sys/vm/drop_caches", "2");
+	else
+		ret = vttm_shrink(g->minor, pages, writeback, NULL);
+	/* -EBUSY: none of it; the caller sees that by the count */
+	if (ret && ret != -EBUSY)
+		die("the shrinker: %s", strerror(-ret));
+	after = gpu_active();
+	return before > after ? before - after : 0;
+}
+
+void gpu_drain(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < 100000 && vmstat("nr_gpu_reclaim"); i++)
+		if (!read_file("/sys/kernel/debug/ttm/page_pool_shrink"))
+			die("cannot read debugfs ttm/page_pool_shrink: %s",
+			    strerror(errno));
+}
+
+/* ---- contents ---- */
+
+/*
+ * Half of a page is of one value and half is noise: it compresses to about
+ * half, as what is in GPU memory may. The first two words tell whose it is.
+ */
+void fill(struct bo *b, uint32_t seed)
+{
+	static uint64_t noise[PAGE / 8 + 512];
+	uint64_t page, x = 88172645463325252ULL;
+	unsigned int i;
+
+	if (!noise[0])
+		for (i = 0; i < ARRAY_LEN(noise); i++) {
+			x ^= x << 13;
+			x ^= x >> 7;
+			x ^= x << 17;
+			noise[i] = x;
+		}
+	for (page = 0; page < b->size / PAGE; page++) {
+		uint64_t *p = (uint64_t *)(b->map + page * PAGE);
+
+		memset(p + PAGE / 16, (int)(seed & 0xff), PAGE / 2);
+		memcpy(p, noise + (seed * 31 + page) % 512, PAGE / 2);
+		p[0] = seed;
+		p[1] = page;
+	}
+}
+
+void check(const struct bo *b, uint32_t seed)
+{
+	uint64_t page;
+
+	for (page = 0; page < b->size / PAGE; page++) {
+		const volatile uint64_t *p =
+			(const volatile uint64_t *)(b->map + page * PAGE);
+
+		if (p[0] != seed || p[1] != page)
+			die("page %" PRIu64 " of buffer %u is that of page %" PRIu64
+			    " of buffer %" PRIu64, page, seed, p[1], p[0]);
+	}
+}
+
+/* ---- memory ---- */
+
+#define VM	"/proc/sys/vm/"
+
+static struct {
+	char name[48], value[64];
+} saved[16];
+static unsigned int nr_saved;
+
+static void sysctl_restore(void)
+{
+	char path[80];
+
+	while (nr_saved--) {
+		snprintf(path, sizeof(path), VM "%s", saved[nr_saved].name);
+		write_file(path, "%s", saved[nr_saved].value);
+	}
+	nr_saved = 0;
+}
+
+uint64_t sysctl_get(const char *name)
+{
+	const char *text;
+	char path[80];
+
+	snprintf(path, sizeof(path), VM "%s", name);
+	text = read_file(path);
+	if (!text)
+		die("cannot read %s: %s", path, strerror(errno));
+	return strtoull(text, NULL, 10);
+}
+
+void sysctl_set(const char *name, const char *fmt, ...)
+{
+	char path[80], value[64];
+	const char *old;
+	unsigned int i;
+	va_list ap;
+	int ret;
+
+	snprintf(path, sizeof(path), VM "%s", name);
+	old = read_file(path);
+	if (!old)
+		die("cannot read %s: %s", path, strerror(errno));
+	for (i = 0; i < nr_saved && strcmp(saved[i].name, name); i++)
+		;
+	if (i == nr_saved) {
+		if (i == ARRAY_LEN(saved))
+			die("too many settings");
+		if (!i)
+			atexit(sysctl_restore);
+		snprintf(saved[i].name, sizeof(saved[i].name), "%s", name);
+		snprintf(saved[i].value, sizeof(saved[i].value), "%s", old);
+		saved[i].value[strcspn(saved[i].value, "\n")] = '\0';
+		nr_saved++;
+	}
+	va_start(ap, fmt);
+	vsnprintf(value, sizeof(value), fmt, ap);
+	va_end(ap);
+	ret = write_file(path, "%s", value);
+	if (ret)
+		die("cannot write %s to %s: %s", value, path, strerror(-ret));
+}
+
+uint64_t free_blocks(unsigned int order)
+{
+	const char *line = read_file("/proc/buddyinfo");
+	uint64_t blocks = 0;
+
+	if (!line)
+		die("cannot read /proc/buddyinfo: %s", strerror(errno));
+	for (; line && *line; line = strchr(line, '\n'), line = line ? line + 1 : NULL) {
+		char zone[16], *next;
+		const char *p = strstr(line, "zone");
+		unsigned int o;
+
+		if (!p || sscanf(p, "zone %15s", zone) != 1)
+			break;
+		/* kept for devices of old */
+		if (!strcmp(zone, "DMA"))
+			continue;
+		p = strstr(p, zone) + strlen(zone);
+		for (o = 0; *p && *p != '\n'; o++, p = next + strspn(next, " ")) {
+			uint64_t n = strtoull(p, &next, 10);
+
+			if (next == p)
+				break;
+			if (o >= order)
+				blocks += n;
+		}
+	}
+	return blocks;
+}
+
+void *eat(uint64_t bytes)
+{
+	void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (p == MAP_FAILED || madvise(p, bytes, MADV_NOHUGEPAGE) ||
+	    mlock(p, bytes))
+		die("cannot lock %" PRIu64 " KiB: %s", bytes / KiB, strerror(errno));
+	return p;
+}
+
+#define MAX_FILLERS	256
+
+struct fragments {
+	uint8_t *mem;
+	uint64_t size, limit;
+	struct bo filler[MAX_FILLERS];
+	unsigned int nr_fillers;
+};
+
+struct frame {
+	uint64_t pfn;
+	uint64_t page;		/* in ->mem */
+};
+
+static int by_pfn(const void *a, const void *b)
+{
+	const struct frame *x = a, *y = b;
+
+	return x->pfn < y->pfn ? -1 : x->pfn > y->pfn;
+}
+
+static int by_page(const void *a, const void *b)
+{
+	const uint64_t *x = a, *y = b;
+
+	return *x < *y ? -1 : *x > *y;
+}
+
+/* Where the pages of the memory are */
+static struct frame *frames(const struct fragments *f)
+{
+	uint64_t nr = f->size / PAGE, i, entry[512], got;
+	struct frame *frame;
+	int fd;
+
+	frame = eat(nr * sizeof(*frame));
+	fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		die("/proc/self/pagemap: %s", strerror(errno));
+	for (i = 0; i < nr; i++) {
+		if (!(i % ARRAY_LEN(entry))) {
+			got = pread(fd, entry, sizeof(entry),
+				    ((uintptr_t)f->mem / PAGE + i) * 8);
+			if (got != sizeof(entry))
+				die("/proc/self/pagemap: short read");
+		}
+		frame[i].page = i;
+		frame[i].pfn = entry[i % ARRAY_LEN(entry)] & ((1ULL << 55) - 1);
+		if (!frame[i].pfn)
+			die("/proc/self/pagemap hides what it should tell: be root");
+	}
+	close(fd);
+	qsort(frame, nr, sizeof(*frame), by_pfn);
+	return frame;
+}
+
+static void give_back(struct fragments *f, uint64_t *page, uint64_t nr)
+{
+	uint64_t i, run;
+
+	qsort(page, nr, sizeof(*page), by_page);
+	for (i = 0; i < nr; i += run) {
+		for (run = 1; i + run < nr && page[i + run] == page[i] + run; run++)
+			;
+		if (madvise(f->mem + page[i] * PAGE, run * PAGE, MADV_DONTNEED_LOCKED))
+			die("MADV_DONTNEED_LOCKED: %s", strerror(errno));
+	}
+}
+
+struct fragments *fragment(const struct gpu *helper, unsigned int order)
+{
+	uint64_t step = 2 * MiB, block = 1ULL << order, nr, i, n = 0, *page;
+	struct fragments *f = calloc(1, sizeof(*f));
+	struct frame *frame;
+
+	if (!f)
+		die("no memory");
+	gpu_drain();
+	/*
+	 * Nobody but this is to allocate, so the reserve may be small; and
+	 * nobody is to put the blocks together again.
+	 */
+	sysctl_set("min_free_kbytes", "1024");
+	sysctl_set("compaction_proactiveness", "0");
+	sysctl_set("compact_unevictable_allowed", "0");
+	sysctl_set("watermark_boost_factor", "0");
+	write_file("/proc/sys/vm/drop_caches", "3");
+
+	/* The table of the frames and the page tables need some, too */
+	f->limit = meminfo_kib("MemTotal") * KiB;
+	f->mem = mmap(NULL, f->limit, PROT_READ | PROT_WRITE,
+		      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (f->mem == MAP_FAILED || madvise(f->mem, f->limit, MADV_NOHUGEPAGE))
+		die("no address space: %s", strerror(errno));
+	while (meminfo_kib("MemFree") * KiB > f->limit / 128 + step + 2 * MiB &&
+	       f->size < f->limit) {
+		if (mlock(f->mem + f->size, step))
+			die("cannot lock memory: %s", strerror(errno));
+		f->size += step;
+	}
+	frame = frames(f);
+	nr = f->size / PAGE;
+	page = eat(nr * sizeof(*page));
+	for (i = 0; i + 2 * block <= nr; i++) {
+		/* a pair of buddies that is all ours */
+		if (frame[i].pfn % (2 * block) ||
+		    frame[i + 2 * block - 1].pfn != frame[i].pfn + 2 * block - 1)
+			continue;
+		for (uint64_t j = 0; j < block; j++)
+			page[n++] = frame[i + j].page;
+		i += 2 * block - 1;
+	}
+	give_back(f, page, n);
+	munlock(page, nr * sizeof(*page));
+	munmap(page, nr * sizeof(*page));
+	munlock(frame, nr * sizeof(*frame));
+	munmap(frame, nr * sizeof(*frame));
+
+	/* What was left before has larger ones, and these two tables had */
+	while (free_blocks(order + 1)) {
+		struct bo *b = &f->filler[f->nr_fillers];
+
+		if (f->nr_fillers == MAX_FILLERS)
+			die("memory does not get into pieces of order %u: %" PRIu64
+			    " larger ones are left", order, free_blocks(order + 1));
+		gpu_create(helper, b, 256 * KiB, DRM_VTTM_CACHED);
+		if (!gpu_map(helper, b, NULL))
+			die("cannot map a buffer");
+		*b->map = 1;
+		f->nr_fillers++;
+	}
+	return f;
+}
+
+void unfragment(const struct gpu *helper, struct fragments *f)
+{
+	while (f->nr_fillers)
+		gpu_close(helper, &f->filler[--f->nr_fillers]);
+	munmap(f->mem, f->limit);
+	free(f);
+	gpu_drain();
+}
+
+/* ---- command line ---- */
+
+uint64_t number(const char *name, const char *text, uint64_t min, uint64_t max)
+{
+	uint64_t n;
+	char *end;
+
+	errno = 0;
+	n = strtoull(text ? text : "", &end, 10);
+	if (!text || !*text || *end || errno || n < min || n > max)
+		die("%s: a number from %" PRIu64 " to %" PRIu64 ", not '%s'",
+		    name, min, max, text ? text : "");
+	return n;
+}

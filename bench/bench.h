@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: GPL-2.0 OR MIT */
+/*
+ * What the two programs of the bench share: a GPU that may be vttm or, with
+ * dumb buffers, that of any other driver, and memory whose free blocks are of
+ * a chosen order. On top of tests/vm/vttm_util.h.
+ *
+ * Functions end the program with one line when something is in the way: a
+ * figure that is not what it says is worse than none.
+ */
+#ifndef BENCH_H
+#define BENCH_H
+
+#include "vttm_util.h"
+
+/* ---- the GPU ---- */
+
+struct gpu {
+	int fd;
+	unsigned int minor;
+	/*
+	 * Not vttm, or not to be treated as such: only what any driver has is
+	 * used, dumb buffers, and the system's shrinkers are called all
+	 * together by vm.drop_caches.
+	 */
+	bool dumb;
+};
+
+struct bo {
+	uint32_t handle;
+	uint64_t size;
+	uint8_t *map;
+};
+
+/* node NULL: the first vttm device */
+void gpu_open(struct gpu *g, const char *node, bool dumb);
+/* caching is for vttm; a dumb buffer has what its driver gives it */
+void gpu_create(const struct gpu *g, struct bo *b, uint64_t size,
+		uint32_t caching);
+void gpu_close(const struct gpu *g, struct bo *b);
+/* at NULL: anywhere. false: no memory */
+bool gpu_map(const struct gpu *g, struct bo *b, void *at);
+void gpu_unmap(struct bo *b);
+/* Back up at least so many pages. Returns how many left the GPU's hands. */
+uint64_t gpu_backup(const struct gpu *g, uint64_t pages, bool writeback);
+/* base pages that GPUs hold now, all devices */
+uint64_t gpu_active(void);
+/* give what TTM's pools keep back to the system */
+void gpu_drain(void);
+
+/* ---- contents: a stamp in each page, and bytes that compress ---- */
+
+void fill(struct bo *b, uint32_t seed);
+/* die if a page is not what fill() left there; restores the buffer */
+void check(const struct bo *b, uint32_t seed);
+
+/* ---- memory ---- */
+
+/* write to a file below /proc/sys/vm that is put back at exit */
+void sysctl_set(const char *name, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+uint64_t sysctl_get(const char *name);
+
+/*
+ * Take nearly all memory and give back every other block of an order, so that
+ * the largest that can be allocated is of that order. The helper's buffers fill
+ * what is larger.
+ */
+struct fragments;
+struct fragments *fragment(const struct gpu *helper, unsigned int order);
+void unfragment(const struct gpu *helper, struct fragments *f);
+/* free blocks of at least that order that are for general use */
+uint64_t free_blocks(unsigned int order);
+/* memory that is taken and locked, in whole pages */
+void *eat(uint64_t bytes);
+
+/* ---- command line ---- */
+
+/* value of "--name N" or "--name", one line and exit if it is none */
+uint64_t number(const char *name, const char *text, uint64_t min, uint64_t max);
+
+#endif
