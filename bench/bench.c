@@ -378,6 +378,8 @@ struct fragments *fragment(const struct gpu *helper, unsigned int order)
 	sysctl_set("compaction_proactiveness", "0");
 	sysctl_set("compact_unevictable_allowed", "0");
 	sysctl_set("watermark_boost_factor", "0");
+	/* What a processor keeps to itself is not seen, and large pieces form later */
+	sysctl_set("percpu_pagelist_high_fraction", "1000");
 	write_file("/proc/sys/vm/drop_caches", "3");
 
 	/* The table of the frames and the page tables need some, too */
@@ -410,10 +412,18 @@ struct fragments *fragment(const struct gpu *helper, unsigned int order)
 	munlock(frame, nr * sizeof(*frame));
 	munmap(frame, nr * sizeof(*frame));
 
-	/* What was left before has larger ones, and these two tables had */
-	while (free_blocks(order + 1)) {
+	/*
+	 * What was left before has larger ones, and these two tables had. What
+	 * processors keep to themselves gets back within seconds.
+	 */
+	for (i = 0; i < 30; i++) {
 		struct bo *b = &f->filler[f->nr_fillers];
 
+		if (!free_blocks(order + 1)) {
+			usleep(100000);
+			continue;
+		}
+		i = 0;
 		if (f->nr_fillers == MAX_FILLERS)
 			die("memory does not get into pieces of order %u: %" PRIu64
 			    " larger ones are left", order, free_blocks(order + 1));
@@ -423,6 +433,7 @@ struct fragments *fragment(const struct gpu *helper, unsigned int order)
 		*b->map = 1;
 		f->nr_fillers++;
 	}
+	sysctl_set("percpu_pagelist_high_fraction", "0");
 	return f;
 }
 
