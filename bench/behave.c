@@ -1,0 +1,484 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+/*
+ * bench-behave: what backing up does to the rest of the machine. See usage()
+ * and docs/results.md. A line of JSON for each result.
+ */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "bench.h"
+
+#define TRACING		"/sys/kernel/tracing/"
+#define EXTFRAG		"/sys/kernel/debug/extfrag/"
+#define RECLAIM		"/sys/fs/cgroup/memory.reclaim"
+#define MAX_BUFFERS	8192
+
+static struct gpu gpu;
+static struct bo bos[MAX_BUFFERS];
+static unsigned int nr_bos;
+static uint64_t ram;
+
+static void usage(void)
+{
+	puts("usage: bench-behave [--node PATH] [--dumb] TEST [VALUE]...\n"
+	     "\n"
+	     "What backing up does to the rest of the machine, as lines of JSON. To be run\n"
+	     "as root, with swap and with nothing else going on: memory does get short.\n"
+	     "\n"
+	     "  --node PATH     DRM node (default: the first vttm device)\n"
+	     "  --dumb          the node is that of any driver: dumb buffers, which are backed\n"
+	     "                  up with vm.drop_caches\n"
+	     "\n"
+	     "  peak PERCENT...      memory taken at most while one buffer of PERCENT of RAM is\n"
+	     "                       backed up\n"
+	     "  reserve PERCENT...   how much of the buffers direct reclaim gets backed up, with\n"
+	     "                       free memory at PERCENT of the lowest watermark\n"
+	     "  cycle PERCENT ROUNDS fill buffers worth PERCENT of RAM and read them ROUNDS times;\n"
+	     "                       time, swap, fragmentation, types of page blocks\n"
+	     "  latency PERCENT      how long a page fault takes that has to wait for the\n"
+	     "                       shrinker, with PERCENT of RAM in idle buffers");
+	exit(0);
+}
+
+/* Buffers worth so many bytes, filled; every other one WC */
+static void fill_buffers(uint64_t bytes, uint64_t size)
+{
+	for (nr_bos = 0; bytes >= size; bytes -= size, nr_bos++) {
+		struct bo *b = &bos[nr_bos];
+
+		if (nr_bos == MAX_BUFFERS)
+			die("more than %u buffers", MAX_BUFFERS);
+		gpu_create(&gpu, b, size, nr_bos & 1 ? DRM_VTTM_CACHED : DRM_VTTM_WC);
+		if (!gpu_map(&gpu, b, NULL))
+			die("cannot map a buffer: %s", strerror(errno));
+		fill(b, nr_bos + 1);
+	}
+}
+
+static void free_buffers(void)
+{
+	while (nr_bos)
+		gpu_close(&gpu, &bos[--nr_bos]);
+	gpu_drain();
+}
+
+static void check_buffers(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < nr_bos; i++)
+		check(&bos[i], i + 1);
+}
+
+/* ---- peak ---- */
+
+static void tracing(const char *file, const char *value)
+{
+	char path[128];
+	int ret;
+
+	snprintf(path, sizeof(path), TRACING "%s", file);
+	ret = write_file(path, "%s", value);
+	if (ret)
+		die("cannot write %s to %s: %s", value, path, strerror(-ret));
+}
+
+static void tracing_off(void)
+{
+	write_file(TRACING "events/kmem/mm_page_alloc/enable", "0");
+	write_file(TRACING "events/kmem/mm_page_free/enable", "0");
+	write_file(TRACING "buffer_size_kb", "1");
+}
+
+/* It is emptied by opening it */
+static void trace_clear(void)
+{
+	int fd = open(TRACING "trace", O_WRONLY | O_TRUNC | O_CLOEXEC);
+
+	if (fd < 0)
+		die(TRACING "trace: %s", strerror(errno));
+	close(fd);
+}
+
+static uint64_t trace_lost(void)
+{
+	unsigned int cpu;
+	uint64_t lost = 0;
+	char path[128];
+
+	for (cpu = 0; ; cpu++) {
+		const char *text, *p;
+
+		snprintf(path, sizeof(path), TRACING "per_cpu/cpu%u/stats", cpu);
+		text = read_file(path);
+		if (!text)
+			return lost;
+		p = strstr(text, "overrun: ");
+		lost += p ? strtoull(p + strlen("overrun: "), NULL, 10) : 0;
+		p = strstr(text, "dropped events: ");
+		lost += p ? strtoull(p + strlen("dropped events: "), NULL, 10) : 0;
+	}
+}
+
+/*
+ * Every page that the machine allocates and frees meanwhile, counted by the
+ * tracepoints of the page allocator.
+ */
+static void peak(uint64_t percent)
+{
+	int64_t pages = 0, most = 0, allocated = 0;
+	uint64_t backed_up, size = ram * percent / 100 / (2 * MiB) * (2 * MiB);
+	char line[512];
+	FILE *trace;
+
+	fill_buffers(size, size);
+	gpu_unmap(&bos[0]);
+	writeback_settle();
+	tracing("buffer_size_kb", "12288");
+	trace_clear();
+	tracing("events/kmem/mm_page_alloc/enable", "1");
+	tracing("events/kmem/mm_page_free/enable", "1");
+	backed_up = gpu_backup(&gpu, size / PAGE, false);
+	tracing("events/kmem/mm_page_alloc/enable", "0");
+	tracing("events/kmem/mm_page_free/enable", "0");
+	if (trace_lost())
+		die("the trace buffer is too small");
+	trace = fopen(TRACING "trace", "r");
+	if (!trace)
+		die(TRACING "trace: %s", strerror(errno));
+	while (fgets(line, sizeof(line), trace)) {
+		const char *what = strstr(line, ": mm_page_"), *order, *pfn;
+		int64_t nr;
+
+		if (!what)
+			continue;
+		order = strstr(what, "order=");
+		pfn = strstr(what, "pfn=");
+		if (!order || !pfn)
+			die("trace: cannot understand \"%s\"", line);
+		nr = 1LL << strtoul(order + strlen("order="), NULL, 10);
+		/* one that failed */
+		if (!strtoull(pfn + strlen("pfn="), NULL, 16))
+			continue;
+		if (!strncmp(what, ": mm_page_alloc", 15)) {
+			pages += nr;
+			allocated += nr;
+		} else {
+			pages -= nr;
+		}
+		if (pages > most)
+			most = pages;
+	}
+	fclose(trace);
+	trace_clear();
+	printf("{\"part\":\"peak\",\"percent\":%" PRIu64 ",\"bytes\":%" PRIu64
+	       ",\"backed_up_bytes\":%" PRIu64 ",\"peak_bytes\":%" PRIu64
+	       ",\"allocated_bytes\":%" PRIu64 "}\n", percent, size,
+	       backed_up * PAGE, most * PAGE, allocated * PAGE);
+	fflush(stdout);
+	if (!gpu_map(&gpu, &bos[0], NULL))
+		die("cannot map the buffer");
+	check_buffers();
+	free_buffers();
+}
+
+/* ---- reserve ---- */
+
+#define RESERVE_FREE	(16 * MiB)	/* what is left free */
+
+static void reserve(int nr, char **percents)
+{
+	uint64_t size = ram / 4 / (2 * MiB) * (2 * MiB), resident, n;
+	int i, ret;
+
+	fill_buffers(size, 2 * MiB);
+	for (i = 0; i < (int)nr_bos; i++)
+		gpu_unmap(&bos[i]);
+	/* far from any watermark as it is, so nothing is reclaimed by this */
+	sysctl_set("watermark_boost_factor", "0");
+	sysctl_set("min_free_kbytes", "1024");
+	write_file("/proc/sys/vm/drop_caches", "1");
+	while (meminfo_kib("MemFree") * KiB > RESERVE_FREE + 2 * MiB)
+		eat(2 * MiB);
+	if (gpu_active() < size / PAGE)
+		die("buffers were backed up too early");
+
+	for (i = 0; i < nr; i++) {
+		uint64_t percent = number("reserve", percents[i], 1, 1000);
+		uint64_t oom = vmstat("oom_kill"), free = meminfo_kib("MemFree");
+
+		resident = gpu_active();
+		sysctl_set("min_free_kbytes", "%" PRIu64, free * 100 / percent);
+		/*
+		 * Direct reclaim, by the one way user space can ask for it;
+		 * without swapping out what is not the GPU's.
+		 */
+		ret = write_file(RECLAIM, "%" PRIu64 " swappiness=0", size);
+		if (ret == -ENOENT || ret == -EINVAL || ret == -EACCES)
+			die("cannot write " RECLAIM ": %s", strerror(-ret));
+		n = gpu_active();
+		printf("{\"part\":\"reserve\",\"percent\":%" PRIu64 ",\"free_kib\":%" PRIu64
+		       ",\"min_free_kib\":%" PRIu64 ",\"bytes\":%" PRIu64
+		       ",\"backed_up_bytes\":%" PRIu64 ",\"free_after_kib\":%" PRIu64
+		       ",\"oom_kills\":%" PRIu64 "}\n",
+		       percent, free, free * 100 / percent, size,
+		       (resident > n ? resident - n : 0) * PAGE,
+		       meminfo_kib("MemFree"), vmstat("oom_kill") - oom);
+		fflush(stdout);
+		sysctl_set("min_free_kbytes", "1024");
+		for (n = 0; n < nr_bos; n++) {
+			if (!gpu_map(&gpu, &bos[n], NULL))
+				die("cannot map a buffer");
+			check(&bos[n], n + 1);
+			gpu_unmap(&bos[n]);
+		}
+		writeback_settle();
+	}
+	free_buffers();
+}
+
+/* ---- cycle ---- */
+
+/* The column of order 9 in the last zone that is for general use */
+static double extfrag(const char *name)
+{
+	char path[64], zone[16];
+	const char *line, *p;
+	double value = -9, v;
+
+	snprintf(path, sizeof(path), EXTFRAG "%s", name);
+	line = read_file(path);
+	if (!line)
+		die("cannot read %s: %s", path, strerror(errno));
+	for (; line && *line; line = strchr(line, '\n'), line = line ? line + 1 : NULL) {
+		unsigned int order;
+		char *next;
+
+		p = strstr(line, "zone");
+		if (!p || sscanf(p, "zone %15s", zone) != 1)
+			break;
+		if (strcmp(zone, "DMA32") && strcmp(zone, "Normal"))
+			continue;
+		p = strstr(p, zone) + strlen(zone);
+		for (order = 0; order <= PMD_NR; order++, p = next) {
+			v = strtod(p, &next);
+			if (next == p)
+				die("%s has no order %u", path, order);
+		}
+		value = v;
+	}
+	if (value == -9)
+		die("%s tells nothing of a zone", path);
+	return value;
+}
+
+/* Page blocks by type, all zones: {"Unmovable":10,...} */
+static void page_blocks(char *out, size_t len)
+{
+	const char *text = read_file("/proc/pagetypeinfo"), *head, *line;
+	uint64_t sum[8] = {};
+	char name[8][16];
+	unsigned int nr, i;
+	size_t n = 0;
+
+	head = text ? strstr(text, "Number of blocks type") : NULL;
+	if (!head)
+		die("cannot read /proc/pagetypeinfo: %s", strerror(errno));
+	line = head + strlen("Number of blocks type");
+	for (nr = 0; nr < 8; nr++) {
+		int used;
+
+		line += strspn(line, " ");
+		if (*line == '\n' || sscanf(line, "%15s%n", name[nr], &used) != 1)
+			break;
+		line += used;
+	}
+	for (line = strchr(head, '\n'); line && line[1]; line = strchr(line + 1, '\n')) {
+		const char *p = strstr(line, "zone");
+		char *next;
+
+		if (!p || sscanf(p, "zone %*s%n", (int *)&i) < 0)
+			break;
+		p += strlen("zone");
+		p += strspn(p, " ");
+		p += strcspn(p, " ");
+		for (i = 0; i < nr; i++, p = next)
+			sum[i] += strtoull(p, &next, 10);
+	}
+	for (i = 0; i < nr; i++)
+		n += snprintf(out + n, len - n, "%s\"%s\":%" PRIu64, i ? "," : "{",
+			      name[i], sum[i]);
+	snprintf(out + n, len - n, "}");
+}
+
+static void memory_state(const char *when)
+{
+	char blocks[256];
+
+	page_blocks(blocks, sizeof(blocks));
+	printf(",\"%s\":{\"free_bytes\":%" PRIu64 ",\"free_order9\":%" PRIu64
+	       ",\"unusable_index_order9\":%.3f,\"extfrag_index_order9\":%.3f,\"page_blocks\":%s}",
+	       when, meminfo_kib("MemFree") * KiB, free_order9(),
+	       extfrag("unusable_index"), extfrag("extfrag_index"), blocks);
+}
+
+static void cycle_child(uint64_t percent, uint64_t rounds)
+{
+	uint64_t t = now_ns(), filled;
+	uint64_t i;
+
+	fill_buffers(ram * percent / 100, 4 * MiB);
+	filled = now_ns();
+	for (i = 0; i < rounds; i++)
+		check_buffers();
+	printf(",\"fill_ns\":%" PRIu64 ",\"read_ns\":%" PRIu64, filled - t,
+	       now_ns() - filled);
+	memory_state("full");
+	free_buffers();
+	fflush(stdout);
+	_exit(0);
+}
+
+static void cycle(uint64_t percent, uint64_t rounds)
+{
+	static const char *const counters[] = {
+		"pswpout", "pswpin", "thp_swpout", "thp_swpout_fallback",
+		"oom_kill",
+	};
+	uint64_t before[ARRAY_LEN(counters)];
+	struct backup_counters then, c;
+	unsigned int i;
+	int status;
+	pid_t pid;
+
+	printf("{\"part\":\"cycle\",\"percent\":%" PRIu64 ",\"rounds\":%" PRIu64
+	       ",\"ram_bytes\":%" PRIu64, percent, rounds, ram);
+	gpu_drain();
+	write_file("/proc/sys/vm/drop_caches", "3");
+	memory_state("before");
+	if (have_backup_stats())
+		backup_counters(&then);
+	for (i = 0; i < ARRAY_LEN(counters); i++)
+		before[i] = vmstat(counters[i]);
+	fflush(stdout);
+
+	/* The one to be killed if there is not enough memory */
+	pid = fork();
+	if (pid < 0)
+		die("fork: %s", strerror(errno));
+	if (!pid) {
+		write_file("/proc/self/oom_score_adj", "1000");
+		cycle_child(percent, rounds);
+	}
+	if (waitpid(pid, &status, 0) != pid)
+		die("wait: %s", strerror(errno));
+	/* a file that the child has died with leaves its buffers to the parent */
+	printf(",\"completed\":%s", WIFEXITED(status) && !WEXITSTATUS(status) ?
+	       "true" : "false");
+	for (i = 0; i < ARRAY_LEN(counters); i++)
+		printf(",\"%s\":%" PRIu64, counters[i], vmstat(counters[i]) - before[i]);
+	if (have_backup_stats()) {
+		backup_counters_since(&then, &c);
+		printf(",\"inserted_pages\":%" PRIu64 ",\"copied_pages\":%" PRIu64
+		       ",\"restored_copied_pages\":%" PRIu64 ",\"retained_pages\":%" PRIu64,
+		       c.inserted, c.copied, c.restored_copied, c.retained);
+	}
+	close(gpu.fd);
+	gpu_drain();
+	write_file("/proc/sys/vm/drop_caches", "3");
+	memory_state("after");
+	puts("}");
+}
+
+/* ---- latency ---- */
+
+static int by_value(const void *a, const void *b)
+{
+	const uint64_t *x = a, *y = b;
+
+	return *x < *y ? -1 : *x > *y;
+}
+
+static void latency(uint64_t percent)
+{
+	uint64_t bytes = ram / 2, nr = bytes / PAGE, i, t, start, active;
+	uint64_t *ns = eat(nr * sizeof(*ns));
+	uint8_t *p;
+
+	fill_buffers(ram * percent / 100, 4 * MiB);
+	for (i = 0; i < nr_bos; i++)
+		gpu_unmap(&bos[i]);
+	p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (p == MAP_FAILED || madvise(p, bytes, MADV_NOHUGEPAGE))
+		die("no address space: %s", strerror(errno));
+	active = gpu_active();
+	start = now_ns();
+	for (i = 0; i < nr; i++) {
+		t = now_ns();
+		*(volatile uint64_t *)(p + i * PAGE) = i;
+		ns[i] = now_ns() - t;
+	}
+	start = now_ns() - start;
+	active -= gpu_active();
+	if ((int64_t)active <= 0)
+		die("nothing was backed up: there was no memory pressure");
+	qsort(ns, nr, sizeof(*ns), by_value);
+	printf("{\"part\":\"latency\",\"percent\":%" PRIu64 ",\"faults\":%" PRIu64
+	       ",\"backed_up_bytes\":%" PRIu64 ",\"total_ns\":%" PRIu64
+	       ",\"p50_ns\":%" PRIu64 ",\"p99_ns\":%" PRIu64 ",\"p999_ns\":%" PRIu64
+	       ",\"max_ns\":%" PRIu64 "}\n", percent, nr, active * PAGE, start,
+	       ns[nr / 2], ns[nr - nr / 100], ns[nr - nr / 1000], ns[nr - 1]);
+	munmap(p, bytes);
+	free_buffers();
+}
+
+int main(int argc, char **argv)
+{
+	const char *node = NULL, *test;
+	bool dumb = false;
+	int i;
+
+	for (i = 1; i < argc && argv[i][0] == '-'; i++) {
+		if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h"))
+			usage();
+		else if (!strcmp(argv[i], "--dumb"))
+			dumb = true;
+		else if (!strcmp(argv[i], "--node") && i + 1 < argc)
+			node = argv[++i];
+		else
+			die("%s: unknown, or without its value (bench-behave --help)", argv[i]);
+	}
+	if (i + 1 >= argc)
+		die("no test, or no value for it (bench-behave --help)");
+	test = argv[i++];
+	mount_all();
+	ram = meminfo_kib("MemTotal") * KiB;
+	if (!meminfo_kib("SwapTotal"))
+		die("nothing is backed up without swap");
+	gpu_open(&gpu, node, dumb);
+	if (!strcmp(test, "peak")) {
+		atexit(tracing_off);
+		for (; i < argc; i++)
+			peak(number(test, argv[i], 1, 90));
+	} else if (!strcmp(test, "reserve")) {
+		reserve(argc - i, argv + i);
+	} else if (!strcmp(test, "cycle")) {
+		if (i + 2 != argc)
+			die("cycle PERCENT ROUNDS");
+		cycle(number(test, argv[i], 1, 1000), number(test, argv[i + 1], 1, 1000));
+	} else if (!strcmp(test, "latency")) {
+		latency(number(test, argv[i], 10, 90));
+	} else {
+		die("unknown test '%s' (bench-behave --help)", test);
+	}
+	return 0;
+}
