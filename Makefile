@@ -8,6 +8,8 @@ MAKEFLAGS += --no-print-directory
 .PHONY: help
 help:
 	@echo 'make demo     fill more GPU memory than there is RAM, with and without copies'
+	@echo 'make bench    what it costs, beside upstream: figures, docs/results.md and plots;'
+	@echo '              QUICK=1 only sees that this works'
 	@echo 'make test     run all tests; T=PATTERN runs those whose name matches'
 	@echo 'make torture  debug kernels, everything at random, allocations that fail:'
 	@echo '              TIME=40m SEED=N PHASE="kasan lockdep fault variants mutate clauses"'
@@ -62,6 +64,15 @@ test: programs kernel-linux-test
 torture: programs
 	@tests/torture/run $(if $(TIME),--time '$(TIME)') $(if $(SEED),--seed '$(SEED)') \
 		$(foreach phase,$(PHASE),--phase '$(phase)')
+
+# Figures of the quick mode are for nobody to cite, so they leave docs/ alone
+.PHONY: bench
+bench: programs
+	@tools/deps bench
+	@$(MAKE) kernel-pristine
+	@$(MAKE) kernel
+	@bench/run $(if $(QUICK),--quick)
+	@bench/report $(if $(QUICK),--quick)
 
 .PHONY: shell
 shell: programs kernel

@@ -355,6 +355,7 @@ static void cycle(uint64_t percent, uint64_t rounds)
 		"oom_kill",
 	};
 	uint64_t before[ARRAY_LEN(counters)];
+	uint64_t adopted = 0, extracted = 0;
 	struct backup_counters then, c;
 	unsigned int i;
 	int status;
@@ -365,8 +366,11 @@ static void cycle(uint64_t percent, uint64_t rounds)
 	gpu_drain();
 	write_file("/proc/sys/vm/drop_caches", "3");
 	memory_state("before");
-	if (have_backup_stats())
+	if (have_backup_stats()) {
 		backup_counters(&then);
+		adopted = backup_stat("restored_adopted");
+		extracted = backup_stat("restored_extracted");
+	}
 	for (i = 0; i < ARRAY_LEN(counters); i++)
 		before[i] = vmstat(counters[i]);
 	fflush(stdout);
@@ -389,8 +393,12 @@ static void cycle(uint64_t percent, uint64_t rounds)
 	if (have_backup_stats()) {
 		backup_counters_since(&then, &c);
 		printf(",\"inserted_pages\":%" PRIu64 ",\"copied_pages\":%" PRIu64
+		       ",\"restored_adopted_pages\":%" PRIu64
+		       ",\"restored_extracted_pages\":%" PRIu64
 		       ",\"restored_copied_pages\":%" PRIu64 ",\"retained_pages\":%" PRIu64,
-		       c.inserted, c.copied, c.restored_copied, c.retained);
+		       c.inserted, c.copied, backup_stat("restored_adopted") - adopted,
+		       backup_stat("restored_extracted") - extracted,
+		       c.restored_copied, c.retained);
 	}
 	close(gpu.fd);
 	gpu_drain();

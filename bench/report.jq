@@ -1,0 +1,199 @@
+# SPDX-License-Identifier: GPL-2.0 OR MIT
+#
+# Tables (Markdown) and data for the plots from bench.json: jq -f, with $want
+# the name of one.
+
+def modes: ["pristine", "copy", "insert"];
+def caching: ["cached", "wc"];
+def title: {cached: "cached", wc: "WC", resident: "resident",
+	swapcache: "swap cache", zram: "zram", disk: "disk"}[.] // .;
+
+# 1234567 -> "1.23 M"
+def digits(d): if d == 0 then round | tostring
+	else pow(10; d) as $p | (. * $p | round) as $n |
+	"\($n / $p | floor).\(($n % $p | tostring) as $s | ("000" + $s)[-d:])" end;
+def count: if . == null then "–" elif . >= 1e6 then (. / 1e6 | digits(2)) + " M"
+	elif . >= 1e4 then (. / 1e3 | digits(1)) + " k" else digits(0) end;
+def times: if . == null then "–" elif . >= 100 then digits(0) + " ×"
+	elif . >= 10 then digits(1) + " ×" else digits(2) + " ×" end;
+def ratio(a; b): if a == null or b == null or b == 0 then null else a / b end;
+def mib: . / 1048576 | digits(1);
+def seconds: . / 1e9 | digits(1);
+def row: "| " + join(" | ") + " |";
+def table(head): (head | row), (head | map("---") | row), .[];
+
+def cost(mode; op; state; c; o): first(.results[] | select(.part == "cost" and
+	.run == 1 and .mode == mode and .op == op and .state == state and
+	.caching == c and .order == o)) // null;
+def ins(mode; op; state; c; o): cost(mode; op; state; c; o).instructions;
+def alloc(mode; op; state; c; o): cost(mode; op; state; c; o).pages_allocated |
+	if . == null then "–" else digits(1) end;
+def orders: [.results[] | select(.part == "cost") | .order] | unique;
+def part(name; mode): [.results[] | select(.name == name and .mode == mode)];
+
+# restore without the fault that it takes place in
+def net(mode; state; c; o): ins(mode; "restore"; state; c; o) as $r |
+	ins(mode; "fault"; "resident"; c; o) as $f |
+	if $r == null or $f == null then null else ([$r - $f, 1] | max) end;
+
+# slope of ln(y) over ln(x)
+def exponent: map([(.[0] | log), (.[1] | log)]) | length as $n |
+	(map(.[0]) | add / $n) as $mx | (map(.[1]) | add / $n) as $my |
+	(map((.[0] - $mx) * (.[1] - $my)) | add) /
+	(map((.[0] - $mx) * (.[0] - $mx)) | add);
+
+def sizes: [.results[] | select(.part == "growth") | .bytes] | unique;
+def growth(mode; c): [.results[] | select(.part == "growth" and .mode == mode and
+	.caching == c)];
+
+def met: if . == null then "not measured" elif . then "yes" else "**no**" end;
+
+. as $b |
+if $want == "machine" then ([
+	["kernel, upstream", "Linux \($b.kernels.pristine.release) and vttm, nothing else; .config \($b.kernels.pristine.config_sha256)"],
+	["kernel, ours", "Linux \($b.kernels.linux.release) and this project at \($b.commit); .config \($b.kernels.linux.config_sha256)"],
+	["compiler", $b.host.compiler],
+	["emulator", "QEMU \($b.host.qemu), TCG"],
+	["host", "\($b.host.cpu), \($b.host.cpus) processors"],
+	["took", "\($b.seconds / 60 | digits(1)) minutes"]
+	] | map(row) | table(["what", "which"]))
+
+elif $want == "expected" then ($b | [
+	(ratio(ins("pristine"; "backup"; "resident"; "cached"; 9); ins("insert"; "backup"; "resident"; "cached"; 9)) as $v |
+		["backup, order 9, cached", "≥ 500 ×", ($v | times), (if $v then $v >= 500 else null end | met)]),
+	(ratio(ins("pristine"; "backup"; "resident"; "cached"; 4); ins("insert"; "backup"; "resident"; "cached"; 4)) as $v |
+		["backup, order 4, cached", "≥ 20 ×", ($v | times), (if $v then $v >= 20 else null end | met)]),
+	(ratio(ins("pristine"; "backup"; "resident"; "cached"; 0); ins("insert"; "backup"; "resident"; "cached"; 0)) as $v |
+		["backup, order 0, cached", "≥ 3 ×", ($v | times), (if $v then $v >= 3 else null end | met)]),
+	(ratio(net("pristine"; "resident"; "cached"; 9); net("insert"; "resident"; "cached"; 9)) as $v |
+		["resident restore, order 9, cached", "≥ 500 ×", ($v | times), (if $v then $v >= 500 else null end | met)]),
+	(ratio(net("pristine"; "resident"; "cached"; 4); net("insert"; "resident"; "cached"; 4)) as $v |
+		["resident restore, order 4, cached", "≥ 20 ×", ($v | times), (if $v then $v >= 20 else null end | met)]),
+	(ratio(net("pristine"; "resident"; "cached"; 0); net("insert"; "resident"; "cached"; 0)) as $v |
+		["resident restore, order 0, cached", "≥ 3 ×", ($v | times), (if $v then $v >= 3 else null end | met)]),
+	([orders[] as $o | caching[] as $c | cost("insert"; "backup"; "resident"; $c; $o).pages_allocated | values] | max as $v |
+		["pages allocated to back up 2 MiB, at most", "0", ($v // 0 | digits(2)), ($v == 0 | met)]),
+	([orders[] as $o | caching[] as $c | cost("insert"; "restore"; "resident"; $c; $o).pages_allocated | values] | max as $v |
+		["pages allocated to restore 2 MiB that are resident, at most", "0", ($v // 0 | digits(2)), ($v == 0 | met)]),
+	(ratio(ins("insert"; "backup"; "resident"; "wc"; 9); ins("insert"; "purge"; "resident"; "wc"; 9)) as $v |
+		["backup of WC against purge, order 9", "≤ 1.3 ×", ($v | times), (if $v then $v <= 1.3 else null end | met)]),
+	(ratio(ins("insert"; "restore"; "disk"; "cached"; 9); ins("pristine"; "restore"; "disk"; "cached"; 9)) as $v |
+		["restore from disk against upstream, order 9", "≤ 1.1 ×", ($v | times), (if $v then $v <= 1.1 else null end | met)]),
+	([part("peak"; "insert")[] | .peak_bytes / .bytes] | max as $v |
+		["memory taken at most by a backup, of the buffer", "≤ 0.1 %", "\($v // 0 | . * 100 | digits(3)) %", (if $v then $v <= 0.001 else null end | met)]),
+	([part("reserve"; "insert")[] | .backed_up_bytes / .bytes] | min as $v |
+		([part("reserve"; "pristine")[] | .backed_up_bytes / .bytes] | min) as $p |
+		["backed up with the least memory free", "100 % where upstream fails",
+		 "\($v // 0 | . * 100 | digits(0)) %, upstream \($p // 0 | . * 100 | digits(0)) %",
+		 (if $v then $v == 1 and $p < 1 else null end | met)])
+	] | map(row) | table(["what", "expected", "measured", "as expected"]))
+
+elif $want == "backup" then ($b | [caching[] as $c | orders[] as $o |
+	ins("insert"; "backup"; "resident"; $c; $o) as $i |
+	ins("pristine"; "backup"; "resident"; $c; $o) as $p |
+	ins("insert"; "purge"; "resident"; $c; $o) as $l |
+	[($c | title), "\($o)", ($p | count), (ins("copy"; "backup"; "resident"; $c; $o) | count),
+	 ($i | count), (ratio($p; $i) | times), ($l | count), (ratio($i; $l) | times)]] |
+	map(row) | table(["caching", "order", "upstream", "zero_copy=0", "zero_copy=1",
+		"upstream / zero_copy=1", "purge", "zero_copy=1 / purge"]))
+
+elif $want == "writeback" then ($b | [caching[] as $c | orders[] as $o |
+	ins("insert"; "backup"; "swapcache"; $c; $o) as $i |
+	ins("pristine"; "backup"; "swapcache"; $c; $o) as $p |
+	select($p) |
+	[($c | title), "\($o)", ($p | count), (ins("copy"; "backup"; "swapcache"; $c; $o) | count),
+	 ($i | count), (ratio($p; $i) | times)]] |
+	map(row) | table(["caching", "order", "upstream", "zero_copy=0", "zero_copy=1",
+		"upstream / zero_copy=1"]))
+
+elif $want == "restore" then ($b | [("resident", "swapcache", "zram", "disk") as $s | caching[] as $c | orders[] as $o |
+	net("pristine"; $s; $c; $o) as $p | net("insert"; $s; $c; $o) as $i | select($p) |
+	[($s | title), ($c | title), "\($o)", ($p | count), (net("copy"; $s; $c; $o) | count), ($i | count),
+	 (ratio($p; $i) | times), (ins("insert"; "fault"; "resident"; $c; $o) | count)]] |
+	map(row) | table(["from", "caching", "order", "upstream", "zero_copy=0", "zero_copy=1",
+		"upstream / zero_copy=1", "the fault itself"]))
+
+elif $want == "drop" then ($b | [("resident", "zram", "disk") as $s | caching[] as $c | orders[] as $o |
+	ins("pristine"; "drop"; $s; $c; $o) as $p | ins("insert"; "drop"; $s; $c; $o) as $i | select($p) |
+	[($s | title), ($c | title), "\($o)", ($p | count), (ins("copy"; "drop"; $s; $c; $o) | count), ($i | count),
+	 (ratio($p; $i) | times)]] |
+	map(row) | table(["from", "caching", "order", "upstream", "zero_copy=0", "zero_copy=1",
+		"upstream / zero_copy=1"]))
+
+elif $want == "pages" then ($b | [(["backup", "resident"], ["backup", "swapcache"], ["restore", "resident"],
+	 ["restore", "swapcache"], ["restore", "zram"], ["restore", "disk"]) as $x |
+	orders[] as $o | select(cost("pristine"; $x[0]; $x[1]; "cached"; $o)) |
+	[(if $x == ["backup", "swapcache"] then "backup and write to zram"
+	  elif $x[0] == "backup" then "backup" else "restore, \($x[1] | title)" end), "\($o)"] +
+	 [modes[] as $m | alloc($m; $x[0]; $x[1]; "cached"; $o)]] |
+	map(row) | table(["what", "order", "upstream", "zero_copy=0", "zero_copy=1"]))
+
+elif $want == "peak" then ($b | [part("peak"; "pristine")[].percent as $p |
+	["\($p) %"] + [modes[] as $m | (part("peak"; $m)[] | select(.percent == $p)) |
+		"\(.peak_bytes / 1024 | digits(0)) KiB (\(.peak_bytes / .bytes * 100 | digits(2)) %)",
+		"\(.allocated_bytes | mib) MiB"]] |
+	map(row) | table(["buffer, of RAM", "upstream: most", "in all", "zero_copy=0: most", "in all",
+		"zero_copy=1: most", "in all"]))
+
+elif $want == "reserve" then ($b | [part("reserve"; "pristine")[].percent as $p |
+	["\($p) %"] + [modes[] as $m | (part("reserve"; $m)[] | select(.percent == $p)) |
+		"\(.backed_up_bytes / .bytes * 100 | digits(0)) %"]] |
+	map(row) | table(["free memory, of the min watermark", "upstream", "zero_copy=0", "zero_copy=1"]))
+
+elif $want == "fragmentation" then ($b | [("before", "full", "after") as $w | modes[] as $m | part("fragmentation"; $m)[] |
+	[{before: "before", full: "buffers full", after: "after, all freed"}[$w], $m] +
+	(.[$w] // null | if . == null then ["–", "–", "–", "–"] else
+	["\(.free_bytes | mib)", "\(.free_order9)", "\(.unusable_index_order9 | digits(3))",
+	 "\(if .extfrag_index_order9 < 0 then "–1 (free)" else .extfrag_index_order9 | digits(3) end)"] end)] |
+	map(row) | table(["when", "kernel", "free MiB", "free blocks of 2 MiB", "unusable index, order 9",
+		"extfrag index, order 9"]))
+
+elif $want == "blocks" then ($b | [("before", "full", "after") as $w | modes[] as $m | part("fragmentation"; $m)[] |
+	[{before: "before", full: "buffers full", after: "after, all freed"}[$w], $m] +
+	(.[$w].page_blocks // {} | [(.Unmovable, .Reclaimable, .Movable, .HighAtomic) | . // "–" | tostring])] |
+	map(row) | table(["when", "kernel", "unmovable", "reclaimable", "movable", "high atomic"]))
+
+elif $want == "sweep" then ($b | [([part("sweep"; "pristine")[].percent] | unique[]) as $p | modes[] as $m |
+	(part("sweep"; $m)[] | select(.percent == $p)) |
+	["\($p / 100) ×", $m, (if .completed then .fill_ns | seconds else "–" end),
+	 (if .completed then .read_ns | seconds else "not completed" end), "\(.oom_kill)",
+	 "\(.thp_swpout)", "\(.pswpout - 512 * .thp_swpout)", "\(.thp_swpout_fallback)"]] |
+	map(row) | table(["buffers, of RAM", "kernel", "fill, s", "read once, s", "OOM kills",
+		"2 MiB swap entries", "4 KiB swap entries", "2 MiB that were split"]))
+
+elif $want == "latency" then ($b | [modes[] as $m | [.results[] | select(.part == "latency" and .mode == $m)] | select(length > 0) |
+	def span(f): map(f / 1000) | "\(min | digits(1)) – \(max | digits(1))";
+	[$m, span(.p50_ns), span(.p99_ns), span(.p999_ns), span(.max_ns), span(.total_ns / 1000)]] |
+	map(row) | table(["kernel", "p50, µs", "p99, µs", "p99.9, µs", "longest, µs", "all, ms"]))
+
+elif $want == "growth" then ($b | [caching[] as $c | sizes[] as $s |
+	[($c | title), "\($s / 1048576) MiB"] + [modes[] as $m | (growth($m; $c)[] | select(.bytes == $s)) |
+		(.backup_ns | count), (.restore_ns | count)]] |
+	map(row) | table(["caching", "size", "upstream: backup", "restore", "zero_copy=0: backup", "restore",
+		"zero_copy=1: backup", "restore"]))
+
+elif $want == "exponents" then ($b | [caching[] as $c | modes[] as $m | growth($m; $c) | select(length > 1) |
+	[($c | title), $m, (map([.bytes, .backup_ns]) | exponent | digits(3)),
+	 (map([.bytes, .restore_ns]) | exponent | digits(3))]] |
+	map(row) | table(["caching", "kernel", "backup", "restore"]))
+
+elif $want == "commands" then ($b.commands[] | "    \(.command)")
+
+elif $want == "data-cost" then ($b | orders[] as $o |
+	[$o, ins("pristine"; "backup"; "resident"; "cached"; $o), ins("insert"; "backup"; "resident"; "cached"; $o),
+	 ins("insert"; "purge"; "resident"; "cached"; $o),
+	 net("pristine"; "resident"; "cached"; $o), net("insert"; "resident"; "cached"; $o),
+	 ins("pristine"; "backup"; "resident"; "wc"; $o), ins("insert"; "backup"; "resident"; "wc"; $o),
+	 ins("insert"; "purge"; "resident"; "wc"; $o),
+	 net("pristine"; "resident"; "wc"; $o), net("insert"; "resident"; "wc"; $o)] |
+	map(. // "NaN" | tostring) | join(" "))
+elif $want == "data-reserve" then ($b | part("reserve"; "pristine")[].percent as $p |
+	[$p] + [modes[] as $m | (part("reserve"; $m)[] | select(.percent == $p)) |
+		.backed_up_bytes / .bytes * 100] | map(tostring) | join(" "))
+elif $want == "data-sweep" then ($b | ([part("sweep"; "pristine")[].percent] | unique[]) as $p |
+	[$p / 100] + [modes[] as $m | (part("sweep"; $m)[] | select(.percent == $p)) |
+		if .completed then .read_ns / 1e9 else "NaN" end] | map(tostring) | join(" "))
+elif $want == "data-growth" then ($b | sizes[] as $s |
+	[$s / 1048576] + [("pristine", "insert") as $m | (growth($m; "cached")[] | select(.bytes == $s)) |
+		.backup_ns, .restore_ns] | map(tostring) | join(" "))
+else error("no table \"\($want)\"") end
