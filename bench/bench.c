@@ -433,7 +433,6 @@ struct fragments *fragment(const struct gpu *helper, unsigned int order)
 		*b->map = 1;
 		f->nr_fillers++;
 	}
-	sysctl_set("percpu_pagelist_high_fraction", "0");
 	return f;
 }
 

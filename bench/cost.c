@@ -131,13 +131,13 @@ static void report(const char *op, const char *state, const struct meter *m,
 
 	if (!last_round)
 		return;
+	if (order >= 0 && order < 0.95)
+		die("%.0f %% of the pages were in folios of order %d", order * 100,
+		    now.order);
 	printf("{\"part\":\"cost\",\"op\":\"%s\",\"state\":\"%s\",\"caching\":\"%s\",\"order\":%d,\"bytes\":%" PRIu64
 	       ",\"ns\":%.1f,\"cpu_ns\":%.1f,\"pages_allocated\":%.4f",
 	       op, state, gpu.dumb ? "driver" : caching_names[now.caching],
 	       now.order, now.bytes, m->ns / per, m->cpu / per, alloc / per);
-	if (order >= 0 && order < 0.98)
-		die("%.0f %% of the pages were in folios of order %d", order * 100,
-		    now.order);
 	if (order >= 0)
 		printf(",\"share_of_order\":%.4f", order);
 	puts("}");

@@ -51,8 +51,7 @@ set xrange [0:*]
 set yrange [0:*]
 set key top left
 plot "sweep" using 1:2 with linespoints ls 1 title "upstream", \
-     "sweep" using 1:3 with linespoints ls 4 title "zero\\_copy=0", \
-     "sweep" using 1:4 with linespoints ls 2 title "zero\\_copy=1"
+     "sweep" using 1:3 with linespoints ls 2 title "zero\\_copy=1"
 
 set output "results-growth.svg"
 set title "cost against the size of the buffer, cached"

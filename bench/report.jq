@@ -167,10 +167,9 @@ elif $want == "latency" then ($b | [modes[] as $m | [.results[] | select(.part =
 	map(row) | table(["kernel", "p50, µs", "p99, µs", "p99.9, µs", "longest, µs", "all, ms"]))
 
 elif $want == "growth" then ($b | [caching[] as $c | sizes[] as $s |
-	[($c | title), "\($s / 1048576) MiB"] + [modes[] as $m | (growth($m; $c)[] | select(.bytes == $s)) |
+	[($c | title), "\($s / 1048576) MiB"] + [("pristine", "insert") as $m | (growth($m; $c)[] | select(.bytes == $s)) |
 		(.backup_ns | count), (.restore_ns | count)]] |
-	map(row) | table(["caching", "size", "upstream: backup", "restore", "zero_copy=0: backup", "restore",
-		"zero_copy=1: backup", "restore"]))
+	map(row) | table(["caching", "size", "upstream: backup", "restore", "zero_copy=1: backup", "restore"]))
 
 elif $want == "exponents" then ($b | [caching[] as $c | modes[] as $m | growth($m; $c) | select(length > 1) |
 	[($c | title), $m, (map([.bytes, .backup_ns]) | exponent | digits(3)),
@@ -191,7 +190,7 @@ elif $want == "data-reserve" then ($b | part("reserve"; "pristine")[].percent as
 	[$p] + [modes[] as $m | (part("reserve"; $m)[] | select(.percent == $p)) |
 		.backed_up_bytes / .bytes * 100] | map(tostring) | join(" "))
 elif $want == "data-sweep" then ($b | ([part("sweep"; "pristine")[].percent] | unique[]) as $p |
-	[$p / 100] + [modes[] as $m | (part("sweep"; $m)[] | select(.percent == $p)) |
+	[$p / 100] + [("pristine", "insert") as $m | (part("sweep"; $m)[] | select(.percent == $p)) |
 		if .completed then .read_ns / 1e9 else "NaN" end] | map(tostring) | join(" "))
 elif $want == "data-growth" then ($b | sizes[] as $s |
 	[$s / 1048576] + [("pristine", "insert") as $m | (growth($m; "cached")[] | select(.bytes == $s)) |
