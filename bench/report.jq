@@ -23,11 +23,13 @@ def row: "| " + join(" | ") + " |";
 def table(head): (head | row), (head | map("---") | row), .[];
 
 def cost(mode; op; state; c; o): first(.results[] | select(.part == "cost" and
-	.run == 1 and .mode == mode and .op == op and .state == state and
+	.name != "words" and .run == 1 and .mode == mode and .op == op and .state == state and
 	.caching == c and .order == o)) // null;
 def ins(mode; op; state; c; o): cost(mode; op; state; c; o).instructions;
 def alloc(mode; op; state; c; o): cost(mode; op; state; c; o).pages_allocated |
 	if . == null then "–" else digits(1) end;
+def words(mode; op; c): first(.results[] | select(.name == "words" and .run == 1 and
+	.mode == mode and .op == op and .caching == c)).instructions // null;
 def orders: [.results[] | select(.part == "cost") | .order] | unique;
 def part(name; mode): [.results[] | select(.name == name and .mode == mode)];
 
@@ -112,6 +114,13 @@ elif $want == "restore" then ($b | [("resident", "swapcache", "zram", "disk") as
 	 (ratio($p; $i) | times), (ins("insert"; "fault"; "resident"; $c; $o) | count)]] |
 	map(row) | table(["from", "caching", "order", "upstream", "zero_copy=0", "zero_copy=1",
 		"upstream / zero_copy=1", "the fault itself"]))
+
+elif $want == "words" then ($b | [caching[] as $c | ("backup", "restore") as $op |
+	(if $op == "restore" then 1 else 0 end) as $f |
+	(words("pristine"; $op; $c) - $f * words("pristine"; "fault"; $c)) as $p |
+	(words("insert"; $op; $c) - $f * words("insert"; "fault"; $c)) as $i |
+	[$op, ($c | title), ($p | count), ($i | count), (ratio($p; $i) | times)]] |
+	map(row) | table(["what", "caching", "upstream", "zero_copy=1", "upstream / zero_copy=1"]))
 
 elif $want == "drop" then ($b | [("resident", "zram", "disk") as $s | caching[] as $c | orders[] as $o |
 	ins("pristine"; "drop"; $s; $c; $o) as $p | ins("insert"; "drop"; $s; $c; $o) as $i | select($p) |
