@@ -6,7 +6,8 @@
 def modes: ["pristine", "copy", "insert"];
 def caching: ["cached", "wc"];
 def title: {cached: "cached", wc: "WC", resident: "resident",
-	swapcache: "swap cache", zram: "zram", disk: "disk"}[.] // .;
+	swapcache: "swap cache", zram: "zram", disk: "disk",
+	pristine: "upstream", copy: "zero_copy=0", insert: "zero_copy=1"}[.] // .;
 
 # 1234567 -> "1.23 M"
 def digits(d): if d == 0 then round | tostring
@@ -30,6 +31,8 @@ def alloc(mode; op; state; c; o): cost(mode; op; state; c; o).pages_allocated |
 	if . == null then "–" else digits(1) end;
 def words(mode; op; c): first(.results[] | select(.name == "words" and .run == 1 and
 	.mode == mode and .op == op and .caching == c)).instructions // null;
+def wordsnet(mode; op; c): words(mode; op; c) as $a | words(mode; "fault"; c) as $f |
+	if $a == null then null elif op == "restore" then $a - $f else $a end;
 def orders: [.results[] | select(.part == "cost") | .order] | unique;
 def part(name; mode): [.results[] | select(.name == name and .mode == mode)];
 
@@ -73,17 +76,17 @@ elif $want == "expected" then ($b | [
 		["resident restore, order 4, cached", "≥ 20 ×", ($v | times), (if $v then $v >= 20 else null end | met)]),
 	(ratio(net("pristine"; "resident"; "cached"; 0); net("insert"; "resident"; "cached"; 0)) as $v |
 		["resident restore, order 0, cached", "≥ 3 ×", ($v | times), (if $v then $v >= 3 else null end | met)]),
-	([orders[] as $o | caching[] as $c | cost("insert"; "backup"; "resident"; $c; $o).pages_allocated | values] | max as $v |
+	(([orders[] as $o | caching[] as $c | cost("insert"; "backup"; "resident"; $c; $o).pages_allocated | values] | max) as $v |
 		["pages allocated to back up 2 MiB, at most", "0", ($v // 0 | digits(2)), ($v == 0 | met)]),
-	([orders[] as $o | caching[] as $c | cost("insert"; "restore"; "resident"; $c; $o).pages_allocated | values] | max as $v |
+	(([orders[] as $o | caching[] as $c | cost("insert"; "restore"; "resident"; $c; $o).pages_allocated | values] | max) as $v |
 		["pages allocated to restore 2 MiB that are resident, at most", "0", ($v // 0 | digits(2)), ($v == 0 | met)]),
 	(ratio(ins("insert"; "backup"; "resident"; "wc"; 9); ins("insert"; "purge"; "resident"; "wc"; 9)) as $v |
 		["backup of WC against purge, order 9", "≤ 1.3 ×", ($v | times), (if $v then $v <= 1.3 else null end | met)]),
 	(ratio(ins("insert"; "restore"; "disk"; "cached"; 9); ins("pristine"; "restore"; "disk"; "cached"; 9)) as $v |
 		["restore from disk against upstream, order 9", "≤ 1.1 ×", ($v | times), (if $v then $v <= 1.1 else null end | met)]),
-	([part("peak"; "insert")[] | .peak_bytes / .bytes] | max as $v |
+	(([part("peak"; "insert")[] | .peak_bytes / .bytes] | max) as $v |
 		["memory taken at most by a backup, of the buffer", "≤ 0.1 %", "\($v // 0 | . * 100 | digits(3)) %", (if $v then $v <= 0.001 else null end | met)]),
-	([part("reserve"; "insert")[] | .backed_up_bytes / .bytes] | min as $v |
+	(([part("reserve"; "insert")[] | .backed_up_bytes / .bytes] | min) as $v |
 		([part("reserve"; "pristine")[] | .backed_up_bytes / .bytes] | min) as $p |
 		["backed up with the least memory free", "100 % where upstream fails",
 		 "\($v // 0 | . * 100 | digits(0)) %, upstream \($p // 0 | . * 100 | digits(0)) %",
@@ -116,9 +119,7 @@ elif $want == "restore" then ($b | [("resident", "swapcache", "zram", "disk") as
 		"upstream / zero_copy=1", "the fault itself"]))
 
 elif $want == "words" then ($b | [caching[] as $c | ("backup", "restore") as $op |
-	(if $op == "restore" then 1 else 0 end) as $f |
-	(words("pristine"; $op; $c) - $f * words("pristine"; "fault"; $c)) as $p |
-	(words("insert"; $op; $c) - $f * words("insert"; "fault"; $c)) as $i |
+	wordsnet("pristine"; $op; $c) as $p | wordsnet("insert"; $op; $c) as $i |
 	[$op, ($c | title), ($p | count), ($i | count), (ratio($p; $i) | times)]] |
 	map(row) | table(["what", "caching", "upstream", "zero_copy=1", "upstream / zero_copy=1"]))
 
@@ -150,7 +151,7 @@ elif $want == "reserve" then ($b | [part("reserve"; "pristine")[].percent as $p 
 	map(row) | table(["free memory, of the min watermark", "upstream", "zero_copy=0", "zero_copy=1"]))
 
 elif $want == "fragmentation" then ($b | [("before", "full", "after") as $w | modes[] as $m | part("fragmentation"; $m)[] |
-	[{before: "before", full: "buffers full", after: "after, all freed"}[$w], $m] +
+	[{before: "before", full: "buffers full", after: "after, all freed"}[$w], ($m | title)] +
 	(.[$w] // null | if . == null then ["–", "–", "–", "–"] else
 	["\(.free_bytes | mib)", "\(.free_order9)", "\(.unusable_index_order9 | digits(3))",
 	 "\(if .extfrag_index_order9 < 0 then "–1 (free)" else .extfrag_index_order9 | digits(3) end)"] end)] |
@@ -158,13 +159,13 @@ elif $want == "fragmentation" then ($b | [("before", "full", "after") as $w | mo
 		"extfrag index, order 9"]))
 
 elif $want == "blocks" then ($b | [("before", "full", "after") as $w | modes[] as $m | part("fragmentation"; $m)[] |
-	[{before: "before", full: "buffers full", after: "after, all freed"}[$w], $m] +
+	[{before: "before", full: "buffers full", after: "after, all freed"}[$w], ($m | title)] +
 	(.[$w].page_blocks // {} | [(.Unmovable, .Reclaimable, .Movable, .HighAtomic) | . // "–" | tostring])] |
 	map(row) | table(["when", "kernel", "unmovable", "reclaimable", "movable", "high atomic"]))
 
 elif $want == "sweep" then ($b | [([part("sweep"; "pristine")[].percent] | unique[]) as $p | modes[] as $m |
 	(part("sweep"; $m)[] | select(.percent == $p)) |
-	["\($p / 100) ×", $m, (if .completed then .fill_ns | seconds else "–" end),
+	["\($p / 100) ×", ($m | title), (if .completed then .fill_ns | seconds else "–" end),
 	 (if .completed then .read_ns | seconds else "not completed" end), "\(.oom_kill)",
 	 "\(.thp_swpout)", "\(.pswpout - 512 * .thp_swpout)", "\(.thp_swpout_fallback)"]] |
 	map(row) | table(["buffers, of RAM", "kernel", "fill, s", "read once, s", "OOM kills",
@@ -172,7 +173,7 @@ elif $want == "sweep" then ($b | [([part("sweep"; "pristine")[].percent] | uniqu
 
 elif $want == "latency" then ($b | [modes[] as $m | [.results[] | select(.part == "latency" and .mode == $m)] | select(length > 0) |
 	def span(f): map(f / 1000) | "\(min | digits(1)) – \(max | digits(1))";
-	[$m, span(.p50_ns), span(.p99_ns), span(.p999_ns), span(.max_ns), span(.total_ns / 1000)]] |
+	[($m | title), span(.p50_ns), span(.p99_ns), span(.p999_ns), span(.max_ns), span(.total_ns / 1000)]] |
 	map(row) | table(["kernel", "p50, µs", "p99, µs", "p99.9, µs", "longest, µs", "all, ms"]))
 
 elif $want == "growth" then ($b | [caching[] as $c | sizes[] as $s |
@@ -181,7 +182,7 @@ elif $want == "growth" then ($b | [caching[] as $c | sizes[] as $s |
 	map(row) | table(["caching", "size", "upstream: backup", "restore", "zero_copy=1: backup", "restore"]))
 
 elif $want == "exponents" then ($b | [caching[] as $c | modes[] as $m | growth($m; $c) | select(length > 1) |
-	[($c | title), $m, (map([.bytes, .backup_ns]) | exponent | digits(3)),
+	[($c | title), ($m | title), (map([.bytes, .backup_ns]) | exponent | digits(3)),
 	 (map([.bytes, .restore_ns]) | exponent | digits(3))]] |
 	map(row) | table(["caching", "kernel", "backup", "restore"]))
 
