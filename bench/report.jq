@@ -51,6 +51,12 @@ def sizes: [.results[] | select(.part == "growth") | .bytes] | unique;
 def growth(mode; c): [.results[] | select(.part == "growth" and .mode == mode and
 	.caching == c)];
 
+# the figures of a mode for a value; none is an error, or columns would move
+def at(name; m; p): [part(name; m)[] | select(.percent == p)] |
+	.[0] // error("no \(name) of \(p) % with \(m)");
+def grown(m; c; s): [growth(m; c)[] | select(.bytes == s)] |
+	.[0] // error("no growth of \(s) with \(m)");
+
 def met: if . == null then "not measured" elif . then "yes" else "**no**" end;
 
 . as $b |
@@ -139,14 +145,14 @@ elif $want == "pages" then ($b | [(["backup", "resident"], ["backup", "swapcache
 	map(row) | table(["what", "order", "upstream", "zero_copy=0", "zero_copy=1"]))
 
 elif $want == "peak" then ($b | [part("peak"; "pristine")[].percent as $p |
-	["\($p) %"] + [modes[] as $m | (part("peak"; $m)[] | select(.percent == $p)) |
+	["\($p) %"] + [modes[] as $m | (at("peak"; $m; $p)) |
 		"\(.peak_bytes / 1024 | digits(0)) KiB (\(.peak_bytes / .bytes * 100 | digits(2)) %)",
 		"\(.allocated_bytes | mib) MiB"]] |
 	map(row) | table(["buffer, of RAM", "upstream: most", "in all", "zero_copy=0: most", "in all",
 		"zero_copy=1: most", "in all"]))
 
 elif $want == "reserve" then ($b | [part("reserve"; "pristine")[].percent as $p |
-	["\($p) %"] + [modes[] as $m | (part("reserve"; $m)[] | select(.percent == $p)) |
+	["\($p) %"] + [modes[] as $m | (at("reserve"; $m; $p)) |
 		"\(.backed_up_bytes / .bytes * 100 | digits(0)) %"]] |
 	map(row) | table(["free memory, of the min watermark", "upstream", "zero_copy=0", "zero_copy=1"]))
 
@@ -177,7 +183,7 @@ elif $want == "latency" then ($b | [modes[] as $m | [.results[] | select(.part =
 	map(row) | table(["kernel", "p50, µs", "p99, µs", "p99.9, µs", "longest, µs", "all, ms"]))
 
 elif $want == "growth" then ($b | [caching[] as $c | sizes[] as $s |
-	[($c | title), "\($s / 1048576) MiB"] + [("pristine", "insert") as $m | (growth($m; $c)[] | select(.bytes == $s)) |
+	[($c | title), "\($s / 1048576) MiB"] + [("pristine", "insert") as $m | (grown($m; $c; $s)) |
 		(.backup_ns | count), (.restore_ns | count)]] |
 	map(row) | table(["caching", "size", "upstream: backup", "restore", "zero_copy=1: backup", "restore"]))
 
@@ -197,12 +203,12 @@ elif $want == "data-cost" then ($b | orders[] as $o |
 	 net("pristine"; "resident"; "wc"; $o), net("insert"; "resident"; "wc"; $o)] |
 	map(. // "NaN" | tostring) | join(" "))
 elif $want == "data-reserve" then ($b | part("reserve"; "pristine")[].percent as $p |
-	[$p] + [modes[] as $m | (part("reserve"; $m)[] | select(.percent == $p)) |
+	[$p] + [modes[] as $m | (at("reserve"; $m; $p)) |
 		.backed_up_bytes / .bytes * 100] | map(tostring) | join(" "))
 elif $want == "data-sweep" then ($b | ([part("sweep"; "pristine")[].percent] | unique[]) as $p |
-	[$p / 100] + [("pristine", "insert") as $m | (part("sweep"; $m)[] | select(.percent == $p)) |
+	[$p / 100] + [("pristine", "insert") as $m | at("sweep"; $m; $p) |
 		if .completed then .read_ns / 1e9 else "NaN" end] | map(tostring) | join(" "))
 elif $want == "data-growth" then ($b | sizes[] as $s |
-	[$s / 1048576] + [("pristine", "insert") as $m | (growth($m; "cached")[] | select(.bytes == $s)) |
+	[$s / 1048576] + [("pristine", "insert") as $m | (grown($m; "cached"; $s)) |
 		.backup_ns, .restore_ns] | map(tostring) | join(" "))
 else error("no table \"\($want)\"") end
