@@ -326,9 +326,11 @@ static void memory_state(const char *when)
 
 	page_blocks(blocks, sizeof(blocks));
 	printf(",\"%s\":{\"free_bytes\":%" PRIu64 ",\"free_order9\":%" PRIu64
-	       ",\"unusable_index_order9\":%.3f,\"extfrag_index_order9\":%.3f,\"page_blocks\":%s}",
+	       ",\"unusable_index_order9\":%.3f,\"extfrag_index_order9\":%.3f,\"direct_map_4k_bytes\":%" PRIu64
+	       ",\"page_blocks\":%s}",
 	       when, meminfo_kib("MemFree") * KiB, free_order9(),
-	       extfrag("unusable_index"), extfrag("extfrag_index"), blocks);
+	       extfrag("unusable_index"), extfrag("extfrag_index"),
+	       meminfo_kib("DirectMap4k") * KiB, blocks);
 }
 
 static void cycle_child(uint64_t percent, uint64_t rounds)

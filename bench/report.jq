@@ -158,11 +158,12 @@ elif $want == "reserve" then ($b | [part("reserve"; "pristine")[].percent as $p 
 
 elif $want == "fragmentation" then ($b | [("before", "full", "after") as $w | modes[] as $m | part("fragmentation"; $m)[] |
 	[{before: "before", full: "buffers full", after: "after, all freed"}[$w], ($m | title)] +
-	(.[$w] // null | if . == null then ["–", "–", "–", "–"] else
+	(.[$w] // null | if . == null then ["–", "–", "–", "–", "–"] else
 	["\(.free_bytes | mib)", "\(.free_order9)", "\(.unusable_index_order9 | digits(3))",
-	 "\(if .extfrag_index_order9 < 0 then "–1 (free)" else .extfrag_index_order9 | digits(3) end)"] end)] |
+	 "\(if .extfrag_index_order9 < 0 then "–1 (free)" else .extfrag_index_order9 | digits(3) end)",
+	 (.direct_map_4k_bytes | if . then mib else "–" end)] end)] |
 	map(row) | table(["when", "kernel", "free MiB", "free blocks of 2 MiB", "unusable index, order 9",
-		"extfrag index, order 9"]))
+		"extfrag index, order 9", "direct map in 4 KiB, MiB"]))
 
 elif $want == "blocks" then ($b | [("before", "full", "after") as $w | modes[] as $m | part("fragmentation"; $m)[] |
 	[{before: "before", full: "buffers full", after: "after, all freed"}[$w], ($m | title)] +
