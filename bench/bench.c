@@ -299,6 +299,7 @@ struct fragments {
 	uint64_t size, limit;
 	struct bo filler[MAX_FILLERS];
 	unsigned int nr_fillers;
+	unsigned int order;
 };
 
 struct frame {
@@ -361,6 +362,33 @@ static void give_back(struct fragments *f, uint64_t *page, uint64_t nr)
 	}
 }
 
+void fragment_again(const struct gpu *helper, struct fragments *f)
+{
+	unsigned int i;
+
+	/*
+	 * What was left before has larger ones, and these two tables had. What
+	 * processors keep to themselves gets back within seconds.
+	 */
+	for (i = 0; i < 30; i++) {
+		struct bo *b = &f->filler[f->nr_fillers];
+
+		if (!free_blocks(f->order + 1)) {
+			usleep(100000);
+			continue;
+		}
+		i = 0;
+		if (f->nr_fillers == MAX_FILLERS)
+			die("memory does not get into pieces of order %u: %" PRIu64
+			    " larger ones are left", f->order, free_blocks(f->order + 1));
+		gpu_create(helper, b, 256 * KiB, DRM_VTTM_CACHED);
+		if (!gpu_map(helper, b, NULL))
+			die("cannot map a buffer");
+		*b->map = 1;
+		f->nr_fillers++;
+	}
+}
+
 struct fragments *fragment(const struct gpu *helper, unsigned int order)
 {
 	uint64_t step = 2 * MiB, block = 1ULL << order, nr, i, n = 0, *page;
@@ -412,27 +440,8 @@ struct fragments *fragment(const struct gpu *helper, unsigned int order)
 	munlock(frame, nr * sizeof(*frame));
 	munmap(frame, nr * sizeof(*frame));
 
-	/*
-	 * What was left before has larger ones, and these two tables had. What
-	 * processors keep to themselves gets back within seconds.
-	 */
-	for (i = 0; i < 30; i++) {
-		struct bo *b = &f->filler[f->nr_fillers];
-
-		if (!free_blocks(order + 1)) {
-			usleep(100000);
-			continue;
-		}
-		i = 0;
-		if (f->nr_fillers == MAX_FILLERS)
-			die("memory does not get into pieces of order %u: %" PRIu64
-			    " larger ones are left", order, free_blocks(order + 1));
-		gpu_create(helper, b, 256 * KiB, DRM_VTTM_CACHED);
-		if (!gpu_map(helper, b, NULL))
-			die("cannot map a buffer");
-		*b->map = 1;
-		f->nr_fillers++;
-	}
+	f->order = order;
+	fragment_again(helper, f);
 	return f;
 }
 

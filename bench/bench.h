@@ -67,6 +67,8 @@ uint64_t sysctl_get(const char *name);
  */
 struct fragments;
 struct fragments *fragment(const struct gpu *helper, unsigned int order);
+/* take what larger ones others have given back since */
+void fragment_again(const struct gpu *helper, struct fragments *f);
 void unfragment(const struct gpu *helper, struct fragments *f);
 /* free blocks of at least that order that are for general use */
 uint64_t free_blocks(unsigned int order);

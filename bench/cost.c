@@ -26,6 +26,7 @@
 static struct gpu gpu, helper;
 static struct bo bos[MAX_BUFFERS];
 static unsigned int nr_bos;
+static struct fragments *fragments;
 static bool last_round, have_group;
 static const char *const caching_names[] = { "cached", "wc", "uc" };
 static struct {
@@ -131,7 +132,7 @@ static void report(const char *op, const char *state, const struct meter *m,
 
 	if (!last_round)
 		return;
-	if (order >= 0 && order < 0.95)
+	if (order >= 0 && order < 0.98)
 		die("%.0f %% of the pages were in folios of order %d", order * 100,
 		    now.order);
 	printf("{\"part\":\"cost\",\"op\":\"%s\",\"state\":\"%s\",\"caching\":\"%s\",\"order\":%d,\"bytes\":%" PRIu64
@@ -150,6 +151,8 @@ static void create_all(uint64_t bo_size)
 {
 	unsigned int i;
 
+	if (fragments)
+		fragment_again(&helper, fragments);
 	nr_bos = now.bytes / bo_size;
 	for (i = 0; i < nr_bos; i++) {
 		gpu_create(&gpu, &bos[i], bo_size, now.caching);
@@ -408,7 +411,6 @@ int main(int argc, char **argv)
 {
 	const char *node = NULL, *helper_node = NULL, *states = "resident";
 	const char *swap_name = "swap", *orders = NULL;
-	struct fragments *f = NULL;
 	uint64_t growth_mib = 0;
 	unsigned int round;
 	bool dumb = false;
@@ -479,7 +481,7 @@ int main(int argc, char **argv)
 				die("--orders: a list like 0,4,9, not '%s'", orders);
 			orders = *end ? end + 1 : NULL;
 			if (now.order < 9)
-				f = fragment(&helper, now.order);
+				fragments = fragment(&helper, now.order);
 		}
 		for (round = 0; round < ROUNDS; round++) {
 			last_round = round == ROUNDS - 1;
@@ -488,9 +490,9 @@ int main(int argc, char **argv)
 			     now.caching++)
 				one_case(states, swap_name);
 		}
-		if (f)
-			unfragment(&helper, f);
-		f = NULL;
+		if (fragments)
+			unfragment(&helper, fragments);
+		fragments = NULL;
 	} while (orders);
 	return 0;
 }
