@@ -92,11 +92,12 @@ elif $want == "expected" then ($b | [
 		["restore from disk against upstream, order 9", "≤ 1.1 ×", ($v | times), (if $v then $v <= 1.1 else null end | met)]),
 	(([part("peak"; "insert")[] | .peak_bytes / .bytes] | max) as $v |
 		["memory taken at most by a backup, of the buffer", "≤ 0.1 %", "\($v // 0 | . * 100 | digits(3)) %", (if $v then $v <= 0.001 else null end | met)]),
-	(([part("reserve"; "insert")[] | .backed_up_bytes / .bytes] | min) as $v |
-		([part("reserve"; "pristine")[] | .backed_up_bytes / .bytes] | min) as $p |
+	(([part("reserve"; "insert")[] | select(.backed_up_bytes) | .backed_up_bytes / .bytes] | min) as $v |
+		([part("reserve"; "pristine")[] | select(.backed_up_bytes) | .backed_up_bytes / .bytes] | min) as $p |
+		([part("reserve"; "insert")[].oom_kills] | add) as $kills |
 		["backed up with the least memory free", "100 % where upstream fails",
 		 "\($v // 0 | . * 100 | digits(0)) %, upstream \($p // 0 | . * 100 | digits(0)) %",
-		 (if $v then $v == 1 and $p < 1 else null end | met)])
+		 (if $v and $p then $v == 1 and $p < 1 and $kills == 0 else null end | met)])
 	] | map(row) | table(["what", "expected", "measured", "as expected"]))
 
 elif $want == "backup" then ($b | [caching[] as $c | orders[] as $o |
@@ -153,7 +154,8 @@ elif $want == "peak" then ($b | [part("peak"; "pristine")[].percent as $p |
 
 elif $want == "reserve" then ($b | [part("reserve"; "pristine")[].percent as $p |
 	["\($p) %"] + [modes[] as $m | (at("reserve"; $m; $p)) |
-		"\(.backed_up_bytes / .bytes * 100 | digits(0)) %"]] |
+		"\(if .backed_up_bytes then .backed_up_bytes / .bytes * 100 | digits(0) + " %" else "–" end)\(
+		if .oom_kills > 0 then ", OOM kills: \(.oom_kills)" else "" end)"]] |
 	map(row) | table(["free memory, of the min watermark", "upstream", "zero_copy=0", "zero_copy=1"]))
 
 elif $want == "fragmentation" then ($b | [("before", "full", "after") as $w | modes[] as $m | part("fragmentation"; $m)[] |
@@ -205,7 +207,7 @@ elif $want == "data-cost" then ($b | orders[] as $o |
 	map(. // "NaN" | tostring) | join(" "))
 elif $want == "data-reserve" then ($b | part("reserve"; "pristine")[].percent as $p |
 	[$p] + [modes[] as $m | (at("reserve"; $m; $p)) |
-		.backed_up_bytes / .bytes * 100] | map(tostring) | join(" "))
+		if .backed_up_bytes then .backed_up_bytes / .bytes * 100 else "NaN" end] | map(tostring) | join(" "))
 elif $want == "data-sweep" then ($b | ([part("sweep"; "pristine")[].percent] | unique[]) as $p |
 	[$p / 100] + [("pristine", "insert") as $m | at("sweep"; $m; $p) |
 		if .completed then .read_ns / 1e9 else "NaN" end] | map(tostring) | join(" "))
