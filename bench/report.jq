@@ -96,7 +96,7 @@ elif $want == "expected" then ($b | [
 		([part("reserve"; "pristine")[] | select(.backed_up_bytes) | .backed_up_bytes / .bytes] | min) as $p |
 		([part("reserve"; "insert")[].oom_kills] | add) as $kills |
 		["backed up with the least memory free", "100 % where upstream fails",
-		 "\($v // 0 | . * 100 | digits(0)) %, upstream \($p // 0 | . * 100 | digits(0)) %",
+		 ([$v, $p] | map(if . then . * 100 | digits(0) + " %" else "–" end) | "\(.[0]), upstream \(.[1])"),
 		 (if $v and $p then $v == 1 and $p < 1 and $kills == 0 else null end | met)])
 	] | map(row) | table(["what", "expected", "measured", "as expected"]))
 
