@@ -836,7 +836,7 @@ int64_t pattern_check(const struct source *s, uint32_t seed, const void *map,
 static __thread sigjmp_buf peek_env;
 static __thread volatile sig_atomic_t peeking;
 
-static void peek_sigbus(int sig)
+void peek_sigbus(int sig)
 {
 	if (peeking)
 		siglongjmp(peek_env, 1);

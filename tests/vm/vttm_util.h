@@ -154,5 +154,7 @@ bool pattern_owner(const void *page, uint32_t *seed, uint64_t *nr);
 
 /* A read that may raise SIGBUS: false when it did. */
 bool peek32(const volatile void *addr, uint32_t *value);
+/* The handler that peek32() installs, for a handler that replaces it to call. */
+void peek_sigbus(int sig);
 
 #endif
