@@ -43,6 +43,8 @@
 #include <drm/ttm/ttm_pool.h>
 #include <drm/ttm/ttm_tt.h>
 
+#include <trace/events/shmem_insert.h>
+
 #include "../ttm_backup_internal.h"
 #include "../ttm_module.h"
 #include "../ttm_pool_internal.h"
@@ -960,6 +962,40 @@ static void backup_all_chunks_busy(struct kunit *test)
 	backup_tt_free(test, tt);
 	backup_expect_baseline(test);
 }
+
+#ifdef CONFIG_TRACEPOINTS
+/* Lets go of a folio as soon as it has been refused for being held. */
+static void backup_let_go(void *data, const struct inode *inode,
+			  const struct folio *folio, pgoff_t index, int error)
+{
+	struct folio **held = data;
+
+	if (*held == folio && error == -EBUSY) {
+		folio_put(*held);
+		*held = NULL;
+	}
+}
+
+static void backup_busy_is_tried_again(struct kunit *test)
+{
+	struct ttm_tt *tt = backup_filled_tt(test, ttm_write_combined, 579, true);
+	struct folio *held = backup_tt_folio(tt, 512);
+
+	folio_get(held);
+	KUNIT_ASSERT_EQ(test, 0, register_trace_shmem_insert_folio_fail(backup_let_go,
+									&held));
+	KUNIT_EXPECT_EQ(test, backup_run(test, tt), 579);
+	unregister_trace_shmem_insert_folio_fail(backup_let_go, &held);
+	tracepoint_synchronize_unregister();
+	KUNIT_EXPECT_NULL(test, held);
+
+	backup_expect_backed_up(test, tt);
+	backup_restore(test, tt);
+	backup_expect_populated(test, tt);
+	backup_tt_free(test, tt);
+	backup_expect_baseline(test);
+}
+#endif
 
 static void backup_c58_node_counters(struct kunit *test)
 {
@@ -2068,6 +2104,9 @@ static struct kunit_case backup_cases[] = {
 	KUNIT_CASE(backup_c57_restore_with_retained_chunks),
 	KUNIT_CASE(backup_c57_holes),
 	KUNIT_CASE(backup_all_chunks_busy),
+#ifdef CONFIG_TRACEPOINTS
+	KUNIT_CASE(backup_busy_is_tried_again),
+#endif
 	KUNIT_CASE(backup_c58_node_counters),
 	KUNIT_CASE(backup_c59_no_backup_without_swap),
 	KUNIT_CASE_SLOW(backup_c60_allocates_nodes_only),
