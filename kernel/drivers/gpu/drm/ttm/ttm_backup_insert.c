@@ -27,12 +27,6 @@
 #include <linux/shmem_insert.h>
 #include <linux/vmstat.h>
 
-#include <kunit/static_stub.h>
-
-#ifdef CONFIG_X86
-#include <asm/set_memory.h>
-#endif
-
 #include <drm/ttm/ttm_backup.h>
 #include <drm/ttm/ttm_backup_insert.h>
 #include <drm/ttm/ttm_bo.h>
@@ -781,44 +775,12 @@ int ttm_backup_take_chunk(struct ttm_pool *pool, struct ttm_tt *tt,
 	return TTM_RESTORE_COPIED;
 }
 
-/**
- * ttm_backup_set_wb() - make the kernel mapping of pages write-back cached
- * @pages: Array of pages.
- * @nr: Number of pages.
- *
- * Context: Process context, may sleep.
- * Return: 0 on success, negative error code on failure. After a failure some of
- * the pages may be write-back cached already.
- */
-int ttm_backup_set_wb(struct page **pages, pgoff_t nr)
-{
-	KUNIT_STATIC_STUB_REDIRECT(ttm_backup_set_wb, pages, nr);
-
-#ifdef CONFIG_X86
-	return set_pages_array_wb(pages, nr);
-#else
-	return 0;
-#endif
-}
-
-/**
- * ttm_backup_undo_wb() - give pages the caching of their struct ttm_tt back
- * @tt: The struct ttm_tt.
- * @end: End of the range of pages that ttm_backup_set_wb() was called for.
- *
- * This is best effort where it follows a failure of ttm_backup_set_wb(): with
- * the kernel's page attributes out of order nothing better is left to do.
- *
- * Context: Process context, may sleep.
- * Return: 0 on success, negative error code on failure.
- */
-int ttm_backup_undo_wb(struct ttm_tt *tt, pgoff_t end)
+/* Change the caching of the pages before @end, which has no handles before it. */
+static int ttm_backup_set_caching(struct ttm_tt *tt, pgoff_t end,
+				  enum ttm_caching caching)
 {
 	pgoff_t i, nr;
 	int ret;
-
-	if (tt->caching == ttm_cached)
-		return 0;
 
 	for (i = 0; i < end; i += nr) {
 		nr = 1;
@@ -828,12 +790,31 @@ int ttm_backup_undo_wb(struct ttm_tt *tt, pgoff_t end)
 		while (i + nr < end && tt->pages[i + nr])
 			nr++;
 
-		ret = ttm_pool_set_caching(&tt->pages[i], nr, tt->caching);
+		ret = ttm_pool_set_caching(&tt->pages[i], nr, caching);
 		if (ret)
 			return ret;
 	}
 
 	return 0;
+}
+
+/**
+ * ttm_backup_undo_wb() - give pages the caching of their struct ttm_tt back
+ * @tt: The struct ttm_tt.
+ * @end: End of the range of pages that were made write-back cached.
+ *
+ * This is best effort where it follows a failure of ttm_pool_set_caching(): with
+ * the kernel's page attributes out of order nothing better is left to do.
+ *
+ * Context: Process context, may sleep.
+ * Return: 0 on success, negative error code on failure.
+ */
+int ttm_backup_undo_wb(struct ttm_tt *tt, pgoff_t end)
+{
+	if (tt->caching == ttm_cached)
+		return 0;
+
+	return ttm_backup_set_caching(tt, end, tt->caching);
 }
 
 /* Unmap the pages before @end for DMA. */
@@ -897,9 +878,7 @@ int ttm_pool_backup_cancel(struct ttm_pool *pool, struct ttm_tt *tt)
 
 err_wb:
 	/* Going back to write-back needs no memory and cannot fail halfway. */
-	for (i = 0; i < tt->num_pages; i++)
-		if (tt->pages[i])
-			ttm_backup_set_wb(&tt->pages[i], 1);
+	ttm_backup_set_caching(tt, tt->num_pages, ttm_cached);
 	i = tt->dma_address ? tt->num_pages : 0;
 err_unmap:
 	ttm_pool_backup_unmap(pool, tt, i);
@@ -930,7 +909,7 @@ EXPORT_SYMBOL(ttm_tt_backup_resumable);
  */
 void ttm_tt_backup_pages(const struct ttm_tt *tt, struct ttm_backup_pages *out)
 {
-	pgoff_t i;
+	pgoff_t i, nr;
 
 	*out = (struct ttm_backup_pages) {
 		.adopted = tt->restored.adopted,
@@ -938,10 +917,11 @@ void ttm_tt_backup_pages(const struct ttm_tt *tt, struct ttm_backup_pages *out)
 		.copied = tt->restored.copied,
 	};
 
-	for (i = 0; i < tt->num_pages; i++) {
+	for (i = 0; i < tt->num_pages; i += nr) {
 		struct page *page = tt->pages[i];
 		unsigned long handle;
 
+		nr = 1;
 		if (!page)
 			continue;
 
@@ -957,9 +937,13 @@ void ttm_tt_backup_pages(const struct ttm_tt *tt, struct ttm_backup_pages *out)
 			continue;
 		}
 
-		out->backed_up++;
-		if (ttm_backup_handle_inserted(handle))
-			out->inserted++;
+		/* Chunks come back from their first page on: all after it is there. */
+		if (ttm_backup_handle_inserted(handle)) {
+			nr = 1UL << ttm_backup_handle_order(handle);
+			nr -= ttm_backup_handle_idx(handle) & (nr - 1);
+			out->inserted += nr;
+		}
+		out->backed_up += nr;
 	}
 }
 EXPORT_SYMBOL(ttm_tt_backup_pages);

@@ -80,7 +80,6 @@ int ttm_backup_take_chunk(struct ttm_pool *pool, struct ttm_tt *tt,
 			  bool extract, bool progress, unsigned int *order);
 void ttm_backup_count_restored(struct ttm_tt *tt, pgoff_t idx,
 			       unsigned int order, enum ttm_restore_how how);
-int ttm_backup_set_wb(struct page **pages, pgoff_t nr);
 int ttm_backup_undo_wb(struct ttm_tt *tt, pgoff_t end);
 int ttm_pool_backup_cancel(struct ttm_pool *pool, struct ttm_tt *tt);
 struct page *ttm_backup_alloc_pages(int nid, gfp_t gfp, unsigned int order);

@@ -204,20 +204,43 @@ static u64 backup_fake_bytes_avail(void)
 	return priv->bytes_avail;
 }
 
-/* Fails at one of its calls, without having done anything. */
-static int backup_fake_set_wb(struct page **pages, pgoff_t nr)
+#ifdef CONFIG_X86
+/*
+ * Fails at one of its calls: on the way to write-back without having done
+ * anything, on the way from there half-way.
+ */
+static int backup_fake_set_caching(struct page **pages, pgoff_t nr,
+				   enum ttm_caching caching)
 {
 	struct backup_test *priv = kunit_get_current_test()->priv;
 
-	if (++priv->wb_calls == priv->wb_fails_at)
-		return -ENOMEM;
+	if (caching == ttm_cached) {
+		if (++priv->wb_calls == priv->wb_fails_at)
+			return -ENOMEM;
+		return set_pages_array_wb(pages, nr);
+	}
 
-#ifdef CONFIG_X86
-	return set_pages_array_wb(pages, nr);
-#else
-	return 0;
-#endif
+	if (++priv->caching_calls != priv->caching_fails_at)
+		return set_pages_array_wc(pages, nr);
+
+	set_pages_array_wc(pages, nr / 2);
+	/* As _set_pages_array() does: the memory types go, the attributes stay. */
+	return -ENOMEM;
 }
+
+static void backup_caching_fails(struct kunit *test, unsigned int wb_call,
+				 unsigned int other_call)
+{
+	struct backup_test *priv = test->priv;
+
+	kunit_activate_static_stub(test, ttm_pool_set_caching,
+				   backup_fake_set_caching);
+	priv->wb_calls = 0;
+	priv->wb_fails_at = wb_call;
+	priv->caching_calls = 0;
+	priv->caching_fails_at = other_call;
+}
+#endif
 
 static const struct kernel_param *backup_param(void)
 {
@@ -573,7 +596,8 @@ static pgoff_t backup_punch(struct kunit *test, struct ttm_tt *tt, pgoff_t i)
 	struct page *page = tt->pages[i];
 
 	if (tt->caching != ttm_cached)
-		KUNIT_ASSERT_EQ(test, 0, ttm_backup_set_wb(&tt->pages[i], nr));
+		KUNIT_ASSERT_EQ(test, 0, ttm_pool_set_caching(&tt->pages[i], nr,
+							      ttm_cached));
 	page->private = 0;
 	__free_pages_gpu_account(page, order, false);
 	memset(&tt->pages[i], 0, nr * sizeof(*tt->pages));
@@ -643,9 +667,7 @@ static void backup_c47_write_back_fails(struct kunit *test)
 	struct backup_test *priv = test->priv;
 	struct ttm_tt *tt = backup_filled_tt(test, ttm_write_combined, 579, true);
 
-	kunit_activate_static_stub(test, ttm_backup_set_wb, backup_fake_set_wb);
-	priv->wb_calls = 0;
-	priv->wb_fails_at = 1;
+	backup_caching_fails(test, 1, 0);
 	KUNIT_EXPECT_EQ(test, backup_run(test, tt), -ENOMEM);
 	KUNIT_EXPECT_EQ(test, priv->wb_calls, 1);
 	backup_expect_populated(test, tt);
@@ -653,7 +675,7 @@ static void backup_c47_write_back_fails(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, backup_node_stat(NR_GPU_ACTIVE) -
 			priv->before.gpu_active, 579);
 
-	kunit_deactivate_static_stub(test, ttm_backup_set_wb);
+	kunit_deactivate_static_stub(test, ttm_pool_set_caching);
 	KUNIT_EXPECT_EQ(test, backup_run(test, tt), 579);
 	backup_expect_backed_up(test, tt);
 	backup_restore(test, tt);
@@ -673,14 +695,12 @@ static void backup_c47_write_back_fails_after_a_hole(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, backup_order(test, tt, 64), 1);
 	hole = backup_punch(test, tt, 64);
 
-	kunit_activate_static_stub(test, ttm_backup_set_wb, backup_fake_set_wb);
-	priv->wb_calls = 0;
-	priv->wb_fails_at = 2;
+	backup_caching_fails(test, 2, 0);
 	KUNIT_EXPECT_EQ(test, backup_run(test, tt), -ENOMEM);
 	KUNIT_EXPECT_EQ(test, priv->wb_calls, 2);
 	backup_expect_populated(test, tt);
 
-	kunit_deactivate_static_stub(test, ttm_backup_set_wb);
+	kunit_deactivate_static_stub(test, ttm_pool_set_caching);
 	KUNIT_EXPECT_EQ(test, backup_run(test, tt), 67 - hole);
 	backup_expect_pages(test, tt, 0, 67 - hole, 67 - hole);
 	backup_tt_free(test, tt);
@@ -1531,30 +1551,6 @@ static void backup_c52_signal_while_copying(struct kunit *test)
 }
 
 #ifdef CONFIG_X86
-/* Fails half-way, at one of its calls. */
-static int backup_fake_set_caching(struct page **pages, unsigned int num_pages,
-				   enum ttm_caching caching)
-{
-	struct backup_test *priv = kunit_get_current_test()->priv;
-
-	if (++priv->caching_calls != priv->caching_fails_at)
-		return set_pages_array_wc(pages, num_pages);
-
-	set_pages_array_wc(pages, num_pages / 2);
-	/* As _set_pages_array() does: the memory types go, the attributes stay. */
-	return -ENOMEM;
-}
-
-static void backup_caching_fails_at(struct kunit *test, unsigned int call)
-{
-	struct backup_test *priv = test->priv;
-
-	kunit_activate_static_stub(test, ttm_pool_set_caching,
-				   backup_fake_set_caching);
-	priv->caching_calls = 0;
-	priv->caching_fails_at = call;
-}
-
 static void backup_c48_caching_fails(struct kunit *test)
 {
 	struct backup_test *priv = test->priv;
@@ -1567,7 +1563,7 @@ static void backup_c48_caching_fails(struct kunit *test)
 		struct page **pages = backup_page_array(test, tt);
 
 		KUNIT_ASSERT_EQ(test, backup_run(test, tt), 579);
-		backup_caching_fails_at(test, 1);
+		backup_caching_fails(test, 0, 1);
 		KUNIT_EXPECT_EQ(test, ttm_tt_populate(&priv->bdev, tt, &ctx),
 				-ENOMEM);
 		KUNIT_EXPECT_EQ(test, priv->caching_calls, 1);
@@ -1599,7 +1595,7 @@ static void backup_c48_caching_fails_in_allocation(struct kunit *test)
 	backup_expect_baseline(test);
 
 	tt = backup_tt(test, ttm_write_combined, 67, false);
-	backup_caching_fails_at(test, 1);
+	backup_caching_fails(test, 0, 1);
 	KUNIT_EXPECT_EQ(test, ttm_tt_populate(&priv->bdev, tt, &ctx), -ENOMEM);
 	KUNIT_EXPECT_EQ(test, priv->caching_calls, 1);
 	kunit_deactivate_static_stub(test, ttm_pool_set_caching);
@@ -1612,6 +1608,159 @@ static void backup_c48_caching_fails_in_allocation(struct kunit *test)
 	backup_expect_baseline(test);
 }
 
+/* Is all of a folio mapped by the kernel with entries larger than a page? */
+static bool backup_mapped_large(struct folio *folio)
+{
+	unsigned int level;
+	long i;
+
+	for (i = 0; i < folio_nr_pages(folio); i++) {
+		lookup_address((unsigned long)page_address(folio_page(folio, i)),
+			       &level);
+		if (level == PG_LEVEL_4K)
+			return false;
+	}
+
+	return true;
+}
+
+/* A huge folio whose mapping has not been taken apart by what ran before */
+static struct folio *backup_large_mapping(struct kunit *test)
+{
+	struct folio *folio, *refused[8];
+	unsigned int i, num = 0;
+
+	for (;;) {
+		folio = folio_alloc(GFP_KERNEL | __GFP_NOWARN, PMD_ORDER);
+		if (!folio || backup_mapped_large(folio))
+			break;
+		refused[num++] = folio;
+		folio = NULL;
+		if (num == ARRAY_SIZE(refused))
+			break;
+	}
+	for (i = 0; i < num; i++)
+		folio_put(refused[i]);
+	KUNIT_ASSERT_NOT_NULL(test, folio);
+
+	return folio;
+}
+
+/* Page by page it would be taken apart for good. */
+static void backup_c48_large_mapping_stays_large(struct kunit *test)
+{
+	static const enum ttm_caching cachings[] = {
+		ttm_write_combined, ttm_uncached
+	};
+	struct folio *huge, *single;
+	struct page **pages;
+	unsigned int i;
+	pgoff_t nr, j;
+
+	if (debug_pagealloc_enabled())
+		kunit_skip(test, "the kernel maps page by page, for debug_pagealloc");
+
+	huge = backup_large_mapping(test);
+	nr = folio_nr_pages(huge);
+	single = folio_alloc(GFP_KERNEL, 0);
+	KUNIT_ASSERT_NOT_NULL(test, single);
+	pages = kunit_kcalloc(test, nr + 2, sizeof(*pages), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, pages);
+
+	/* In the midst of others, so that neither the first nor the last is it */
+	pages[0] = folio_page(single, 0);
+	for (j = 0; j < nr; j++)
+		pages[j + 1] = folio_page(huge, j);
+
+	for (i = 0; i < ARRAY_SIZE(cachings); i++) {
+		KUNIT_EXPECT_EQ(test, 0, ttm_pool_set_caching(pages, nr + 1,
+							      cachings[i]));
+		for (j = 0; j <= nr; j++)
+			if (backup_page_caching(pages[j]) != cachings[i])
+				break;
+		KUNIT_EXPECT_EQ(test, j, nr + 1);
+		KUNIT_EXPECT_TRUE(test, backup_mapped_large(huge));
+
+		KUNIT_EXPECT_EQ(test, 0, ttm_pool_set_caching(pages, nr + 1,
+							      ttm_cached));
+		KUNIT_EXPECT_EQ(test, backup_uncached_pages(pages, nr + 1), 0);
+		KUNIT_EXPECT_TRUE(test, backup_mapped_large(huge));
+	}
+
+	folio_put(single);
+	folio_put(huge);
+}
+
+/* What is not in the array is not touched, whatever folio it is part of. */
+static void backup_c48_part_of_a_huge_folio(struct kunit *test)
+{
+	struct folio *huge = folio_alloc(GFP_KERNEL, PMD_ORDER);
+	struct folio *single = folio_alloc(GFP_KERNEL, 0);
+	struct page *last, **pages;
+	pgoff_t nr, j;
+
+	KUNIT_ASSERT_NOT_NULL(test, huge);
+	KUNIT_ASSERT_NOT_NULL(test, single);
+	nr = folio_nr_pages(huge);
+	pages = kunit_kcalloc(test, nr, sizeof(*pages), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, pages);
+	for (j = 0; j < nr; j++)
+		pages[j] = folio_page(huge, j);
+	last = pages[nr - 1];
+
+	/* The array ends before the folio does */
+	KUNIT_EXPECT_EQ(test, 0, ttm_pool_set_caching(pages, nr - 1,
+						      ttm_write_combined));
+	KUNIT_EXPECT_EQ(test, backup_uncached_pages(pages, nr), nr - 1);
+	KUNIT_EXPECT_EQ(test, backup_page_caching(last), ttm_cached);
+	KUNIT_EXPECT_EQ(test, 0, ttm_pool_set_caching(pages, nr - 1, ttm_cached));
+
+	/* The array goes on with another */
+	pages[nr - 1] = folio_page(single, 0);
+	KUNIT_EXPECT_EQ(test, 0, ttm_pool_set_caching(pages, nr,
+						      ttm_write_combined));
+	KUNIT_EXPECT_EQ(test, backup_uncached_pages(pages, nr), nr);
+	KUNIT_EXPECT_EQ(test, backup_page_caching(last), ttm_cached);
+	KUNIT_EXPECT_EQ(test, 0, ttm_pool_set_caching(pages, nr, ttm_cached));
+	KUNIT_EXPECT_EQ(test, backup_uncached_pages(pages, nr), 0);
+
+	folio_put(single);
+	folio_put(huge);
+}
+
+/* A failure in the midst of it is told, and there is a way back. */
+static void backup_c48_caching_of_a_folio_fails(struct kunit *test)
+{
+	struct folio *huge = folio_alloc(GFP_KERNEL, PMD_ORDER);
+	struct folio *single = folio_alloc(GFP_KERNEL, 0);
+	struct page **pages;
+	pgoff_t nr, j;
+
+	KUNIT_ASSERT_NOT_NULL(test, huge);
+	KUNIT_ASSERT_NOT_NULL(test, single);
+	nr = folio_nr_pages(huge);
+	pages = kunit_kcalloc(test, nr + 1, sizeof(*pages), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, pages);
+	pages[0] = folio_page(single, 0);
+	for (j = 0; j < nr; j++)
+		pages[j + 1] = folio_page(huge, j);
+
+	KUNIT_EXPECT_EQ(test, 0, ttm_pool_set_caching(&pages[nr], 1,
+						      ttm_write_combined));
+	KUNIT_EXPECT_EQ(test, -EBUSY, ttm_pool_set_caching(pages, nr + 1,
+							   ttm_uncached));
+	KUNIT_EXPECT_EQ(test, 0, ttm_pool_set_caching(pages, nr + 1, ttm_cached));
+	KUNIT_EXPECT_EQ(test, backup_uncached_pages(pages, nr + 1), 0);
+	/* and everything may be changed again */
+	KUNIT_EXPECT_EQ(test, 0, ttm_pool_set_caching(pages, nr + 1,
+						      ttm_uncached));
+	KUNIT_EXPECT_EQ(test, backup_uncached_pages(pages, nr + 1), nr + 1);
+	KUNIT_EXPECT_EQ(test, 0, ttm_pool_set_caching(pages, nr + 1, ttm_cached));
+
+	folio_put(single);
+	folio_put(huge);
+}
+
 /* A backup that got nowhere, and cannot go back either */
 static void backup_c47_c48_cancel_fails(struct kunit *test)
 {
@@ -1620,7 +1769,7 @@ static void backup_c47_c48_cancel_fails(struct kunit *test)
 
 	KUNIT_ASSERT_EQ(test, folio_nr_pages(folio), 64);
 	folio_get(folio);
-	backup_caching_fails_at(test, 1);
+	backup_caching_fails(test, 0, 1);
 	/* Taken for backed up, so that nobody uses it as it is */
 	KUNIT_EXPECT_EQ(test, backup_run(test, tt), 1);
 	kunit_deactivate_static_stub(test, ttm_pool_set_caching);
@@ -2121,6 +2270,9 @@ static struct kunit_case backup_cases[] = {
 #ifdef CONFIG_X86
 	KUNIT_CASE(backup_c48_caching_fails),
 	KUNIT_CASE(backup_c48_caching_fails_in_allocation),
+	KUNIT_CASE(backup_c48_large_mapping_stays_large),
+	KUNIT_CASE(backup_c48_part_of_a_huge_folio),
+	KUNIT_CASE(backup_c48_caching_of_a_folio_fails),
 	KUNIT_CASE(backup_c47_c48_cancel_fails),
 #endif
 #ifdef CONFIG_FAULT_INJECTION_DEBUG_FS
