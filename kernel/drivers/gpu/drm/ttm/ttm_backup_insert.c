@@ -427,7 +427,8 @@ err_drop:
 static int ttm_pool_backup_chunk(struct ttm_pool *pool, struct ttm_tt *tt,
 				 unsigned int order, bool writeback, pgoff_t idx)
 {
-	struct page *page = tt->pages[idx];
+	struct page **pages = &tt->pages[idx];
+	struct page *page = pages[0];
 	pgoff_t i, nr = 1UL << order;
 	unsigned long handle;
 	bool inserted;
@@ -453,7 +454,7 @@ static int ttm_pool_backup_chunk(struct ttm_pool *pool, struct ttm_tt *tt,
 	}
 
 	for (i = 0; i < nr; i++)
-		tt->pages[idx + i] = ttm_backup_handle_to_page_ptr(handle + i);
+		pages[i] = ttm_backup_handle_to_page_ptr(handle + i);
 
 	trace_ttm_backup_chunk(tt, idx, order, inserted);
 
@@ -635,6 +636,7 @@ static int ttm_backup_extract_chunk(struct ttm_pool *pool, struct ttm_tt *tt,
 				    unsigned int *order)
 {
 	gfp_t gfp = GFP_USER | __GFP_RECLAIMABLE;
+	struct page **pages = &tt->pages[idx];
 	struct folio *folio;
 	pgoff_t i, nr;
 	int ret;
@@ -668,7 +670,7 @@ static int ttm_backup_extract_chunk(struct ttm_pool *pool, struct ttm_tt *tt,
 	folio_page(folio, 0)->private = *order;
 	mod_node_page_state(folio_pgdat(folio), NR_GPU_ACTIVE, nr);
 	for (i = 0; i < nr; i++)
-		tt->pages[idx + i] = folio_page(folio, i);
+		pages[i] = folio_page(folio, i);
 
 	return 0;
 }
