@@ -52,6 +52,10 @@ run 0 '^a$' "a WARN that is expected" --expect-warn 'lkdtm_WARNING' -- \
 	sh -c 'echo WARNING >/sys/kernel/debug/provoke-crash/DIRECT; echo a'
 run 125 'lkdtm_WARNING' "a WARN other than the expected one" --expect-warn 'ttm_' -- \
 	sh -c 'echo WARNING >/sys/kernel/debug/provoke-crash/DIRECT; echo a'
+run 125 'Out of memory: Killed process' "a process that is killed for lack of memory" --mem 128M -- \
+	sh -c 'tail /dev/zero; echo a'
+run 0 '^a$' "a process that may be killed for lack of memory" --mem 128M --allow-oom -- \
+	sh -c 'tail /dev/zero; echo a'
 
 # Guest time under --icount: the same work, up to interrupts' effects
 number=$((number + 1))
