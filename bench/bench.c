@@ -364,7 +364,11 @@ static void give_back(struct fragments *f, uint64_t *page, uint64_t nr)
 
 void fragment_again(const struct gpu *helper, struct fragments *f)
 {
+	uint64_t size = PAGE << (f->order + 1);
 	unsigned int i;
+
+	if (size < 256 * KiB)
+		size = 256 * KiB;
 
 	/*
 	 * What was left before has larger ones, and these two tables had. What
@@ -381,7 +385,8 @@ void fragment_again(const struct gpu *helper, struct fragments *f)
 		if (f->nr_fillers == MAX_FILLERS)
 			die("memory does not get into pieces of order %u: %" PRIu64
 			    " larger ones are left", f->order, free_blocks(f->order + 1));
-		gpu_create(helper, b, 256 * KiB, DRM_VTTM_CACHED);
+		/* of a size that only a larger one has room for */
+		gpu_create(helper, b, size, DRM_VTTM_CACHED);
 		if (!gpu_map(helper, b, NULL))
 			die("cannot map a buffer");
 		*b->map = 1;

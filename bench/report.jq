@@ -105,9 +105,10 @@ elif $want == "backup" then ($b | [caching[] as $c | orders[] as $o |
 	ins("pristine"; "backup"; "resident"; $c; $o) as $p |
 	ins("insert"; "purge"; "resident"; $c; $o) as $l |
 	[($c | title), "\($o)", ($p | count), (ins("copy"; "backup"; "resident"; $c; $o) | count),
-	 ($i | count), (ratio($p; $i) | times), ($l | count), (ratio($i; $l) | times)]] |
+	 ($i | count), (ratio($p; $i) | times), ($l | count), (ratio($i; $l) | times),
+	 (ins("pristine"; "purge"; "resident"; $c; $o) | count)]] |
 	map(row) | table(["caching", "order", "upstream", "zero_copy=0", "zero_copy=1",
-		"upstream / zero_copy=1", "purge", "zero_copy=1 / purge"]))
+		"upstream / zero_copy=1", "purge", "zero_copy=1 / purge", "upstream: purge"]))
 
 elif $want == "writeback" then ($b | [caching[] as $c | orders[] as $o |
 	ins("insert"; "backup"; "swapcache"; $c; $o) as $i |
