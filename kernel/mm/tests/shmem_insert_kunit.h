@@ -24,6 +24,7 @@
 #include <linux/shmem_fs.h>
 #include <linux/shmem_insert.h>
 #include <linux/slab.h>
+#include <linux/string.h>
 #include <linux/swap.h>
 #include <linux/vmstat.h>
 
@@ -162,6 +163,22 @@ static inline bool insert_intact(struct folio *folio, u64 seed)
 	return true;
 }
 
+/* Has the administrator forbidden large folios, for all that runs here? */
+static inline bool insert_large_denied(void)
+{
+	bool denied = false;
+#ifdef CONFIG_TRANSPARENT_HUGEPAGE
+	char *buf = (char *)__get_free_page(GFP_KERNEL);
+
+	if (buf) {
+		shmem_enabled_attr.show(NULL, NULL, buf);
+		denied = strstr(buf, "[deny]");
+		free_page((unsigned long)buf);
+	}
+#endif
+	return denied;
+}
+
 /* A detached folio, filled; the test's reference is dropped at its end. */
 static inline struct folio *insert_folio(struct kunit *test, struct file *file,
 					 unsigned int order, u64 seed)
@@ -170,6 +187,8 @@ static inline struct folio *insert_folio(struct kunit *test, struct file *file,
 
 	folio = shmem_alloc_detached_folio(file, order, NUMA_NO_NODE,
 					   GFP_HIGHUSER | __GFP_RETRY_MAYFAIL);
+	if (!folio && order && insert_large_denied())
+		kunit_skip(test, "needs large folios");
 	KUNIT_ASSERT_NOT_NULL_MSG(test, folio, "no memory for order %u", order);
 	KUNIT_ASSERT_EQ(test, 0,
 			kunit_add_action_or_reset(test, insert_put, folio));
@@ -203,7 +222,10 @@ static inline void insert_expect_read(struct kunit *test, struct file *file,
 
 static inline unsigned int insert_max_order(void)
 {
-	return IS_ENABLED(CONFIG_TRANSPARENT_HUGEPAGE) ? MAX_PAGECACHE_ORDER : 0;
+	if (!IS_ENABLED(CONFIG_TRANSPARENT_HUGEPAGE) || insert_large_denied())
+		return 0;
+
+	return MAX_PAGECACHE_ORDER;
 }
 
 /* With what is still in the processors' counters. */
