@@ -25,7 +25,7 @@ struct balance {
 	uint64_t fileless;	/* pages on such a list that are in no file */
 	uint64_t unaccounted;	/* pages that no counter knows */
 	bool has_owned;
-	bool has_listless;	/* folios that nobody has: no list, no charge */
+	bool has_listless;
 };
 
 /*
