@@ -267,8 +267,15 @@ static int do_close(struct scene *s)
 
 static int do_export(struct scene *s)
 {
-	return drmPrimeHandleToFD(s->g.fd, s->b.handle, DRM_CLOEXEC | DRM_RDWR,
-				  &s->dmabuf) ? -errno : 0;
+	int next = dup(s->g.fd), ret;
+
+	close(next);
+	ret = drmPrimeHandleToFD(s->g.fd, s->b.handle, DRM_CLOEXEC | DRM_RDWR,
+				 &s->dmabuf) ? -errno : 0;
+	/* the file may be there, with its number lost on the way to user space */
+	if (ret && fcntl(next, F_GETFD) >= 0)
+		close(next);
+	return ret;
 }
 
 /*
@@ -374,6 +381,7 @@ static bool allowed(int ret)
 	case -EAGAIN:
 	case -EINTR:	/* what TTM's injection returns */
 	case -EBUSY:	/* nothing could be shrunk */
+	case -EINVAL:	/* what set_pages_array_wc() makes of -ENOMEM */
 	case -EIO:	/* what reading through /proc/self/mem makes of all errors */
 		return true;
 	}
