@@ -381,7 +381,6 @@ static bool allowed(int ret)
 	case -EAGAIN:
 	case -EINTR:	/* what TTM's injection returns */
 	case -EBUSY:	/* nothing could be shrunk */
-	case -EINVAL:	/* what set_pages_array_wc() makes of -ENOMEM */
 	case -EIO:	/* what reading through /proc/self/mem makes of all errors */
 		return true;
 	}

@@ -121,8 +121,7 @@ static bool worked(int ret, const char *what)
 {
 	if (!ret)
 		return true;
-	/* set_pages_array_wc() says EINVAL when it has no memory for page tables */
-	if (ret != -ENOMEM && ret != -EAGAIN && !(fault_percent && ret == -EINVAL))
+	if (ret != -ENOMEM && ret != -EAGAIN)
 		bad("%s: %s", what, strerror(-ret));
 	atomic_fetch_add(&sh->no_memory, 1);
 	return false;

@@ -21,14 +21,24 @@
 static int ttm_set_caching_array(struct page **pages, pgoff_t nr,
 				 enum ttm_caching caching)
 {
+	int ret;
+
 	switch (caching) {
 	case ttm_write_combined:
-		return set_pages_array_wc(pages, nr);
+		ret = set_pages_array_wc(pages, nr);
+		break;
 	case ttm_uncached:
-		return set_pages_array_uc(pages, nr);
+		ret = set_pages_array_uc(pages, nr);
+		break;
 	default:
 		return set_pages_array_wb(pages, nr);
 	}
+
+	/*
+	 * They make -EINVAL of everything. With pages that are write-back cached
+	 * nothing but a lack of memory can be behind it, and that passes.
+	 */
+	return ret ? -ENOMEM : 0;
 }
 
 static int ttm_set_caching_range(struct page *page, pgoff_t nr,
@@ -114,10 +124,11 @@ static int __ttm_pool_set_caching(struct page **pages, pgoff_t nr,
  * mapping taken apart for good, and each page looked up.
  *
  * Context: Process context, may sleep.
- * Return: 0 on success, negative error code on failure: -ENOMEM if a page table
- * could not be allocated, -EBUSY if a page is not write-back cached. After a
- * failure some of the pages may have the new caching. The way back to write-back
- * for the same pages needs no memory then, and does not fail.
+ * Return: 0 on success, or a negative error code, and some of the pages may have
+ * the new caching. The way back to write-back for the same pages needs no memory
+ * then, and does not fail.
+ * * %-ENOMEM - no memory for a page table, or a page is not write-back cached
+ * * %-EBUSY - a page of a huge folio is not write-back cached
  */
 int ttm_pool_set_caching(struct page **pages, pgoff_t nr,
 			 enum ttm_caching caching)

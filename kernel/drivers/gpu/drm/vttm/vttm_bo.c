@@ -554,7 +554,6 @@ static vm_fault_t vttm_bo_fault_populate(struct ttm_buffer_object *tbo)
 	case -EAGAIN:
 		return VM_FAULT_NOPAGE;
 	case -ENOMEM:
-	case -EINVAL:	/* what set_pages_array_wc() makes of -ENOMEM */
 		return VM_FAULT_OOM;
 	default:
 		return VM_FAULT_SIGBUS;

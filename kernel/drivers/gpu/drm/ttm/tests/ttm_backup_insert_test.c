@@ -1768,6 +1768,14 @@ static void backup_c48_caching_of_a_folio_fails(struct kunit *test)
 							   ttm_uncached));
 	KUNIT_EXPECT_EQ(test, 0, ttm_pool_set_caching(pages, nr + 1, ttm_cached));
 	KUNIT_EXPECT_EQ(test, backup_uncached_pages(pages, nr + 1), 0);
+
+	/* The same in a single page: a failure that drivers take for one that passes */
+	KUNIT_EXPECT_EQ(test, 0, ttm_pool_set_caching(pages, 1, ttm_write_combined));
+	KUNIT_EXPECT_EQ(test, -ENOMEM, ttm_pool_set_caching(pages, nr + 1,
+							    ttm_uncached));
+	KUNIT_EXPECT_EQ(test, 0, ttm_pool_set_caching(pages, nr + 1, ttm_cached));
+	KUNIT_EXPECT_EQ(test, backup_uncached_pages(pages, nr + 1), 0);
+
 	/* and everything may be changed again */
 	KUNIT_EXPECT_EQ(test, 0, ttm_pool_set_caching(pages, nr + 1,
 						      ttm_uncached));
