@@ -430,14 +430,21 @@ struct fragments *fragment(const struct gpu *helper, unsigned int order)
 	frame = frames(f);
 	nr = f->size / PAGE;
 	page = eat(nr * sizeof(*page));
-	for (i = 0; i + 2 * block <= nr; i++) {
-		/* a pair of buddies that is all ours */
-		if (frame[i].pfn % (2 * block) ||
-		    frame[i + 2 * block - 1].pfn != frame[i].pfn + 2 * block - 1)
+	/*
+	 * Half of each page block that is all ours: as soon as half is free, the
+	 * first allocation for a GPU makes it a reclaimable one. In a movable one
+	 * nothing could be taken out of the backup file without a copy.
+	 */
+	for (i = 0; i + PMD_PAGES <= nr; i++) {
+		uint64_t j;
+
+		if (frame[i].pfn % PMD_PAGES ||
+		    frame[i + PMD_PAGES - 1].pfn != frame[i].pfn + PMD_PAGES - 1)
 			continue;
-		for (uint64_t j = 0; j < block; j++)
-			page[n++] = frame[i + j].page;
-		i += 2 * block - 1;
+		for (j = 0; j < PMD_PAGES; j++)
+			if (!(j / block % 2))
+				page[n++] = frame[i + j].page;
+		i += PMD_PAGES - 1;
 	}
 	give_back(f, page, n);
 	munlock(page, nr * sizeof(*page));
