@@ -20,9 +20,9 @@
 #include "bench.h"
 
 #define GROUP		"bench"
-#define ROUNDS		2	/* the first pays for first uses */
+#define ROUNDS		3	/* the first pays for first uses */
 /* What takes so few instructions that a tick of the timer shows is done again */
-#define ROUNDS_RESIDENT	4
+#define ROUNDS_RESIDENT	5
 #define MAX_BUFFERS	4096
 
 static struct gpu gpu, helper;

@@ -24,7 +24,7 @@ def row: "| " + join(" | ") + " |";
 def table(head): (head | row), (head | map("---") | row), .[];
 
 def cost(mode; op; state; c; o): first(.results[] | select(.part == "cost" and
-	.name != "words" and .run == 1 and .mode == mode and .op == op and .state == state and
+	.name != "words" and .name != "split" and .run == 1 and .mode == mode and .op == op and .state == state and
 	.caching == c and .order == o)) // null;
 def ins(mode; op; state; c; o): cost(mode; op; state; c; o).instructions;
 def alloc(mode; op; state; c; o): cost(mode; op; state; c; o).pages_allocated |
@@ -130,6 +130,16 @@ elif $want == "words" then ($b | [caching[] as $c | ("backup", "restore") as $op
 	wordsnet("pristine"; $op; $c) as $p | wordsnet("insert"; $op; $c) as $i |
 	[$op, ($c | title), ($p | count), ($i | count), (ratio($p; $i) | times)]] |
 	map(row) | table(["what", "caching", "upstream", "zero_copy=1", "upstream / zero_copy=1"]))
+
+elif $want == "split" then ($b | [("backup", "purge", "restore") as $op |
+	first(.results[] | select(.name == "split" and .run == 1 and .op == $op and
+		.caching == "wc" and .order == 9)).instructions as $s |
+	first(.results[] | select(.name == "split" and .run == 1 and .op == "fault" and
+		.caching == "wc" and .order == 9)).instructions as $f |
+	(if $op == "restore" then net("insert"; "resident"; "wc"; 9) else ins("insert"; $op; "resident"; "wc"; 9) end) as $w |
+	(if $op == "restore" then $s - $f else $s end) as $s |
+	[$op, ($w | count), ($s | count)]] |
+	map(row) | table(["what", "one entry of 2 MiB", "512 of 4 KiB"]))
 
 elif $want == "drop" then ($b | [("resident", "zram", "disk") as $s | caching[] as $c | orders[] as $o |
 	ins("pristine"; "drop"; $s; $c; $o) as $p | ins("insert"; "drop"; $s; $c; $o) as $i | select($p) |
