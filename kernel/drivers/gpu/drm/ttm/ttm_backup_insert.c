@@ -25,6 +25,7 @@
 #include <linux/seq_file.h>
 #include <linux/shmem_fs.h>
 #include <linux/shmem_insert.h>
+#include <linux/unroll.h>
 #include <linux/vmstat.h>
 
 #include <drm/ttm/ttm_backup.h>
@@ -453,6 +454,8 @@ static int ttm_pool_backup_chunk(struct ttm_pool *pool, struct ttm_tt *tt,
 		return ret;
 	}
 
+	/* All else is done for a huge folio once, this for each of its pages. */
+	unrolled_count(4)
 	for (i = 0; i < nr; i++)
 		pages[i] = ttm_backup_handle_to_page_ptr(handle + i);
 
