@@ -75,6 +75,9 @@ static void vttm_tt_count(struct ttm_tt *tt, struct vttm_tt_pages *out)
 
 	if (vttm_tt_is_imported(tt) || to_vttm_tt(tt)->purged)
 		return;
+	/* An allocation that failed leaves the pointers of what it has freed. */
+	if (!ttm_tt_is_populated(tt) && !ttm_tt_is_backed_up(tt))
+		return;
 
 #if IS_ENABLED(CONFIG_SHMEM_INSERT)
 	struct ttm_backup_pages pages;
