@@ -126,8 +126,12 @@ static bool shmem_folio_detached(struct folio *folio)
 	if (page_has_type(&folio->page) || folio_mapped(folio))
 		return false;
 
-	/* A compound page that somebody built by hand is no folio of ours. */
-	if (folio_test_large(folio) && !folio_test_large_rmappable(folio))
+	/*
+	 * A compound page that somebody built by hand is no folio of ours. No
+	 * folio has the flag without THP, and there no large one is taken.
+	 */
+	if (IS_ENABLED(CONFIG_TRANSPARENT_HUGEPAGE) &&
+	    folio_test_large(folio) && !folio_test_large_rmappable(folio))
 		return false;
 
 	return !folio->mapping && !folio_test_lru(folio) &&
