@@ -1671,11 +1671,16 @@ static void backup_c48_large_mapping_stays_large(struct kunit *test)
 	};
 	struct folio *huge, *single;
 	struct page **pages;
+	struct ttm_tt *tt;
 	unsigned int i;
 	pgoff_t nr, j;
 
 	if (debug_pagealloc_enabled())
 		kunit_skip(test, "the kernel maps page by page, for debug_pagealloc");
+	/* Where there are none, the tests before have taken the mapping apart. */
+	tt = backup_filled_tt(test, ttm_cached, 2, false);
+	backup_needs_large(test, tt);
+	backup_tt_free(test, tt);
 
 	huge = backup_large_mapping(test);
 	nr = folio_nr_pages(huge);
