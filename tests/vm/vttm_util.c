@@ -257,8 +257,10 @@ void backup_counters(struct backup_counters *c)
 	memset(c, 0, sizeof(*c));
 	c->inserted = backup_stat("inserted");
 	for (i = 0; i <= PMD_NR; i++) {
+		/* there are lines for the orders that this kernel has */
 		snprintf(name, sizeof(name), "inserted_order%u", i);
-		c->order[i] = backup_stat(name);
+		if (!find_key(must_read(STATS), name, &c->order[i]) && !i)
+			die("%s has no line \"%s\"", STATS, name);
 	}
 	c->copied = backup_stat("copied");
 	c->restored_adopted = backup_stat("restored_adopted");
