@@ -48,6 +48,8 @@ run 0 '^3$' "processors" --cpus 3 -- nproc
 run 0 '^MemTotal: +2[0-9]{5} ' "memory" --mem 256M -- grep MemTotal /proc/meminfo
 run 0 'ttm.test=1' "the command line" --append 'ttm.test=1' -- cat /proc/cmdline
 run 124 'no end after 12 s' "a command without an end" --timeout 12 -- sleep 1000
+run 123 'ended at: .* enough$' "a line of the log that ends it" --stop-at '\] enough$' -- \
+	sh -c 'echo enough >/dev/kmsg; sleep 1000'
 run 0 '^a$' "a WARN that is expected" --expect-warn 'lkdtm_WARNING' -- \
 	sh -c 'echo WARNING >/sys/kernel/debug/provoke-crash/DIRECT; echo a'
 run 125 'lkdtm_WARNING' "a WARN other than the expected one" --expect-warn 'ttm_' -- \
