@@ -35,7 +35,7 @@ EOF
 cat >"$copy/tests/run" <<'EOF'
 #!/bin/sh
 kernel=$2 results=$4 pattern=$5
-has() { grep -q "$1" "$kernel/mm/x.c"; }
+has() { grep -q "$1" "$kernel/vmlinux"; }
 # the log of a kernel that has much to say
 has NOBOOT || { echo 'Run /init as init process'; seq 50000; } >"$results/a.log"
 echo "$pattern" >>"$results/../../ran"
