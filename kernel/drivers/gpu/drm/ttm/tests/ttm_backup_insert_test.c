@@ -691,26 +691,31 @@ static void backup_c47_write_back_fails(struct kunit *test)
 	backup_expect_baseline(test);
 }
 
-/* The pages before a hole are write-back cached already. */
-static void backup_c47_write_back_fails_after_a_hole(struct kunit *test)
+/* The pages before a hole, or those after it */
+static void backup_c47_write_back_fails_at_a_hole(struct kunit *test)
 {
 	struct backup_test *priv = test->priv;
-	struct ttm_tt *tt = backup_filled_tt(test, ttm_write_combined, 67, false);
-	pgoff_t hole;
+	unsigned int call;
 
-	KUNIT_ASSERT_EQ(test, backup_order(test, tt, 0), 6);
-	KUNIT_ASSERT_EQ(test, backup_order(test, tt, 64), 1);
-	hole = backup_punch(test, tt, 64);
+	for (call = 1; call <= 2; call++) {
+		struct ttm_tt *tt = backup_filled_tt(test, ttm_write_combined, 67,
+						     false);
+		pgoff_t hole;
 
-	backup_caching_fails(test, 2, 0);
-	KUNIT_EXPECT_EQ(test, backup_run(test, tt), -ENOMEM);
-	KUNIT_EXPECT_EQ(test, priv->wb_calls, 2);
-	backup_expect_populated(test, tt);
+		KUNIT_ASSERT_EQ(test, backup_order(test, tt, 0), 6);
+		KUNIT_ASSERT_EQ(test, backup_order(test, tt, 64), 1);
+		hole = backup_punch(test, tt, 64);
 
-	kunit_deactivate_static_stub(test, ttm_pool_set_caching);
-	KUNIT_EXPECT_EQ(test, backup_run(test, tt), 67 - hole);
-	backup_expect_pages(test, tt, 0, 67 - hole, 67 - hole);
-	backup_tt_free(test, tt);
+		backup_caching_fails(test, call, 0);
+		KUNIT_EXPECT_EQ(test, backup_run(test, tt), -ENOMEM);
+		KUNIT_EXPECT_EQ(test, priv->wb_calls, call);
+		backup_expect_populated(test, tt);
+
+		kunit_deactivate_static_stub(test, ttm_pool_set_caching);
+		KUNIT_EXPECT_EQ(test, backup_run(test, tt), 67 - hole);
+		backup_expect_pages(test, tt, 0, 67 - hole, 67 - hole);
+		backup_tt_free(test, tt);
+	}
 	backup_expect_baseline(test);
 }
 #endif
@@ -1025,6 +1030,36 @@ static void backup_busy_is_tried_again(struct kunit *test)
 	backup_tt_free(test, tt);
 	backup_expect_baseline(test);
 }
+
+#ifdef CONFIG_MEMORY_FAILURE
+/* Not even if something else is wrong with a chunk after it. */
+static void backup_busy_is_not_forgotten(struct kunit *test)
+{
+	struct ttm_tt *tt = backup_filled_tt(test, ttm_write_combined, 579, true);
+	struct folio *held = backup_tt_folio(tt, 512);
+	struct page *bad = tt->pages[578];
+
+	backup_needs_large(test, tt);
+	SetPageHWPoison(bad);
+	atomic_long_inc(&num_poisoned_pages);
+	folio_get(held);
+	KUNIT_ASSERT_EQ(test, 0, register_trace_shmem_insert_folio_fail(backup_let_go,
+									&held));
+	KUNIT_EXPECT_EQ(test, backup_run(test, tt), 578);
+	unregister_trace_shmem_insert_folio_fail(backup_let_go, &held);
+	tracepoint_synchronize_unregister();
+	KUNIT_EXPECT_NULL(test, held);
+	backup_expect_pages(test, tt, 1, 578, 578);
+	atomic_long_dec(&num_poisoned_pages);
+	ClearPageHWPoison(bad);
+
+	KUNIT_EXPECT_EQ(test, backup_run(test, tt), 1);
+	backup_restore(test, tt);
+	backup_expect_populated(test, tt);
+	backup_tt_free(test, tt);
+	backup_expect_baseline(test);
+}
+#endif
 #endif
 
 static void backup_c58_node_counters(struct kunit *test)
@@ -1209,52 +1244,74 @@ static void backup_writeback_without_swap(struct kunit *test)
 }
 
 #if defined(CONFIG_FAIL_PAGE_ALLOC) && defined(CONFIG_FAULT_INJECTION_DEBUG_FS)
+struct backup_memory_fault {
+	struct fault_attr *attr, old;
+	bool *highmem, old_highmem;
+	bool *wait, old_wait;
+	u32 *min_order, old_order;
+};
+
+/* Of all allocations of the page allocator, fail so many after so many pages. */
+static void backup_memory_fails(struct kunit *test, struct backup_memory_fault *fault,
+				unsigned int pages, int times)
+{
+	unsigned long *probability = backup_debugfs_value("fail_page_alloc",
+							  "probability");
+
+	fault->highmem = backup_debugfs_value("fail_page_alloc", "ignore-gfp-highmem");
+	fault->wait = backup_debugfs_value("fail_page_alloc", "ignore-gfp-wait");
+	fault->min_order = backup_debugfs_value("fail_page_alloc", "min-order");
+	if (!probability || !fault->highmem || !fault->wait || !fault->min_order)
+		kunit_skip(test, "no fail_page_alloc in debugfs");
+
+	fault->attr = container_of(probability, struct fault_attr, probability);
+	fault->old = *fault->attr;
+	fault->old_highmem = *fault->highmem;
+	fault->old_wait = *fault->wait;
+	fault->old_order = *fault->min_order;
+	fault->attr->probability = 100;
+	fault->attr->interval = 1;
+	fault->attr->task_filter = true;
+	fault->attr->verbose = 0;
+	atomic_set(&fault->attr->times, times);
+	atomic_set(&fault->attr->space, pages + 1);
+	*fault->highmem = false;
+	*fault->wait = false;
+	*fault->min_order = 0;
+
+	current->make_it_fail = 1;
+}
+
+/* Returns how many failures of those wanted have not come. */
+static int backup_memory_works(struct backup_memory_fault *fault)
+{
+	int left = atomic_read(&fault->attr->times);
+
+	current->make_it_fail = 0;
+
+	*fault->min_order = fault->old_order;
+	*fault->wait = fault->old_wait;
+	*fault->highmem = fault->old_highmem;
+	fault->attr->probability = fault->old.probability;
+	fault->attr->interval = fault->old.interval;
+	fault->attr->task_filter = fault->old.task_filter;
+	fault->attr->verbose = fault->old.verbose;
+	atomic_set(&fault->attr->times, atomic_read(&fault->old.times));
+	atomic_set(&fault->attr->space, atomic_read(&fault->old.space));
+
+	return left;
+}
+
 /* Back up with so many pages to allocate, and not one more. */
 static long backup_run_with_pages(struct kunit *test, struct ttm_tt *tt,
 				  unsigned int pages)
 {
-	unsigned long *probability = backup_debugfs_value("fail_page_alloc",
-							  "probability");
-	bool *highmem = backup_debugfs_value("fail_page_alloc",
-					     "ignore-gfp-highmem");
-	bool *wait = backup_debugfs_value("fail_page_alloc", "ignore-gfp-wait");
-	u32 *min_order = backup_debugfs_value("fail_page_alloc", "min-order");
-	struct fault_attr *attr, old;
-	bool old_highmem, old_wait;
-	u32 old_order;
+	struct backup_memory_fault fault;
 	long ret;
 
-	if (!probability || !highmem || !wait || !min_order)
-		kunit_skip(test, "no fail_page_alloc in debugfs");
-
-	attr = container_of(probability, struct fault_attr, probability);
-	old = *attr;
-	old_highmem = *highmem;
-	old_wait = *wait;
-	old_order = *min_order;
-	attr->probability = 100;
-	attr->interval = 1;
-	attr->task_filter = true;
-	attr->verbose = 0;
-	atomic_set(&attr->times, -1);
-	atomic_set(&attr->space, pages + 1);
-	*highmem = false;
-	*wait = false;
-	*min_order = 0;
-
-	current->make_it_fail = 1;
+	backup_memory_fails(test, &fault, pages, -1);
 	ret = backup_run(test, tt);
-	current->make_it_fail = 0;
-
-	*min_order = old_order;
-	*wait = old_wait;
-	*highmem = old_highmem;
-	attr->probability = old.probability;
-	attr->interval = old.interval;
-	attr->task_filter = old.task_filter;
-	attr->verbose = old.verbose;
-	atomic_set(&attr->times, atomic_read(&old.times));
-	atomic_set(&attr->space, atomic_read(&old.space));
+	backup_memory_works(&fault);
 
 	return ret;
 }
@@ -1794,25 +1851,30 @@ static void backup_c48_caching_of_a_folio_fails(struct kunit *test)
 /* A backup that got nowhere, and cannot go back either */
 static void backup_c47_c48_cancel_fails(struct kunit *test)
 {
-	struct ttm_tt *tt = backup_filled_tt(test, ttm_write_combined, 64, true);
-	struct folio *folio = backup_tt_folio(tt, 0);
+	unsigned int dma;
 
-	backup_needs_large(test, tt);
-	KUNIT_ASSERT_EQ(test, folio_nr_pages(folio), 64);
-	folio_get(folio);
-	backup_caching_fails(test, 0, 1);
-	/* Taken for backed up, so that nobody uses it as it is */
-	KUNIT_EXPECT_EQ(test, backup_run(test, tt), 1);
-	kunit_deactivate_static_stub(test, ttm_pool_set_caching);
-	KUNIT_EXPECT_TRUE(test, ttm_tt_is_backed_up(tt));
-	KUNIT_EXPECT_EQ(test, backup_uncached_pages(tt->pages, 64), 0);
-	backup_expect_pages(test, tt, 64, 0, 0);
+	for (dma = 0; dma <= 1; dma++) {
+		struct ttm_tt *tt = backup_filled_tt(test, ttm_write_combined, 64,
+						     dma);
+		struct folio *folio = backup_tt_folio(tt, 0);
 
-	backup_restore(test, tt);
-	backup_expect_populated(test, tt);
-	backup_expect_restored(test, tt, 64, 0, 0);
-	folio_put(folio);
-	backup_tt_free(test, tt);
+		backup_needs_large(test, tt);
+		KUNIT_ASSERT_EQ(test, folio_nr_pages(folio), 64);
+		folio_get(folio);
+		backup_caching_fails(test, 0, 1);
+		/* Taken for backed up, so that nobody uses it as it is */
+		KUNIT_EXPECT_EQ(test, backup_run(test, tt), 1);
+		kunit_deactivate_static_stub(test, ttm_pool_set_caching);
+		KUNIT_EXPECT_TRUE(test, ttm_tt_is_backed_up(tt));
+		KUNIT_EXPECT_EQ(test, backup_uncached_pages(tt->pages, 64), 0);
+		backup_expect_pages(test, tt, 64, 0, 0);
+
+		backup_restore(test, tt);
+		backup_expect_populated(test, tt);
+		backup_expect_restored(test, tt, 64, 0, 0);
+		folio_put(folio);
+		backup_tt_free(test, tt);
+	}
 	backup_expect_baseline(test);
 }
 #endif
@@ -1909,6 +1971,64 @@ static void backup_c52_interrupted_copy_resumes(struct kunit *test)
 	}
 	backup_expect_baseline(test);
 }
+
+/* One chunk finds no memory, so the others need not try. */
+static void backup_c51_c56_no_memory_ends_it(struct kunit *test)
+{
+	/* The chunks are 512, 64, 2 and 1 pages. */
+	static const pgoff_t done[] = { 512, 576, 578 };
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(done); i++) {
+		struct ttm_tt *tt = backup_filled_tt(test, ttm_write_combined, 579,
+						     true);
+
+		backup_needs_large(test, tt);
+		/* Before the chunks, it may end for all of the second half. */
+		backup_interrupt_at(test, i + 3);
+		KUNIT_EXPECT_EQ(test, backup_run(test, tt), done[i]);
+		backup_interrupt_at(test, 0);
+		backup_expect_pages(test, tt, 579 - done[i], done[i], done[i]);
+
+		KUNIT_EXPECT_EQ(test, backup_run(test, tt), 579 - done[i]);
+		backup_expect_backed_up(test, tt);
+		backup_restore(test, tt);
+		backup_expect_populated(test, tt);
+		backup_tt_free(test, tt);
+	}
+	backup_expect_baseline(test);
+}
+
+#ifdef CONFIG_FAIL_PAGE_ALLOC
+/* Busy, and no memory for a copy: what was busy may be idle the next time. */
+static void backup_c52_c61_extracted_at_last(struct kunit *test)
+{
+	struct backup_test *priv = test->priv;
+	struct ttm_tt *tt = backup_filled_tt(test, ttm_write_combined, 512, true);
+	struct page **before = backup_page_array(test, tt);
+	struct folio *folio = backup_tt_folio(tt, 0);
+	struct ttm_operation_ctx ctx = {};
+	struct backup_memory_fault fault;
+
+	backup_needs_large(test, tt);
+	KUNIT_ASSERT_EQ(test, backup_run(test, tt), 512);
+	/* The state of a restore takes memory, too: let it have that. */
+	KUNIT_ASSERT_EQ(test, backup_interrupted_restore(test, tt, 1), -EINTR);
+	folio_get(folio);
+	backup_memory_fails(test, &fault, 0, -1);
+	KUNIT_EXPECT_EQ(test, ttm_tt_populate(&priv->bdev, tt, &ctx), -ENOMEM);
+	backup_memory_works(&fault);
+	folio_put(folio);
+	backup_expect_pages(test, tt, 0, 512, 512);
+
+	backup_restore(test, tt);
+	backup_expect_populated(test, tt);
+	backup_expect_restored(test, tt, 0, 512, 0);
+	KUNIT_EXPECT_MEMEQ(test, before, tt->pages, 512 * sizeof(*before));
+	backup_tt_free(test, tt);
+	backup_expect_baseline(test);
+}
+#endif
 
 static void backup_c54_drop_in_mid_restore(struct kunit *test)
 {
@@ -2259,6 +2379,66 @@ static void backup_c57_retained_chunk_follows_to_swap(struct kunit *test)
 	backup_expect_baseline(test);
 }
 
+/* What is copied out goes to swap as well, page by page. */
+static void backup_copies_go_to_swap(struct kunit *test)
+{
+	struct backup_test *priv = test->priv;
+	struct ttm_backup_flags writeback = { .writeback = 1 };
+	struct ttm_tt *tt = backup_filled_tt(test, ttm_write_combined, 67, true);
+	unsigned long out = backup_vm_events(PSWPOUT, PSWPOUT);
+
+	backup_zero_copy_off(test);
+	KUNIT_EXPECT_EQ(test, ttm_tt_backup(&priv->bdev, tt, writeback), 67);
+	KUNIT_EXPECT_EQ(test, backup_vm_events(PSWPOUT, PSWPOUT) - out, 67);
+	backup_expect_pages(test, tt, 0, 67, 0);
+	backup_restore(test, tt);
+	backup_expect_populated(test, tt);
+	backup_tt_free(test, tt);
+	backup_expect_baseline(test);
+}
+
+#if defined(CONFIG_FAIL_PAGE_ALLOC) && defined(CONFIG_FAULT_INJECTION_DEBUG_FS)
+/* What has been written to swap stays in memory, until reclaim does this. */
+static void backup_leave_swap_cache(struct kunit *test, struct folio *folio)
+{
+	bool removed;
+
+	lru_add_drain_all();
+	folio_get(folio);
+	folio_lock(folio);
+	removed = folio_test_swapcache(folio) &&
+		  remove_mapping(folio_mapping(folio), folio);
+	folio_unlock(folio);
+	folio_put(folio);
+	KUNIT_ASSERT_TRUE(test, removed);
+}
+
+/* No memory to read a folio, then some: single pages will do. */
+static void backup_c43_single_pages_will_do(struct kunit *test)
+{
+	struct backup_test *priv = test->priv;
+	struct ttm_operation_ctx ctx = {};
+	int times;
+
+	for (times = 1; times <= 4; times++) {
+		struct ttm_tt *tt = backup_filled_tt(test, ttm_write_combined, 512,
+						     true);
+		struct folio *folio = backup_tt_folio(tt, 0);
+		struct backup_memory_fault fault;
+
+		backup_needs_large(test, tt);
+		KUNIT_ASSERT_TRUE(test, backup_to_swap(test, tt));
+		backup_leave_swap_cache(test, folio);
+		backup_memory_fails(test, &fault, 0, times);
+		KUNIT_EXPECT_EQ(test, ttm_tt_populate(&priv->bdev, tt, &ctx), 0);
+		KUNIT_EXPECT_EQ(test, backup_memory_works(&fault), 0);
+		backup_expect_populated(test, tt);
+		backup_tt_free(test, tt);
+	}
+	backup_expect_baseline(test);
+}
+#endif
+
 static void backup_c59_swap_is_seen(struct kunit *test)
 {
 	kunit_deactivate_static_stub(test, ttm_backup_bytes_avail);
@@ -2280,7 +2460,7 @@ static struct kunit_case backup_cases[] = {
 	KUNIT_CASE_SLOW(backup_c46_c48_uncached),
 #ifdef CONFIG_X86
 	KUNIT_CASE(backup_c47_write_back_fails),
-	KUNIT_CASE(backup_c47_write_back_fails_after_a_hole),
+	KUNIT_CASE(backup_c47_write_back_fails_at_a_hole),
 #endif
 	KUNIT_CASE(backup_c49_dma32_stays_dma32),
 	KUNIT_CASE(backup_c50_dma_alloc_pool_unchanged),
@@ -2295,6 +2475,9 @@ static struct kunit_case backup_cases[] = {
 	KUNIT_CASE(backup_all_chunks_busy),
 #ifdef CONFIG_TRACEPOINTS
 	KUNIT_CASE(backup_busy_is_tried_again),
+#ifdef CONFIG_MEMORY_FAILURE
+	KUNIT_CASE(backup_busy_is_not_forgotten),
+#endif
 #endif
 	KUNIT_CASE(backup_c58_node_counters),
 	KUNIT_CASE(backup_c59_no_backup_without_swap),
@@ -2318,6 +2501,10 @@ static struct kunit_case backup_cases[] = {
 #ifdef CONFIG_FAULT_INJECTION_DEBUG_FS
 	KUNIT_CASE(backup_c52_interrupted_restore_resumes),
 	KUNIT_CASE(backup_c52_interrupted_copy_resumes),
+	KUNIT_CASE(backup_c51_c56_no_memory_ends_it),
+#ifdef CONFIG_FAIL_PAGE_ALLOC
+	KUNIT_CASE(backup_c52_c61_extracted_at_last),
+#endif
 	KUNIT_CASE(backup_c54_drop_in_mid_restore),
 	KUNIT_CASE(backup_c48_c54_caching_is_not_forgotten),
 #endif
@@ -2358,6 +2545,10 @@ static struct kunit_case backup_swap_cases[] = {
 	KUNIT_CASE_SLOW(backup_c32_c61_swap_cache_is_enough),
 	KUNIT_CASE_SLOW(backup_c53_drop_reads_nothing_from_swap),
 	KUNIT_CASE_SLOW(backup_c57_retained_chunk_follows_to_swap),
+	KUNIT_CASE(backup_copies_go_to_swap),
+#if defined(CONFIG_FAIL_PAGE_ALLOC) && defined(CONFIG_FAULT_INJECTION_DEBUG_FS)
+	KUNIT_CASE_SLOW(backup_c43_single_pages_will_do),
+#endif
 	KUNIT_CASE(backup_c59_swap_is_seen),
 	{}
 };
