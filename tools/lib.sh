@@ -50,15 +50,23 @@ kernel_version()
 #   pristine    the virtual driver alone, on upstream's TTM
 #   NAME        the source of linux-test, and on top of its configuration
 #               vm/config/NAME.config
+#   selftests-pristine
+#               the source of pristine, configured as selftests
 trees()
 {
 	local overlay name
 
-	printf '%s\n' linux linux-test mutants pristine
+	printf '%s\n' linux linux-test mutants pristine selftests-pristine
 	for overlay in "$TOP"/vm/config/*.config; do
 		name=$(basename "$overlay" .config)
 		[[ $name == base || $name == test ]] || echo "$name"
 	done
+}
+
+# is_pristine TREE: is that upstream's kernel, with the virtual driver alone?
+is_pristine()
+{
+	[[ $1 == pristine || $1 == *-pristine ]]
 }
 
 # need_tree NAME: fail with one line if there is no such tree
