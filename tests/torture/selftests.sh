@@ -6,8 +6,8 @@ set -e
 mkdir /disk /huge
 mke2fs /dev/ram0 >/dev/null
 mount -t ext4 /dev/ram0 /disk
-mount -t tmpfs -o huge=advise huge /huge
-truncate -s 400M /huge/stress
+mount -t tmpfs -o huge=advise,size=100% huge /huge
+truncate -s 640M /huge/stress
 
 # What a program has printed must not be lost when it aborts
 export LD_PRELOAD=/libstdbuf.so _STDBUF_O=L
