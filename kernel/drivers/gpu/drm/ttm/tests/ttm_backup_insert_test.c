@@ -2172,6 +2172,31 @@ static void backup_c57_chunks_do_not_span_retained_pages(struct kunit *test)
 }
 #endif
 
+/* The page for a hole is a single one if the pages after it are. */
+static void backup_c57_hole_among_single_pages(struct kunit *test)
+{
+	struct ttm_tt *tt;
+
+	/* Single pages: no folios when they are allocated */
+	backup_zero_copy_off(test);
+	tt = backup_filled_tt(test, ttm_write_combined, 64, true);
+	kunit_release_action(test, backup_zero_copy_on, NULL);
+	KUNIT_ASSERT_EQ(test, 0, ttm_tt_setup_backup(tt));
+	KUNIT_ASSERT_EQ(test, backup_run(test, tt), 64);
+	backup_restore(test, tt);
+	backup_expect_restored(test, tt, 0, 64, 0);
+	ttm_pool_unmap(&to_backup_tt(tt)->priv->bdev.pool, tt->dma_address[0], 1);
+	KUNIT_ASSERT_EQ(test, backup_punch(test, tt, 0), 1);
+
+	KUNIT_ASSERT_EQ(test, backup_run(test, tt), 63);
+	backup_restore(test, tt);
+	backup_expect_restored(test, tt, 0, 64 + 63, 1);
+	backup_fill(tt, 7);
+	backup_expect_populated(test, tt);
+	backup_tt_free(test, tt);
+	backup_expect_baseline(test);
+}
+
 /* Whoever comes after may not find what was there before. */
 static void backup_c66_no_alias_after_extraction(struct kunit *test)
 {
@@ -2512,6 +2537,7 @@ static struct kunit_case backup_cases[] = {
 #if defined(CONFIG_FAIL_PAGE_ALLOC) && defined(CONFIG_FAULT_INJECTION_DEBUG_FS)
 	KUNIT_CASE(backup_c57_chunks_do_not_span_retained_pages),
 #endif
+	KUNIT_CASE(backup_c57_hole_among_single_pages),
 	KUNIT_CASE(backup_c66_no_alias_after_extraction),
 	KUNIT_CASE(backup_c37_movable_block_is_copied),
 	KUNIT_CASE(backup_restore_with_zero_copy_off),
