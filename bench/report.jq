@@ -131,6 +131,14 @@ elif $want == "words" then ($b | [caching[] as $c | ("backup", "restore") as $op
 	[$op, ($c | title), ($p | count), ($i | count), (ratio($p; $i) | times)]] |
 	map(row) | table(["what", "caching", "upstream", "zero_copy=1", "upstream / zero_copy=1"]))
 
+elif $want == "thirds" then ($b | [.results[] | select(.part == "cost" and (.run == 2 or .apart))] |
+	if length == 0 then "* This run was a quick one: nothing ran twice."
+	else "* Of \(length) figures, \(map(select(.of > 2)) | length) are of parts that ran more than twice, since not all of them agreed. \(
+		map(select(.apart)) | if length == 0 then "None was left that did not." else
+		"The lowest of all runs stands where none did: " + (map("\(.mode | title), \(.op), \(
+			.state | title), \(.caching | title), order \(.order) (\(.apart | map(count) | join(", ")))") |
+			join("; ")) + "." end)" end)
+
 elif $want == "split" then ($b | [("backup", "purge", "restore") as $op |
 	first(.results[] | select(.name == "split" and .run == 1 and .op == $op and
 		.caching == "wc" and .order == 9)).instructions as $s |
