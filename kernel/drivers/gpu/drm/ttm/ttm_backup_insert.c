@@ -581,8 +581,8 @@ pgoff_t ttm_backup_drop_range(struct file *backup, unsigned long handle)
  *		    allocated to read the page.
  *
  * Pages are restored in ascending order. A folio is dropped with its last page,
- * but what has come back from swap in single pages goes at once, lest it stays
- * in memory twice.
+ * also if it is but a part of what was inserted: swap has given that back in
+ * smaller ones, and they must not stay in memory twice.
  *
  * Context: Process context, may sleep. Never from reclaim.
  * Return: 0 on success, negative error code on failure: -ENOMEM, -EIO, or -EINTR
@@ -596,7 +596,7 @@ int ttm_backup_restore_page(struct file *backup, struct page *dst,
 	pgoff_t idx = ttm_backup_handle_idx(handle);
 	pgoff_t nr = 1UL << ttm_backup_handle_order(handle);
 	struct folio *folio;
-	bool single;
+	pgoff_t start, end;
 	int ret;
 
 	if (!ttm_backup_takes_folios(backup)) {
@@ -621,13 +621,14 @@ int ttm_backup_restore_page(struct file *backup, struct page *dst,
 	}
 
 	copy_highpage(dst, folio_file_page(folio, idx));
-	single = !folio_test_large(folio);
+	start = folio->index;
+	end = folio_next_index(folio);
 	folio_put(folio);
 
 	if (IS_ALIGNED(idx + 1, nr))
 		ttm_backup_drop_range(backup, handle);
-	else if (single)
-		ttm_backup_truncate(backup, idx, 1);
+	else if (idx + 1 == end)
+		ttm_backup_truncate(backup, start, end - start);
 
 	return 0;
 }

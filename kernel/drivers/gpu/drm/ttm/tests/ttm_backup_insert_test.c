@@ -19,9 +19,11 @@
 #include <linux/highmem.h>
 #include <linux/initrd.h>
 #include <linux/memblock.h>
+#include <linux/memcontrol.h>
 #include <linux/mm.h>
 #include <linux/moduleparam.h>
 #include <linux/pagemap.h>
+#include <linux/sched/mm.h>
 #include <linux/shmem_fs.h>
 #include <linux/swap.h>
 #include <linux/vmstat.h>
@@ -40,7 +42,9 @@
 #include <drm/ttm/ttm_backup_insert.h>
 #include <drm/ttm/ttm_bo.h>
 #include <drm/ttm/ttm_device.h>
+#include <drm/ttm/ttm_placement.h>
 #include <drm/ttm/ttm_pool.h>
+#include <drm/ttm/ttm_resource.h>
 #include <drm/ttm/ttm_tt.h>
 
 #include <trace/events/shmem_insert.h>
@@ -71,6 +75,9 @@ struct backup_test {
 	unsigned int wb_fails_at;
 	unsigned int caching_calls;
 	unsigned int caching_fails_at;
+	struct ttm_tt *mapped;
+	unsigned int map_calls;
+	unsigned int map_fails_at;
 };
 
 struct backup_tt {
@@ -242,6 +249,40 @@ static void backup_caching_fails(struct kunit *test, unsigned int wb_call,
 }
 #endif
 
+/*
+ * Maps as the pool does, but fails at one of its calls. Old addresses are gone by
+ * then: here a page has the same one again, so nobody would see their use.
+ */
+static int backup_fake_map(struct ttm_pool *pool, unsigned int order,
+			   struct page *p, dma_addr_t *dma_addr)
+{
+	struct backup_test *priv = kunit_get_current_test()->priv;
+	struct ttm_tt *tt = priv->mapped;
+
+	if (!priv->map_calls)
+		memset(tt->dma_address, 0xff,
+		       tt->num_pages * sizeof(*tt->dma_address));
+	if (++priv->map_calls == priv->map_fails_at)
+		return -EFAULT;
+
+	*dma_addr = dma_map_page(pool->dev, p, 0, PAGE_SIZE << order,
+				 DMA_BIDIRECTIONAL);
+
+	return dma_mapping_error(pool->dev, *dma_addr) ? -EFAULT : 0;
+}
+
+/* From the first call on, or at none if @call is zero. */
+static void backup_map_fails(struct kunit *test, struct ttm_tt *tt,
+			     unsigned int call)
+{
+	struct backup_test *priv = test->priv;
+
+	kunit_activate_static_stub(test, ttm_pool_map, backup_fake_map);
+	priv->mapped = tt;
+	priv->map_calls = 0;
+	priv->map_fails_at = call;
+}
+
 static const struct kernel_param *backup_param(void)
 {
 	const struct kernel_param *kp;
@@ -285,8 +326,54 @@ static int backup_populate(struct ttm_device *bdev, struct ttm_tt *tt,
 	return ttm_pool_alloc(&bdev->pool, tt, ctx);
 }
 
+static struct ttm_tt *backup_tt_create(struct ttm_buffer_object *bo, u32 flags)
+{
+	struct backup_tt *btt = kzalloc_obj(*btt, GFP_KERNEL);
+
+	if (!btt)
+		return NULL;
+
+	if (ttm_sg_tt_init(&btt->tt, bo, flags, ttm_write_combined))
+		goto err_free;
+	btt->tt.page_flags |= TTM_TT_FLAG_EXTERNAL | TTM_TT_FLAG_EXTERNAL_MAPPABLE;
+	if (ttm_tt_setup_backup(&btt->tt))
+		goto err_fini;
+
+	return &btt->tt;
+
+err_fini:
+	ttm_tt_fini(&btt->tt);
+err_free:
+	kfree(btt);
+	return NULL;
+}
+
+static void backup_tt_destroy(struct ttm_device *bdev, struct ttm_tt *tt)
+{
+	ttm_tt_fini(tt);
+	kfree(to_backup_tt(tt));
+}
+
+static void backup_unpopulate(struct ttm_device *bdev, struct ttm_tt *tt)
+{
+	ttm_pool_free(&bdev->pool, tt);
+}
+
+static int backup_move(struct ttm_buffer_object *bo, bool evict,
+		       struct ttm_operation_ctx *ctx, struct ttm_resource *res,
+		       struct ttm_place *hop)
+{
+	ttm_bo_move_null(bo, res);
+
+	return 0;
+}
+
 static struct ttm_device_funcs backup_funcs = {
+	.ttm_tt_create = backup_tt_create,
 	.ttm_tt_populate = backup_populate,
+	.ttm_tt_unpopulate = backup_unpopulate,
+	.ttm_tt_destroy = backup_tt_destroy,
+	.move = backup_move,
 };
 
 static void backup_device_fini(void *data)
@@ -544,6 +631,15 @@ static void backup_expect_populated(struct kunit *test, struct ttm_tt *tt)
 	KUNIT_EXPECT_EQ(test, where.inserted, 0);
 }
 
+/* What most cases end with: it comes back whole, and nothing is left of it. */
+static void backup_expect_round_trip(struct kunit *test, struct ttm_tt *tt)
+{
+	backup_restore(test, tt);
+	backup_expect_populated(test, tt);
+	backup_tt_free(test, tt);
+	backup_expect_baseline(test);
+}
+
 /* The number of folios in the backup file that are not as they should be. */
 static pgoff_t backup_bad_folios(struct ttm_tt *tt)
 {
@@ -685,26 +781,25 @@ static void backup_c47_write_back_fails(struct kunit *test)
 	kunit_deactivate_static_stub(test, ttm_pool_set_caching);
 	KUNIT_EXPECT_EQ(test, backup_run(test, tt), 579);
 	backup_expect_backed_up(test, tt);
-	backup_restore(test, tt);
-	backup_expect_populated(test, tt);
-	backup_tt_free(test, tt);
-	backup_expect_baseline(test);
+	backup_expect_round_trip(test, tt);
 }
 
-/* The pages before a hole, or those after it */
+/* The pages before two holes, between them, or after them */
 static void backup_c47_write_back_fails_at_a_hole(struct kunit *test)
 {
 	struct backup_test *priv = test->priv;
 	unsigned int call;
 
-	for (call = 1; call <= 2; call++) {
-		struct ttm_tt *tt = backup_filled_tt(test, ttm_write_combined, 67,
+	for (call = 1; call <= 3; call++) {
+		struct ttm_tt *tt = backup_filled_tt(test, ttm_write_combined, 79,
 						     false);
-		pgoff_t hole;
+		pgoff_t holes;
 
 		KUNIT_ASSERT_EQ(test, backup_order(test, tt, 0), 6);
-		KUNIT_ASSERT_EQ(test, backup_order(test, tt, 64), 1);
-		hole = backup_punch(test, tt, 64);
+		KUNIT_ASSERT_EQ(test, backup_order(test, tt, 64), 3);
+		KUNIT_ASSERT_EQ(test, backup_order(test, tt, 72), 2);
+		KUNIT_ASSERT_EQ(test, backup_order(test, tt, 76), 1);
+		holes = backup_punch(test, tt, 64) + backup_punch(test, tt, 76);
 
 		backup_caching_fails(test, call, 0);
 		KUNIT_EXPECT_EQ(test, backup_run(test, tt), -ENOMEM);
@@ -712,11 +807,30 @@ static void backup_c47_write_back_fails_at_a_hole(struct kunit *test)
 		backup_expect_populated(test, tt);
 
 		kunit_deactivate_static_stub(test, ttm_pool_set_caching);
-		KUNIT_EXPECT_EQ(test, backup_run(test, tt), 67 - hole);
-		backup_expect_pages(test, tt, 0, 67 - hole, 67 - hole);
+		KUNIT_EXPECT_EQ(test, backup_run(test, tt), 79 - holes);
+		backup_expect_pages(test, tt, 0, 79 - holes, 79 - holes);
 		backup_tt_free(test, tt);
 	}
 	backup_expect_baseline(test);
+}
+#endif
+
+#ifdef CONFIG_MEMCG
+/* The shrinking task charges others afterwards, and itself as before. */
+static void backup_c22_active_memcg_is_put_back(struct kunit *test)
+{
+	struct mem_cgroup *const active[] = { NULL, root_mem_cgroup };
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(active); i++) {
+		struct ttm_tt *tt = backup_filled_tt(test, ttm_cached, 67, false);
+		struct mem_cgroup *old = set_active_memcg(active[i]);
+		long ret = backup_run(test, tt);
+
+		KUNIT_EXPECT_PTR_EQ(test, set_active_memcg(old), active[i]);
+		KUNIT_EXPECT_EQ(test, ret, 67);
+		backup_expect_round_trip(test, tt);
+	}
 }
 #endif
 
@@ -915,10 +1029,7 @@ static void backup_c57_retained_chunks_are_retried(struct kunit *test)
 	backup_restore(test, tt);
 	backup_expect_populated(test, tt);
 	KUNIT_EXPECT_EQ(test, backup_run(test, tt), 579);
-	backup_restore(test, tt);
-	backup_expect_populated(test, tt);
-	backup_tt_free(test, tt);
-	backup_expect_baseline(test);
+	backup_expect_round_trip(test, tt);
 }
 
 static void backup_c57_restore_with_retained_chunks(struct kunit *test)
@@ -965,36 +1076,99 @@ static void backup_c57_holes(struct kunit *test)
 	backup_fill(tt, 6);
 	KUNIT_EXPECT_EQ(test, backup_run(test, tt), 579);
 	backup_expect_backed_up(test, tt);
-	backup_restore(test, tt);
-	backup_expect_populated(test, tt);
-	backup_tt_free(test, tt);
-	backup_expect_baseline(test);
+	backup_expect_round_trip(test, tt);
+}
+
+/* Keep every chunk of @tt busy. Returns how many there are. */
+static unsigned int backup_hold_chunks(struct kunit *test, struct ttm_tt *tt,
+				       struct folio **folio, unsigned int max)
+{
+	unsigned int n = 0;
+	pgoff_t page;
+
+	backup_needs_large(test, tt);
+	for (page = 0; page < tt->num_pages; page += folio_nr_pages(folio[n++])) {
+		KUNIT_ASSERT_LT(test, n, max);
+		folio[n] = backup_tt_folio(tt, page);
+		folio_get(folio[n]);
+	}
+
+	return n;
 }
 
 static void backup_all_chunks_busy(struct kunit *test)
 {
 	struct ttm_tt *tt = backup_filled_tt(test, ttm_write_combined, 579, true);
+	struct backup_test *priv = test->priv;
 	struct folio *folio[8];
-	unsigned int n = 0, i;
-	pgoff_t page;
+	unsigned int n, i;
 
-	backup_needs_large(test, tt);
-	for (page = 0; page < 579; page += folio_nr_pages(folio[n++])) {
-		KUNIT_ASSERT_LT(test, n, ARRAY_SIZE(folio));
-		folio[n] = backup_tt_folio(tt, page);
-		folio_get(folio[n]);
-	}
-
+	n = backup_hold_chunks(test, tt, folio, ARRAY_SIZE(folio));
+	backup_map_fails(test, tt, 0);
 	KUNIT_EXPECT_EQ(test, backup_run(test, tt), -EBUSY);
+	kunit_deactivate_static_stub(test, ttm_pool_map);
+	KUNIT_EXPECT_EQ(test, priv->map_calls, n);
 	/* Caching and DMA addresses included */
 	backup_expect_populated(test, tt);
 
 	for (i = 0; i < n; i++)
 		folio_put(folio[i]);
 	KUNIT_EXPECT_EQ(test, backup_run(test, tt), 579);
-	backup_restore(test, tt);
-	backup_expect_populated(test, tt);
-	backup_tt_free(test, tt);
+	backup_expect_round_trip(test, tt);
+}
+
+static void backup_bo_destroy(struct ttm_buffer_object *bo)
+{
+	drm_gem_object_release(&bo->base);
+}
+
+/* Out of the range that moves as one with the first part, back with the last. */
+static void backup_c57_resumed_in_a_bulk_move(struct kunit *test)
+{
+	const struct ttm_place place = { .mem_type = TTM_PL_SYSTEM };
+	struct ttm_placement placement = { .num_placement = 1, .placement = &place };
+	const struct ttm_bo_shrink_flags flags = {};
+	struct backup_test *priv = test->priv;
+	struct ttm_operation_ctx ctx = {};
+	struct ttm_lru_bulk_move_pos *pos;
+	struct ttm_buffer_object *bo;
+	struct ttm_lru_bulk_move *bulk;
+	struct folio *folio;
+
+	backup_device(test, 0);
+	bo = kunit_kzalloc(test, sizeof(*bo), GFP_KERNEL);
+	bulk = kunit_kzalloc(test, sizeof(*bulk), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, bo);
+	KUNIT_ASSERT_NOT_NULL(test, bulk);
+	ttm_lru_bulk_move_init(bulk);
+	pos = &bulk->pos[TTM_PL_SYSTEM][0];
+	drm_gem_private_object_init(priv->drm, &bo->base, 579 << PAGE_SHIFT);
+	KUNIT_ASSERT_EQ(test, 0, ttm_bo_init_reserved(&priv->bdev, bo,
+						      ttm_bo_type_kernel,
+						      &placement, 1, &ctx, NULL,
+						      NULL, backup_bo_destroy));
+	ttm_bo_set_bulk_move(bo, bulk);
+	KUNIT_ASSERT_EQ(test, 0, ttm_bo_populate(bo, &ctx));
+	backup_fill(bo->ttm, 1);
+	KUNIT_ASSERT_PTR_EQ(test, pos->first, bo->resource);
+
+	backup_needs_large(test, bo->ttm);
+	folio = backup_tt_folio(bo->ttm, 0);
+	folio_get(folio);
+	KUNIT_EXPECT_EQ(test, ttm_bo_shrink(&ctx, bo, flags), 67);
+	folio_put(folio);
+	KUNIT_EXPECT_NULL(test, pos->first);
+	KUNIT_EXPECT_EQ(test, ttm_bo_shrink(&ctx, bo, flags), 512);
+	KUNIT_EXPECT_NULL(test, pos->first);
+
+	KUNIT_EXPECT_EQ(test, 0, ttm_bo_populate(bo, &ctx));
+	backup_expect_populated(test, bo->ttm);
+	KUNIT_EXPECT_PTR_EQ(test, pos->first, bo->resource);
+	KUNIT_EXPECT_PTR_EQ(test, pos->last, bo->resource);
+
+	ttm_bo_set_bulk_move(bo, NULL);
+	dma_resv_unlock(bo->base.resv);
+	ttm_bo_fini(bo);
 	backup_expect_baseline(test);
 }
 
@@ -1011,24 +1185,32 @@ static void backup_let_go(void *data, const struct inode *inode,
 	}
 }
 
+/* A backup that finds @held busy when it first gets there */
+static long backup_run_and_let_go(struct kunit *test, struct ttm_tt *tt,
+				  struct folio *held)
+{
+	long ret;
+
+	folio_get(held);
+	KUNIT_ASSERT_EQ(test, 0,
+			register_trace_shmem_insert_folio_fail(backup_let_go,
+							       &held));
+	ret = backup_run(test, tt);
+	unregister_trace_shmem_insert_folio_fail(backup_let_go, &held);
+	tracepoint_synchronize_unregister();
+	KUNIT_EXPECT_NULL(test, held);
+
+	return ret;
+}
+
 static void backup_busy_is_tried_again(struct kunit *test)
 {
 	struct ttm_tt *tt = backup_filled_tt(test, ttm_write_combined, 579, true);
 	struct folio *held = backup_tt_folio(tt, 512);
 
-	folio_get(held);
-	KUNIT_ASSERT_EQ(test, 0, register_trace_shmem_insert_folio_fail(backup_let_go,
-									&held));
-	KUNIT_EXPECT_EQ(test, backup_run(test, tt), 579);
-	unregister_trace_shmem_insert_folio_fail(backup_let_go, &held);
-	tracepoint_synchronize_unregister();
-	KUNIT_EXPECT_NULL(test, held);
-
+	KUNIT_EXPECT_EQ(test, backup_run_and_let_go(test, tt, held), 579);
 	backup_expect_backed_up(test, tt);
-	backup_restore(test, tt);
-	backup_expect_populated(test, tt);
-	backup_tt_free(test, tt);
-	backup_expect_baseline(test);
+	backup_expect_round_trip(test, tt);
 }
 
 #ifdef CONFIG_MEMORY_FAILURE
@@ -1042,22 +1224,13 @@ static void backup_busy_is_not_forgotten(struct kunit *test)
 	backup_needs_large(test, tt);
 	SetPageHWPoison(bad);
 	atomic_long_inc(&num_poisoned_pages);
-	folio_get(held);
-	KUNIT_ASSERT_EQ(test, 0, register_trace_shmem_insert_folio_fail(backup_let_go,
-									&held));
-	KUNIT_EXPECT_EQ(test, backup_run(test, tt), 578);
-	unregister_trace_shmem_insert_folio_fail(backup_let_go, &held);
-	tracepoint_synchronize_unregister();
-	KUNIT_EXPECT_NULL(test, held);
+	KUNIT_EXPECT_EQ(test, backup_run_and_let_go(test, tt, held), 578);
 	backup_expect_pages(test, tt, 1, 578, 578);
 	atomic_long_dec(&num_poisoned_pages);
 	ClearPageHWPoison(bad);
 
 	KUNIT_EXPECT_EQ(test, backup_run(test, tt), 1);
-	backup_restore(test, tt);
-	backup_expect_populated(test, tt);
-	backup_tt_free(test, tt);
-	backup_expect_baseline(test);
+	backup_expect_round_trip(test, tt);
 }
 #endif
 #endif
@@ -1089,10 +1262,7 @@ static void backup_c58_node_counters(struct kunit *test)
 	tt = backup_filled_tt(test, ttm_write_combined, 579, false);
 	KUNIT_ASSERT_EQ(test, backup_run(test, tt), 579);
 	backup_expect_backed_up(test, tt);
-	backup_restore(test, tt);
-	backup_expect_populated(test, tt);
-	backup_tt_free(test, tt);
-	backup_expect_baseline(test);
+	backup_expect_round_trip(test, tt);
 }
 
 static void backup_c59_no_backup_without_swap(struct kunit *test)
@@ -1190,10 +1360,7 @@ static void backup_zero_copy_switched_off(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, backup_run(test, tt), 579);
 	backup_expect_pages(test, tt, 0, 579, 0);
 	KUNIT_EXPECT_FALSE(test, ttm_tt_backup_resumable(tt));
-	backup_restore(test, tt);
-	backup_expect_populated(test, tt);
-	backup_tt_free(test, tt);
-	backup_expect_baseline(test);
+	backup_expect_round_trip(test, tt);
 }
 
 /* Off, and on again between backup and restore */
@@ -1237,10 +1404,7 @@ static void backup_writeback_without_swap(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, ttm_tt_backup(&priv->bdev, tt, writeback), 579);
 	backup_expect_backed_up(test, tt);
 	KUNIT_EXPECT_EQ(test, tt->backup->f_mapping->nrpages, 579);
-	backup_restore(test, tt);
-	backup_expect_populated(test, tt);
-	backup_tt_free(test, tt);
-	backup_expect_baseline(test);
+	backup_expect_round_trip(test, tt);
 }
 
 #if defined(CONFIG_FAIL_PAGE_ALLOC) && defined(CONFIG_FAULT_INJECTION_DEBUG_FS)
@@ -1325,10 +1489,7 @@ static void backup_expect_all_or_nothing(struct kunit *test, struct ttm_tt *tt)
 	backup_expect_populated(test, tt);
 
 	KUNIT_EXPECT_EQ(test, backup_run(test, tt), tt->num_pages);
-	backup_restore(test, tt);
-	backup_expect_populated(test, tt);
-	backup_tt_free(test, tt);
-	backup_expect_baseline(test);
+	backup_expect_round_trip(test, tt);
 }
 
 static void backup_copy_of_a_chunk_is_all_or_nothing(struct kunit *test)
@@ -1382,12 +1543,25 @@ static void backup_c60_succeeds_without_memory(struct kunit *test)
 
 	KUNIT_EXPECT_EQ(test, backup_run_with_pages(test, tt, 8), 1100);
 	backup_expect_backed_up(test, tt);
-	backup_restore(test, tt);
-	backup_expect_populated(test, tt);
-	backup_tt_free(test, tt);
-	backup_expect_baseline(test);
+	backup_expect_round_trip(test, tt);
 }
 #endif
+
+/* What else would be in ->private of a tail page is not an order. */
+static void backup_tail_page_is_single(struct kunit *test)
+{
+	struct folio *folio = folio_alloc(GFP_KERNEL, 3);
+	struct backup_test *priv = test->priv;
+	struct page *tail;
+
+	backup_device(test, 0);
+	KUNIT_ASSERT_NOT_NULL(test, folio);
+	tail = folio_page(folio, 5);
+	tail->private = 3;
+	KUNIT_EXPECT_EQ(test, ttm_pool_page_order(&priv->bdev.pool, tail), 0);
+	tail->private = 0;
+	folio_put(folio);
+}
 
 static void backup_handles(struct kunit *test)
 {
@@ -1720,6 +1894,29 @@ static struct folio *backup_large_mapping(struct kunit *test)
 	return folio;
 }
 
+/* The pages of two folios, in an array as TTM has them */
+static struct page **backup_folio_pages(struct kunit *test, struct folio *first,
+					struct folio *second)
+{
+	struct page **pages, **next;
+	long i;
+
+	KUNIT_ASSERT_NOT_NULL(test, first);
+	KUNIT_ASSERT_NOT_NULL(test, second);
+	pages = kunit_kmalloc_array(test,
+				    folio_nr_pages(first) + folio_nr_pages(second),
+				    sizeof(*pages), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, pages);
+
+	next = pages;
+	for (i = 0; i < folio_nr_pages(first); i++)
+		*next++ = folio_page(first, i);
+	for (i = 0; i < folio_nr_pages(second); i++)
+		*next++ = folio_page(second, i);
+
+	return pages;
+}
+
 /* Page by page it would be taken apart for good. */
 static void backup_c48_large_mapping_stays_large(struct kunit *test)
 {
@@ -1742,14 +1939,7 @@ static void backup_c48_large_mapping_stays_large(struct kunit *test)
 	huge = backup_large_mapping(test);
 	nr = folio_nr_pages(huge);
 	single = folio_alloc(GFP_KERNEL, 0);
-	KUNIT_ASSERT_NOT_NULL(test, single);
-	pages = kunit_kcalloc(test, nr + 2, sizeof(*pages), GFP_KERNEL);
-	KUNIT_ASSERT_NOT_NULL(test, pages);
-
-	/* In the midst of others, so that neither the first nor the last is it */
-	pages[0] = folio_page(single, 0);
-	for (j = 0; j < nr; j++)
-		pages[j + 1] = folio_page(huge, j);
+	pages = backup_folio_pages(test, single, huge);
 
 	for (i = 0; i < ARRAY_SIZE(cachings); i++) {
 		KUNIT_EXPECT_EQ(test, 0, ttm_pool_set_caching(pages, nr + 1,
@@ -1775,17 +1965,9 @@ static void backup_c48_part_of_a_huge_folio(struct kunit *test)
 {
 	struct folio *huge = folio_alloc(GFP_KERNEL, PMD_ORDER);
 	struct folio *single = folio_alloc(GFP_KERNEL, 0);
-	struct page *last, **pages;
-	pgoff_t nr, j;
-
-	KUNIT_ASSERT_NOT_NULL(test, huge);
-	KUNIT_ASSERT_NOT_NULL(test, single);
-	nr = folio_nr_pages(huge);
-	pages = kunit_kcalloc(test, nr, sizeof(*pages), GFP_KERNEL);
-	KUNIT_ASSERT_NOT_NULL(test, pages);
-	for (j = 0; j < nr; j++)
-		pages[j] = folio_page(huge, j);
-	last = pages[nr - 1];
+	struct page **pages = backup_folio_pages(test, huge, single);
+	pgoff_t nr = folio_nr_pages(huge);
+	struct page *last = pages[nr - 1];
 
 	/* The array ends before the folio does */
 	KUNIT_EXPECT_EQ(test, 0, ttm_pool_set_caching(pages, nr - 1,
@@ -1795,7 +1977,7 @@ static void backup_c48_part_of_a_huge_folio(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, ttm_pool_set_caching(pages, nr - 1, ttm_cached));
 
 	/* The array goes on with another */
-	pages[nr - 1] = folio_page(single, 0);
+	pages[nr - 1] = pages[nr];
 	KUNIT_EXPECT_EQ(test, 0, ttm_pool_set_caching(pages, nr,
 						      ttm_write_combined));
 	KUNIT_EXPECT_EQ(test, backup_uncached_pages(pages, nr), nr);
@@ -1812,17 +1994,8 @@ static void backup_c48_caching_of_a_folio_fails(struct kunit *test)
 {
 	struct folio *huge = folio_alloc(GFP_KERNEL, PMD_ORDER);
 	struct folio *single = folio_alloc(GFP_KERNEL, 0);
-	struct page **pages;
-	pgoff_t nr, j;
-
-	KUNIT_ASSERT_NOT_NULL(test, huge);
-	KUNIT_ASSERT_NOT_NULL(test, single);
-	nr = folio_nr_pages(huge);
-	pages = kunit_kcalloc(test, nr + 1, sizeof(*pages), GFP_KERNEL);
-	KUNIT_ASSERT_NOT_NULL(test, pages);
-	pages[0] = folio_page(single, 0);
-	for (j = 0; j < nr; j++)
-		pages[j + 1] = folio_page(huge, j);
+	struct page **pages = backup_folio_pages(test, single, huge);
+	pgoff_t nr = folio_nr_pages(huge);
 
 	KUNIT_EXPECT_EQ(test, 0, ttm_pool_set_caching(&pages[nr], 1,
 						      ttm_write_combined));
@@ -1879,6 +2052,38 @@ static void backup_c47_c48_cancel_fails(struct kunit *test)
 }
 #endif
 
+/* The same for pages that cannot be mapped again, from one of the chunks on. */
+static void backup_c48_cancel_fails_to_map(struct kunit *test)
+{
+	struct backup_test *priv = test->priv;
+	struct folio *folio[8];
+	unsigned int n, i, call;
+
+	for (call = 1, n = 1; call <= n; call++) {
+		struct ttm_tt *tt = backup_filled_tt(test, ttm_write_combined, 579,
+						     true);
+
+		n = backup_hold_chunks(test, tt, folio, ARRAY_SIZE(folio));
+		backup_map_fails(test, tt, call);
+		/* Taken for backed up, so that nobody uses it as it is */
+		KUNIT_EXPECT_EQ(test, backup_run(test, tt), 1);
+		kunit_deactivate_static_stub(test, ttm_pool_map);
+		KUNIT_EXPECT_EQ(test, priv->map_calls, call);
+		KUNIT_EXPECT_TRUE(test, ttm_tt_is_backed_up(tt));
+		backup_expect_pages(test, tt, 579, 0, 0);
+		KUNIT_EXPECT_EQ(test, backup_dma_mappings(),
+				priv->before.dma_mappings);
+
+		for (i = 0; i < n; i++)
+			folio_put(folio[i]);
+		backup_restore(test, tt);
+		backup_expect_populated(test, tt);
+		backup_expect_restored(test, tt, 579, 0, 0);
+		backup_tt_free(test, tt);
+		backup_expect_baseline(test);
+	}
+}
+
 #ifdef CONFIG_FAULT_INJECTION_DEBUG_FS
 /* Interrupt one restore, the Nth time that one could be. Zero: no more. */
 static void backup_interrupt_at(struct kunit *test, unsigned int n)
@@ -1902,6 +2107,22 @@ static void backup_interrupt_at(struct kunit *test, unsigned int n)
 	attr->verbose = 0;
 	atomic_set(&attr->space, 0);
 	atomic_set(&attr->times, 1);
+}
+
+/* What stops in the midst of a folio leaves all of it. */
+static void backup_c56_half_of_the_pages(struct kunit *test)
+{
+	struct ttm_tt *tt = backup_filled_tt(test, ttm_write_combined, 1100, true);
+
+	backup_needs_large(test, tt);
+	KUNIT_ASSERT_EQ(test, backup_order(test, tt, 512), 9);
+	backup_interrupt_at(test, 1);
+	KUNIT_EXPECT_EQ(test, backup_run(test, tt), 512);
+	backup_interrupt_at(test, 0);
+	backup_expect_pages(test, tt, 1100 - 512, 512, 512);
+
+	KUNIT_EXPECT_EQ(test, backup_run(test, tt), 1100 - 512);
+	backup_expect_round_trip(test, tt);
 }
 
 static int backup_interrupted_restore(struct kunit *test, struct ttm_tt *tt,
@@ -2028,6 +2249,35 @@ static void backup_c52_c61_extracted_at_last(struct kunit *test)
 	backup_tt_free(test, tt);
 	backup_expect_baseline(test);
 }
+
+/* Idle again, but the copy of its first part is in use. */
+static void backup_c52_rest_of_a_folio_is_copied(struct kunit *test)
+{
+	struct backup_test *priv = test->priv;
+	struct ttm_tt *tt = backup_filled_tt(test, ttm_cached, 512, true);
+	struct folio *folio = backup_tt_folio(tt, 0);
+	struct ttm_operation_ctx ctx = {};
+	struct backup_memory_fault fault;
+	struct ttm_backup_pages where;
+
+	backup_needs_large(test, tt);
+	KUNIT_ASSERT_EQ(test, backup_run(test, tt), 512);
+	folio_get(folio);
+	backup_memory_fails(test, &fault, 40, -1);
+	KUNIT_EXPECT_EQ(test, ttm_tt_populate(&priv->bdev, tt, &ctx), -ENOMEM);
+	backup_memory_works(&fault);
+	folio_put(folio);
+	/* Or this proves nothing */
+	ttm_tt_backup_pages(tt, &where);
+	KUNIT_ASSERT_GT(test, where.copied, 0);
+	KUNIT_ASSERT_LT(test, where.copied, 512);
+
+	backup_restore(test, tt);
+	backup_expect_populated(test, tt);
+	backup_expect_restored(test, tt, 0, 0, 512);
+	backup_tt_free(test, tt);
+	backup_expect_baseline(test);
+}
 #endif
 
 static void backup_c54_drop_in_mid_restore(struct kunit *test)
@@ -2084,6 +2334,54 @@ static void backup_c48_c54_caching_is_not_forgotten(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, backup_uncached_pages(pages, 579), 0);
 }
 #endif
+
+/* The same where mapping the next chunk for DMA fails. */
+static void backup_c48_c54_caching_survives_a_failed_mapping(struct kunit *test)
+{
+	struct backup_test *priv = test->priv;
+	struct ttm_operation_ctx ctx = {};
+	unsigned int round;
+
+	if (!IS_ENABLED(CONFIG_X86))
+		kunit_skip(test, "nothing but cached pages");
+
+	for (round = 0; round < 2; round++) {
+		struct ttm_tt *tt = backup_filled_tt(test, ttm_write_combined, 579,
+						     true);
+		struct page **pages = backup_page_array(test, tt);
+		struct folio *folio = backup_tt_folio(tt, 0);
+		struct ttm_tt *pool_filler;
+
+		backup_needs_large(test, tt);
+		/* An order 6 chunk for the pool */
+		pool_filler = backup_filled_tt(test, ttm_write_combined, 64, false);
+		backup_tt_free(test, pool_filler);
+
+		folio_get(folio);
+		KUNIT_ASSERT_EQ(test, backup_run(test, tt), 67);
+		folio_put(folio);
+		backup_zero_copy_off(test);
+		/* The retained chunk is mapped, that of the pool is not */
+		backup_map_fails(test, tt, 2);
+		KUNIT_EXPECT_EQ(test, ttm_tt_populate(&priv->bdev, tt, &ctx),
+				-EFAULT);
+		kunit_deactivate_static_stub(test, ttm_pool_map);
+		kunit_release_action(test, backup_zero_copy_on, NULL);
+		KUNIT_EXPECT_EQ(test, priv->map_calls, 2);
+		/* Or this proves nothing */
+		KUNIT_ASSERT_EQ(test, backup_page_caching(pages[0]),
+				ttm_write_combined);
+		backup_expect_restored(test, tt, 512, 0, 0);
+
+		if (round) {
+			backup_restore(test, tt);
+			backup_expect_populated(test, tt);
+		}
+		backup_tt_free(test, tt);
+		backup_expect_baseline(test);
+		KUNIT_EXPECT_EQ(test, backup_uncached_pages(pages, 579), 0);
+	}
+}
 
 /* Backed up from anywhere, for a pool that is bound to the first 4 GiB */
 static void backup_c49_other_zones_are_copied(struct kunit *test)
@@ -2175,7 +2473,10 @@ static void backup_c57_chunks_do_not_span_retained_pages(struct kunit *test)
 /* The page for a hole is a single one if the pages after it are. */
 static void backup_c57_hole_among_single_pages(struct kunit *test)
 {
+	struct backup_test *priv = test->priv;
+	struct ttm_pool *pool = &priv->bdev.pool;
 	struct ttm_tt *tt;
+	pgoff_t i;
 
 	/* Single pages: no folios when they are allocated */
 	backup_zero_copy_off(test);
@@ -2185,12 +2486,18 @@ static void backup_c57_hole_among_single_pages(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, backup_run(test, tt), 64);
 	backup_restore(test, tt);
 	backup_expect_restored(test, tt, 0, 64, 0);
-	ttm_pool_unmap(&to_backup_tt(tt)->priv->bdev.pool, tt->dma_address[0], 1);
+	ttm_pool_unmap(pool, tt->dma_address[0], 1);
 	KUNIT_ASSERT_EQ(test, backup_punch(test, tt, 0), 1);
+	/* And one that is larger, but lies so that a chunk in it must not be */
+	for (i = 5; i < 8; i++) {
+		ttm_pool_unmap(pool, tt->dma_address[i], 1);
+		KUNIT_ASSERT_EQ(test, backup_punch(test, tt, i), 1);
+	}
 
-	KUNIT_ASSERT_EQ(test, backup_run(test, tt), 63);
+	KUNIT_ASSERT_EQ(test, backup_run(test, tt), 60);
 	backup_restore(test, tt);
-	backup_expect_restored(test, tt, 0, 64 + 63, 1);
+	backup_expect_aligned(test, tt);
+	backup_expect_restored(test, tt, 0, 64 + 60, 4);
 	backup_fill(tt, 7);
 	backup_expect_populated(test, tt);
 	backup_tt_free(test, tt);
@@ -2220,10 +2527,7 @@ static void backup_c66_no_alias_after_extraction(struct kunit *test)
 		backup_fill(tt, 100 + round);
 	}
 	KUNIT_ASSERT_EQ(test, backup_run(test, tt), 579);
-	backup_restore(test, tt);
-	backup_expect_populated(test, tt);
-	backup_tt_free(test, tt);
-	backup_expect_baseline(test);
+	backup_expect_round_trip(test, tt);
 }
 
 /* A folio among pages that are to stay movable */
@@ -2263,14 +2567,18 @@ static void backup_restore_with_zero_copy_off(struct kunit *test)
 {
 	struct ttm_tt *tt = backup_filled_tt(test, ttm_write_combined, 1100, true);
 	struct folio *folio = backup_tt_folio(tt, 512);
+	struct folio *copied = backup_tt_folio(tt, 0);
 
 	backup_needs_large(test, tt);
 	folio_get(folio);
 	KUNIT_ASSERT_EQ(test, backup_run(test, tt), 1100 - 512);
 	folio_put(folio);
+	folio_get(copied);
 	backup_zero_copy_off(test);
 	backup_restore(test, tt);
 	backup_expect_populated(test, tt);
+	KUNIT_EXPECT_EQ(test, folio_ref_count(copied), 1);
+	folio_put(copied);
 	backup_expect_aligned(test, tt);
 	/* What never left needs no copy in any case. */
 	backup_expect_restored(test, tt, 512, 0, 1100 - 512);
@@ -2292,10 +2600,7 @@ static void backup_c39_poison_is_not_copied(struct kunit *test)
 	SetPageHWPoison(folio_page(folio, 7));
 	KUNIT_EXPECT_EQ(test, ttm_tt_populate(&priv->bdev, tt, &ctx), -EIO);
 	ClearPageHWPoison(folio_page(folio, 7));
-	backup_restore(test, tt);
-	backup_expect_populated(test, tt);
-	backup_tt_free(test, tt);
-	backup_expect_baseline(test);
+	backup_expect_round_trip(test, tt);
 }
 #endif
 
@@ -2398,10 +2703,7 @@ static void backup_c57_retained_chunk_follows_to_swap(struct kunit *test)
 	folio_put(folio);
 	KUNIT_EXPECT_EQ(test, ttm_tt_backup(&priv->bdev, tt, writeback), 512);
 	KUNIT_EXPECT_EQ(test, tt->backup->f_mapping->nrpages, 0);
-	backup_restore(test, tt);
-	backup_expect_populated(test, tt);
-	backup_tt_free(test, tt);
-	backup_expect_baseline(test);
+	backup_expect_round_trip(test, tt);
 }
 
 /* What is copied out goes to swap as well, page by page. */
@@ -2416,10 +2718,7 @@ static void backup_copies_go_to_swap(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, ttm_tt_backup(&priv->bdev, tt, writeback), 67);
 	KUNIT_EXPECT_EQ(test, backup_vm_events(PSWPOUT, PSWPOUT) - out, 67);
 	backup_expect_pages(test, tt, 0, 67, 0);
-	backup_restore(test, tt);
-	backup_expect_populated(test, tt);
-	backup_tt_free(test, tt);
-	backup_expect_baseline(test);
+	backup_expect_round_trip(test, tt);
 }
 
 #if defined(CONFIG_FAIL_PAGE_ALLOC) && defined(CONFIG_FAULT_INJECTION_DEBUG_FS)
@@ -2462,6 +2761,30 @@ static void backup_c43_single_pages_will_do(struct kunit *test)
 	}
 	backup_expect_baseline(test);
 }
+
+/* Nor is what has been copied in memory twice, until the end of the chunk. */
+static void backup_c43_smaller_folios_leave(struct kunit *test)
+{
+	struct backup_test *priv = test->priv;
+	struct ttm_tt *tt = backup_filled_tt(test, ttm_write_combined, 512, true);
+	struct ttm_operation_ctx ctx = { .interruptible = true };
+	struct folio *folio = backup_tt_folio(tt, 0);
+	struct backup_memory_fault fault;
+
+	backup_needs_large(test, tt);
+	KUNIT_ASSERT_TRUE(test, backup_to_swap(test, tt));
+	backup_leave_swap_cache(test, folio);
+	/* One for the extraction, and one for each page. No folio spans this. */
+	backup_interrupt_at(test, 1 + 256 + 1);
+	backup_memory_fails(test, &fault, 0, 1);
+	KUNIT_EXPECT_EQ(test, ttm_tt_populate(&priv->bdev, tt, &ctx), -EINTR);
+	backup_memory_works(&fault);
+	backup_interrupt_at(test, 0);
+	backup_expect_pages(test, tt, 256, 256, 256);
+	KUNIT_EXPECT_EQ(test, tt->backup->f_mapping->nrpages, 0);
+
+	backup_expect_round_trip(test, tt);
+}
 #endif
 
 static void backup_c59_swap_is_seen(struct kunit *test)
@@ -2487,6 +2810,9 @@ static struct kunit_case backup_cases[] = {
 	KUNIT_CASE(backup_c47_write_back_fails),
 	KUNIT_CASE(backup_c47_write_back_fails_at_a_hole),
 #endif
+#ifdef CONFIG_MEMCG
+	KUNIT_CASE(backup_c22_active_memcg_is_put_back),
+#endif
 	KUNIT_CASE(backup_c49_dma32_stays_dma32),
 	KUNIT_CASE(backup_c50_dma_alloc_pool_unchanged),
 	KUNIT_CASE(backup_c53_drop_while_backed_up),
@@ -2498,6 +2824,7 @@ static struct kunit_case backup_cases[] = {
 	KUNIT_CASE(backup_c57_restore_with_retained_chunks),
 	KUNIT_CASE(backup_c57_holes),
 	KUNIT_CASE(backup_all_chunks_busy),
+	KUNIT_CASE(backup_c57_resumed_in_a_bulk_move),
 #ifdef CONFIG_TRACEPOINTS
 	KUNIT_CASE(backup_busy_is_tried_again),
 #ifdef CONFIG_MEMORY_FAILURE
@@ -2523,16 +2850,20 @@ static struct kunit_case backup_cases[] = {
 	KUNIT_CASE(backup_c48_caching_of_a_folio_fails),
 	KUNIT_CASE(backup_c47_c48_cancel_fails),
 #endif
+	KUNIT_CASE(backup_c48_cancel_fails_to_map),
 #ifdef CONFIG_FAULT_INJECTION_DEBUG_FS
+	KUNIT_CASE(backup_c56_half_of_the_pages),
 	KUNIT_CASE(backup_c52_interrupted_restore_resumes),
 	KUNIT_CASE(backup_c52_interrupted_copy_resumes),
 	KUNIT_CASE(backup_c51_c56_no_memory_ends_it),
 #ifdef CONFIG_FAIL_PAGE_ALLOC
 	KUNIT_CASE(backup_c52_c61_extracted_at_last),
+	KUNIT_CASE(backup_c52_rest_of_a_folio_is_copied),
 #endif
 	KUNIT_CASE(backup_c54_drop_in_mid_restore),
 	KUNIT_CASE(backup_c48_c54_caching_is_not_forgotten),
 #endif
+	KUNIT_CASE(backup_c48_c54_caching_survives_a_failed_mapping),
 	KUNIT_CASE(backup_c49_other_zones_are_copied),
 #if defined(CONFIG_FAIL_PAGE_ALLOC) && defined(CONFIG_FAULT_INJECTION_DEBUG_FS)
 	KUNIT_CASE(backup_c57_chunks_do_not_span_retained_pages),
@@ -2553,6 +2884,7 @@ static struct kunit_case backup_cases[] = {
 	KUNIT_CASE(backup_copy_of_a_folio_is_all_or_nothing),
 	KUNIT_CASE(backup_copy_retains_a_folio),
 #endif
+	KUNIT_CASE(backup_tail_page_is_single),
 	KUNIT_CASE(backup_handles),
 	KUNIT_CASE(backup_file_is_not_movable),
 	KUNIT_CASE(backup_pages_are_counted),
@@ -2574,6 +2906,7 @@ static struct kunit_case backup_swap_cases[] = {
 	KUNIT_CASE(backup_copies_go_to_swap),
 #if defined(CONFIG_FAIL_PAGE_ALLOC) && defined(CONFIG_FAULT_INJECTION_DEBUG_FS)
 	KUNIT_CASE_SLOW(backup_c43_single_pages_will_do),
+	KUNIT_CASE(backup_c43_smaller_folios_leave),
 #endif
 	KUNIT_CASE(backup_c59_swap_is_seen),
 	{}
