@@ -3,28 +3,22 @@
 # tests/clauses finds what is wrong with the table or with what ran.
 
 set -uo pipefail
-. "$(dirname "$0")/../../tools/lib.sh"
-mkdir -p "$BUILD"
-work=$(mktemp -d "$BUILD/.harness.XXXXXX")
-trap 'rm -rf "$work"' EXIT
-number=0 failures=0
+. "$(dirname "$0")/ktap.bash"
 
 # check NAME STATUS PATTERN [TABLE_SED [TAP_SED]]: on a table and results that
 # agree but for these edits
 check()
 {
 	local name=$1 want=$2 pattern=$3 status=0
-	number=$((number + 1))
 	sed "${4:-}" "$work/table" >"$work/table.now"
 	sed "${5:-}" "$work/tap" >"$work/tap.now"
 	CLAUSES=$work/table.now "$TOP/tests/clauses" "$work/tap.now" >"$work/out" 2>&1 || status=$?
 	if [[ $status == "$want" ]] && grep -qE -- "$pattern" "$work/out"; then
-		echo "ok $number $name"
+		pass "$name"
 	else
 		sed 's/^/# /' "$work/out"
 		echo "# exit status $status, wanted: $want, /$pattern/"
-		echo "not ok $number $name"
-		failures=$((failures + 1))
+		fail "$name"
 	fi
 }
 
@@ -89,12 +83,9 @@ check "a gap without a reason" 1 '^clause 5: no test, and no gap' '/^| 5 /s/no h
 check "a row without the third column" 1 '^clause 30: its row is not' '/^| 30 /s/| `.*//'
 check "a name that can be none" 1 '^clause 30: "make test" is not the name' '/^| 30 /s/`.*`/`make test`/'
 check "no results" 1 '^there are no results' '' 'd'
-number=$((number + 1))
 if "$TOP/tests/clauses" "$work/nothing" 2>"$work/err" || [[ $(wc -l <"$work/err") != 1 ]]; then
-	echo "not ok $number results that are not there"
-	failures=$((failures + 1))
+	fail "results that are not there"
 else
-	echo "ok $number results that are not there"
+	pass "results that are not there"
 fi
-echo "1..$number"
-((failures == 0))
+finish

@@ -3,27 +3,21 @@
 # What tests/torture/selftests takes for the same on two kernels, and what not.
 
 set -uo pipefail
-. "$(dirname "$0")/../../tools/lib.sh"
-mkdir -p "$BUILD"
-work=$(mktemp -d "$BUILD/.harness.XXXXXX")
-trap 'rm -rf "$work"' EXIT
-number=0 failures=0
+. "$(dirname "$0")/ktap.bash"
 
 # check NAME PATCHED PRISTINE WANTED: on results like "1 a ok; 1 b skip"
 check()
 {
 	local name=$1
-	number=$((number + 1))
 	lines "$2" >"$work/patched"
 	lines "$3" >"$work/pristine"
 	lines "$4" >"$work/wanted"
 	if awk -f "$TOP/tests/torture/compare.awk" "$work/patched" "$work/pristine" >"$work/out" &&
 	   diff "$work/wanted" "$work/out" >"$work/diff"; then
-		echo "ok $number $name"
+		pass "$name"
 	else
 		sed 's/^/# /' "$work/diff"
-		echo "not ok $number $name"
-		failures=$((failures + 1))
+		fail "$name"
 	fi
 }
 
@@ -54,5 +48,4 @@ check "what is sometimes missing on one differs" "1 a ok; 1 b ok; 2 a ok" "1 a o
 	"same a ok; differ b missing,_ok ok"
 check "what is sometimes missing on both does not" "1 a ok; 1 b ok; 2 a ok" "1 a ok; 2 a ok; 2 b ok" \
 	"same a ok; flaky b missing,_ok"
-echo "1..$number"
-((failures == 0))
+finish

@@ -6,12 +6,8 @@
 # themselves apply to the tree under test.
 
 set -uo pipefail
-. "$(dirname "$0")/../../tools/lib.sh"
+. "$(dirname "$0")/ktap.bash"
 KERNEL=${KERNEL:-$BUILD/linux-test}
-mkdir -p "$BUILD"
-work=$(mktemp -d "$BUILD/.harness.XXXXXX")
-trap 'rm -rf "$work"' EXIT
-number=0 failures=0
 
 copy=$work/copy
 mutants=$copy/tests/mutants
@@ -71,17 +67,15 @@ check()
 {
 	local name=$1 want=$2 pattern=$3 status=0
 	shift 3
-	number=$((number + 1))
 	"$copy/tests/mutate" "$@" >"$work/out" 2>&1 || status=$?
 	if [[ $status == "$want" ]] && grep -qE -- "$pattern" "$work/out" &&
 	   { [[ ! -f $copy/build/mutants/mm/x.c ]] ||
 	     cmp -s "$work/source/x.c" "$copy/build/mutants/mm/x.c"; }; then
-		echo "ok $number $name"
+		pass "$name"
 	else
 		sed 's/^/# /' "$work/out"
 		echo "# exit status $status, wanted: $want, /$pattern/"
-		echo "not ok $number $name"
-		failures=$((failures + 1))
+		fail "$name"
 	fi
 	rm -f "$mutants"/*
 }
@@ -89,13 +83,11 @@ check()
 # said NAME PATTERN: of the check before
 said()
 {
-	number=$((number + 1))
 	if grep -qE -- "$2" "$work/out"; then
-		echo "ok $number $1"
+		pass "$1"
 	else
 		sed 's/^/# /' "$work/out"
-		echo "not ok $number $1"
-		failures=$((failures + 1))
+		fail "$1"
 	fi
 }
 
@@ -173,22 +165,17 @@ check "an order of a seed" 0 '^caught 6 of 6$' --seed 7
 first=$(grep -o '^ok [0-9]* .' "$work/out")
 cp "$work/keep"/* "$mutants"
 check "is the same with the same seed" 0 '^caught 6 of 6$' --seed 7
-number=$((number + 1))
 if [[ $(grep -o '^ok [0-9]* .' "$work/out") == "$first" &&
       $(awk '{ print $3 }' <<<"$first" | tr -d '\n') != abcdef ]]; then
-	echo "ok $number and another than that of the names"
+	pass "and another than that of the names"
 else
-	echo "not ok $number and another than that of the names"
-	failures=$((failures + 1))
+	fail "and another than that of the names"
 fi
 
-number=$((number + 1))
 if "$TOP/tests/mutate" --check --tree "$KERNEL" >"$work/out" 2>&1; then
-	echo "ok $number the mutants of this project apply"
+	pass "the mutants of this project apply"
 else
 	grep -v '^ok' "$work/out" | sed 's/^/# /'
-	echo "not ok $number the mutants of this project apply"
-	failures=$((failures + 1))
+	fail "the mutants of this project apply"
 fi
-echo "1..$number"
-((failures == 0))
+finish

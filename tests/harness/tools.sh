@@ -4,11 +4,7 @@
 # On a copy of the project and a tree of a few files that stands for a kernel.
 
 set -uo pipefail
-. "$(dirname "$0")/../../tools/lib.sh"
-mkdir -p "$BUILD"
-work=$(mktemp -d "$BUILD/.harness.XXXXXX")
-trap 'rm -rf "$work"' EXIT
-number=0 failures=0
+. "$(dirname "$0")/ktap.bash"
 
 # A kernel of the files that hooks touch, and what makes a tree a kernel
 real=$("$TOP/tools/fetch-source") || exit 1
@@ -33,17 +29,15 @@ check()
 {
 	local name=$1 pattern=$2 fails=$3 status=0
 	shift 3
-	number=$((number + 1))
 	"$@" >"$work/out" 2>"$work/err" || status=$?
 	if [[ $fails == fails && $status != 0 && $(wc -l <"$work/err") == 1 || \
 	      $fails == works && $status == 0 ]] &&
 	   { [[ -z $pattern ]] || grep -qE -- "$pattern" "$work/err"; }; then
-		echo "ok $number $name"
+		pass "$name"
 	else
 		sed 's/^/# /' "$work/out" "$work/err"
 		echo "# exit status $status, wanted: $fails, /$pattern/"
-		echo "not ok $number $name"
-		failures=$((failures + 1))
+		fail "$name"
 	fi
 }
 
@@ -52,13 +46,11 @@ is()
 {
 	local name=$1
 	shift
-	number=$((number + 1))
 	if "$@" >"$work/out" 2>&1; then
-		echo "ok $number $name"
+		pass "$name"
 	else
 		sed 's/^/# /' "$work/out"
-		echo "not ok $number $name"
-		failures=$((failures + 1))
+		fail "$name"
 	fi
 }
 
@@ -129,5 +121,4 @@ done
 check "vm/run with a file as its command that is not there" "no such command" fails \
 	"$run" --kernel "$KERNEL" -- ./nothing
 is "nothing is left behind" no_leftovers
-echo "1..$number"
-((failures == 0))
+finish

@@ -3,29 +3,23 @@
 # What vm/run promises: exit statuses, arguments, files, swap, exact time.
 
 set -uo pipefail
-. "$(dirname "$0")/../../tools/lib.sh"
+. "$(dirname "$0")/ktap.bash"
 KERNEL=${KERNEL:-$BUILD/linux-test}
-mkdir -p "$BUILD"
-work=$(mktemp -d "$BUILD/.harness.XXXXXX")
-trap 'rm -rf "$work"' EXIT
-number=0 failures=0
 
 # run STATUS PATTERN NAME [OPTION]... -- COMMAND...
 run()
 {
 	local want=$1 pattern=$2 name=$3 status=0
 	shift 3
-	number=$((number + 1))
 	"$TOP/vm/run" --kernel "$KERNEL" --timeout 120 "$@" >"$work/out" 2>"$work/err" </dev/null ||
 		status=$?
 	if [[ $status == "$want" ]] &&
 	   { [[ -z $pattern ]] || grep -qE -- "$pattern" "$work/out" "$work/err"; }; then
-		echo "ok $number $name"
+		pass "$name"
 	else
 		sed 's/^/# /' "$work/out" "$work/err" | tail -n 20
 		echo "# exit status $status, wanted: $want, /$pattern/"
-		echo "not ok $number $name"
-		failures=$((failures + 1))
+		fail "$name"
 	fi
 }
 
@@ -60,7 +54,6 @@ run 0 '^a$' "a process that may be killed for lack of memory" --mem 128M --allow
 	sh -c 'tail /dev/zero; echo a'
 
 # Guest time under --icount: the same work, up to interrupts' effects
-number=$((number + 1))
 for i in 1 2; do
 	"$TOP/vm/run" --kernel "$KERNEL" --icount --swap zram -- sh -c '
 		dd if=/dev/zero of=/tmp/x bs=1M count=50 2>/dev/null
@@ -68,11 +61,9 @@ for i in 1 2; do
 done
 if awk 'NR == FNR { a = $1; next } { d = $1 - a; exit !(a > 0 && d * d <= (a / 1000) ^ 2) }' \
 		"$work/1" "$work/2"; then
-	echo "ok $number guest time is the same to 1 in 1000 under --icount"
+	pass "guest time is the same to 1 in 1000 under --icount"
 else
 	sed 's/^/# /' "$work/1" "$work/2"
-	echo "not ok $number guest time is the same to 1 in 1000 under --icount"
-	failures=$((failures + 1))
+	fail "guest time is the same to 1 in 1000 under --icount"
 fi
-echo "1..$number"
-((failures == 0))
+finish
