@@ -59,8 +59,7 @@ static void fill_buffers(uint64_t bytes, uint64_t size)
 		if (nr_bos == MAX_BUFFERS)
 			die("more than %u buffers", MAX_BUFFERS);
 		gpu_create(&gpu, b, size, nr_bos & 1 ? DRM_VTTM_CACHED : DRM_VTTM_WC);
-		if (!gpu_map(&gpu, b, NULL))
-			die("cannot map a buffer: %s", strerror(errno));
+		gpu_map(&gpu, b, NULL);
 		fill(b, nr_bos + 1);
 	}
 }
@@ -186,8 +185,7 @@ static void peak(uint64_t percent)
 	       ",\"allocated_bytes\":%" PRIu64 "}\n", percent, size,
 	       backed_up * PAGE, most * PAGE, allocated * PAGE);
 	fflush(stdout);
-	if (!gpu_map(&gpu, &bos[0], NULL))
-		die("cannot map the buffer");
+	gpu_map(&gpu, &bos[0], NULL);
 	check_buffers();
 	free_buffers();
 }
@@ -356,8 +354,7 @@ static void reserve(int nr, char **percents)
 		write_file("/proc/sys/vm/drop_caches", "1");
 		reserve_one(number("reserve", percents[i], 1, 1000), size);
 		for (n = 0; n < nr_bos; n++) {
-			if (!gpu_map(&gpu, &bos[n], NULL))
-				die("cannot map a buffer");
+			gpu_map(&gpu, &bos[n], NULL);
 			check(&bos[n], n + 1);
 		}
 		free_buffers();

@@ -83,27 +83,25 @@ void gpu_close(const struct gpu *g, struct bo *b)
 		die("closing a buffer: %s", strerror(-ret));
 }
 
-bool gpu_map(const struct gpu *g, struct bo *b, void *at)
+void gpu_map(const struct gpu *g, struct bo *b, void *at)
 {
 	uint64_t offset;
-	uint8_t *map;
+	int ret;
 
 	if (g->dumb) {
-		if (drmModeMapDumbBuffer(g->fd, b->handle, &offset))
-			return false;
+		ret = drmModeMapDumbBuffer(g->fd, b->handle, &offset);
 	} else {
 		struct drm_vttm_mmap_offset m = { .handle = b->handle };
 
-		if (vttm_ioctl(g->fd, DRM_IOCTL_VTTM_MMAP_OFFSET, &m))
-			return false;
+		ret = vttm_ioctl(g->fd, DRM_IOCTL_VTTM_MMAP_OFFSET, &m);
 		offset = m.offset;
 	}
-	map = mmap(at, b->size, PROT_READ | PROT_WRITE,
-		   MAP_SHARED | (at ? MAP_FIXED : 0), g->fd, offset);
-	if (map == MAP_FAILED)
-		return false;
-	b->map = map;
-	return true;
+	if (ret)
+		die("no offset to map a buffer at: %s", strerror(-ret));
+	b->map = mmap(at, b->size, PROT_READ | PROT_WRITE,
+		      MAP_SHARED | (at ? MAP_FIXED : 0), g->fd, offset);
+	if (b->map == MAP_FAILED)
+		die("cannot map a buffer: %s", strerror(errno));
 }
 
 void gpu_unmap(struct bo *b)
@@ -118,15 +116,18 @@ uint64_t gpu_active(void)
 	return vmstat("nr_gpu_active");
 }
 
+int gpu_shrink(const struct gpu *g, uint64_t pages, bool writeback)
+{
+	if (g->dumb)
+		return write_file("/proc/sys/vm/drop_caches", "2");
+	return vttm_shrink(g->minor, pages, writeback, NULL);
+}
+
 uint64_t gpu_backup(const struct gpu *g, uint64_t pages, bool writeback)
 {
 	uint64_t before = gpu_active(), after;
-	int ret;
+	int ret = gpu_shrink(g, pages, writeback);
 
-	if (g->dumb)
-		ret = write_file("/proc/sys/vm/drop_caches", "2");
-	else
-		ret = vttm_shrink(g->minor, pages, writeback, NULL);
 	/* -EBUSY: none of it; the caller sees that by the count */
 	if (ret && ret != -EBUSY)
 		die("the shrinker: %s", strerror(-ret));
@@ -387,8 +388,7 @@ void fragment_again(const struct gpu *helper, struct fragments *f)
 			    " larger ones are left", f->order, free_blocks(f->order + 1));
 		/* of a size that only a larger one has room for */
 		gpu_create(helper, b, size, DRM_VTTM_CACHED);
-		if (!gpu_map(helper, b, NULL))
-			die("cannot map a buffer");
+		gpu_map(helper, b, NULL);
 		*b->map = 1;
 		f->nr_fillers++;
 	}

@@ -37,9 +37,11 @@ void gpu_open(struct gpu *g, const char *node, bool dumb);
 void gpu_create(const struct gpu *g, struct bo *b, uint64_t size,
 		uint32_t caching);
 void gpu_close(const struct gpu *g, struct bo *b);
-/* at NULL: anywhere. false: no memory */
-bool gpu_map(const struct gpu *g, struct bo *b, void *at);
+/* at NULL: anywhere */
+void gpu_map(const struct gpu *g, struct bo *b, void *at);
 void gpu_unmap(struct bo *b);
+/* Run the shrinker for at least so many pages. Returns 0 or a negative errno. */
+int gpu_shrink(const struct gpu *g, uint64_t pages, bool writeback);
 /* Back up at least so many pages. Returns how many left the GPU's hands. */
 uint64_t gpu_backup(const struct gpu *g, uint64_t pages, bool writeback);
 /* base pages that GPUs hold now, all devices */
