@@ -1536,6 +1536,39 @@ static void backup_copy_retains_a_folio(struct kunit *test)
 	backup_expect_baseline(test);
 }
 
+/* Taken apart, and then no more memory for the copy of its last pages */
+static void backup_c54_drop_of_a_folio_taken_apart(struct kunit *test)
+{
+	struct backup_test *priv = test->priv;
+	struct ttm_tt *tt = backup_filled_tt(test, ttm_cached, 96, true);
+	struct folio *folio = backup_tt_folio(tt, 64);
+	struct ttm_operation_ctx ctx = {};
+	struct backup_memory_fault fault;
+
+	KUNIT_ASSERT_EQ(test, backup_order(test, tt, 64), 5);
+	backup_zero_copy_off(test);
+	KUNIT_ASSERT_EQ(test, 0, ttm_tt_setup_backup(tt));
+	backup_needs_large(test, tt);
+	KUNIT_ASSERT_EQ(test, backup_run_with_pages(test, tt, 72), 64);
+
+	folio_get(folio);
+	backup_memory_fails(test, &fault, 64 + 24, -1);
+	KUNIT_EXPECT_EQ(test, ttm_tt_populate(&priv->bdev, tt, &ctx), -ENOMEM);
+	backup_memory_works(&fault);
+	/* Or this proves nothing */
+	KUNIT_ASSERT_TRUE(test, ttm_backup_page_ptr_is_handle(tt->pages[64]) ||
+			  backup_tt_folio(tt, 64) != folio);
+	KUNIT_ASSERT_PTR_EQ(test, tt->pages[94], folio_page(folio, 30));
+
+	/* See backup_tail_page_is_single() */
+	tt->pages[94]->private = 3;
+	backup_tt_free(test, tt);
+	KUNIT_EXPECT_EQ(test, folio_ref_count(folio), 1);
+	folio_page(folio, 30)->private = 0;
+	folio_put(folio);
+	backup_expect_baseline(test);
+}
+
 /* What is inserted needs no memory to speak of. */
 static void backup_c60_succeeds_without_memory(struct kunit *test)
 {
@@ -2155,6 +2188,7 @@ static void backup_c52_interrupted_restore_resumes(struct kunit *test)
 		KUNIT_ASSERT_EQ(test, backup_interrupted_restore(test, tt, i + 1),
 				-EINTR);
 		KUNIT_EXPECT_NOT_NULL(test, tt->restore);
+		KUNIT_EXPECT_FALSE(test, ttm_tt_backup_resumable(tt));
 		backup_expect_restored(test, tt, 0, done[i], 0);
 		backup_expect_pages(test, tt, done[i], 579 - done[i],
 				    579 - done[i]);
@@ -2883,6 +2917,7 @@ static struct kunit_case backup_cases[] = {
 	KUNIT_CASE(backup_copy_of_a_chunk_is_all_or_nothing),
 	KUNIT_CASE(backup_copy_of_a_folio_is_all_or_nothing),
 	KUNIT_CASE(backup_copy_retains_a_folio),
+	KUNIT_CASE(backup_c54_drop_of_a_folio_taken_apart),
 #endif
 	KUNIT_CASE(backup_tail_page_is_single),
 	KUNIT_CASE(backup_handles),
