@@ -3,6 +3,7 @@
 # tests/clauses finds what is wrong with the table or with what ran.
 
 set -uo pipefail
+# shellcheck source=tests/harness/ktap.bash
 . "$(dirname "$0")/ktap.bash"
 
 # check NAME STATUS PATTERN [TABLE_SED [TAP_SED]]: on a table and results that

@@ -3,6 +3,7 @@
 # What tests/torture/selftests takes for the same on two kernels, and what not.
 
 set -uo pipefail
+# shellcheck source=tests/harness/ktap.bash
 . "$(dirname "$0")/ktap.bash"
 
 # check NAME PATCHED PRISTINE WANTED: on results like "1 a ok; 1 b skip"

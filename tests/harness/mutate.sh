@@ -6,6 +6,7 @@
 # themselves apply to the tree under test.
 
 set -uo pipefail
+# shellcheck source=tests/harness/ktap.bash
 . "$(dirname "$0")/ktap.bash"
 KERNEL=${KERNEL:-$BUILD/linux-test}
 

@@ -4,6 +4,7 @@
 # On a copy of the project and a tree of a few files that stands for a kernel.
 
 set -uo pipefail
+# shellcheck source=tests/harness/ktap.bash
 . "$(dirname "$0")/ktap.bash"
 
 # A kernel of the files that hooks touch, and what makes a tree a kernel

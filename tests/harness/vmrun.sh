@@ -3,6 +3,7 @@
 # What vm/run promises: exit statuses, arguments, files, swap, exact time.
 
 set -uo pipefail
+# shellcheck source=tests/harness/ktap.bash
 . "$(dirname "$0")/ktap.bash"
 KERNEL=${KERNEL:-$BUILD/linux-test}
 
