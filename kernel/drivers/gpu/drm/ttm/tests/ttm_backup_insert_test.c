@@ -1134,8 +1134,13 @@ static void backup_c57_resumed_in_a_bulk_move(struct kunit *test)
 	struct ttm_buffer_object *bo;
 	struct ttm_lru_bulk_move *bulk;
 	struct folio *folio;
+	struct ttm_tt *tt;
 
-	backup_device(test, 0);
+	/* Not to be found out with a buffer object that has to be let go of */
+	tt = backup_filled_tt(test, ttm_cached, 512, false);
+	backup_needs_large(test, tt);
+	backup_tt_free(test, tt);
+
 	bo = kunit_kzalloc(test, sizeof(*bo), GFP_KERNEL);
 	bulk = kunit_kzalloc(test, sizeof(*bulk), GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, bo);
@@ -1152,7 +1157,6 @@ static void backup_c57_resumed_in_a_bulk_move(struct kunit *test)
 	backup_fill(bo->ttm, 1);
 	KUNIT_ASSERT_PTR_EQ(test, pos->first, bo->resource);
 
-	backup_needs_large(test, bo->ttm);
 	folio = backup_tt_folio(bo->ttm, 0);
 	folio_get(folio);
 	KUNIT_EXPECT_EQ(test, ttm_bo_shrink(&ctx, bo, flags), 67);
@@ -1336,6 +1340,39 @@ static void backup_c67_order_10_is_capped(struct kunit *test)
 #endif
 
 /* The folios are there, but are not to be handed over any more. */
+/* Upstream's way out, by a file of its own, with the driver's hooks and our pools */
+static void backup_c63_swapped_out(struct kunit *test)
+{
+	static const enum ttm_caching cachings[] = {
+		ttm_cached, ttm_write_combined, ttm_uncached,
+	};
+	struct backup_test *priv = test->priv;
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(cachings); i++) {
+		struct ttm_tt *tt = backup_tt(test, cachings[i], 579, true);
+
+		/* It is for memory that TTM itself keeps an account of. */
+		tt->page_flags &= ~(TTM_TT_FLAG_EXTERNAL |
+				    TTM_TT_FLAG_EXTERNAL_MAPPABLE);
+		backup_restore(test, tt);
+		backup_fill(tt, i + 1);
+		KUNIT_EXPECT_EQ(test, ttm_tt_swapout(&priv->bdev, tt, GFP_KERNEL),
+				579);
+		KUNIT_EXPECT_FALSE(test, ttm_tt_is_populated(tt));
+		KUNIT_EXPECT_TRUE(test, ttm_tt_is_swapped(tt));
+		KUNIT_EXPECT_EQ(test, tt->backup->f_mapping->nrpages, 0);
+
+		backup_restore(test, tt);
+		backup_expect_populated(test, tt);
+		KUNIT_EXPECT_FALSE(test, ttm_tt_is_swapped(tt));
+
+		/* and ours after that */
+		KUNIT_EXPECT_EQ(test, backup_run(test, tt), 579);
+		backup_expect_round_trip(test, tt);
+	}
+}
+
 static void backup_zero_copy_switched_off(struct kunit *test)
 {
 	struct backup_test *priv = test->priv;
@@ -2538,6 +2575,58 @@ static void backup_c57_hole_among_single_pages(struct kunit *test)
 	backup_expect_baseline(test);
 }
 
+#ifdef CONFIG_NUMA
+static pgoff_t backup_pages_of_node(struct ttm_tt *tt, int nid)
+{
+	pgoff_t i, n = 0;
+
+	for (i = 0; i < tt->num_pages; i++)
+		n += page_to_nid(tt->pages[i]) == nid;
+
+	return n;
+}
+
+/* Its own come back as they are; what the pool of another node backed up moves. */
+static void backup_c65_pool_of_a_node_keeps_its_pages(struct kunit *test)
+{
+	struct backup_test *priv = test->priv;
+	int nid;
+
+	if (num_node_state(N_MEMORY) < 2)
+		kunit_skip(test, "the machine has one node");
+
+	for_each_node_state(nid, N_MEMORY) {
+		int other = next_node_in(nid, node_states[N_MEMORY]);
+		struct page **before;
+		struct ttm_tt *tt;
+
+		set_dev_node(priv->dev, nid);
+		backup_device(test, 0);
+		KUNIT_ASSERT_EQ(test, priv->bdev.pool.nid, nid);
+		tt = backup_filled_tt(test, ttm_write_combined, 579, true);
+		before = backup_page_array(test, tt);
+		KUNIT_ASSERT_EQ(test, backup_pages_of_node(tt, nid), 579);
+
+		KUNIT_EXPECT_EQ(test, backup_run(test, tt), 579);
+		backup_restore(test, tt);
+		backup_expect_populated(test, tt);
+		backup_expect_restored(test, tt, 0, 579, 0);
+		KUNIT_EXPECT_MEMEQ(test, before, tt->pages, 579 * sizeof(*before));
+
+		KUNIT_EXPECT_EQ(test, backup_run(test, tt), 579);
+		priv->bdev.pool.nid = other;
+		backup_restore(test, tt);
+		backup_expect_populated(test, tt);
+		backup_expect_restored(test, tt, 0, 579, 579);
+		KUNIT_EXPECT_EQ(test, backup_pages_of_node(tt, other), 579);
+
+		backup_tt_free(test, tt);
+		kunit_release_action(test, backup_device_fini, priv);
+		backup_expect_baseline(test);
+	}
+}
+#endif
+
 /* Whoever comes after may not find what was there before. */
 static void backup_c66_no_alias_after_extraction(struct kunit *test)
 {
@@ -2787,8 +2876,14 @@ static void backup_c43_single_pages_will_do(struct kunit *test)
 		backup_needs_large(test, tt);
 		KUNIT_ASSERT_TRUE(test, backup_to_swap(test, tt));
 		backup_leave_swap_cache(test, folio);
+		/* The state of a restore takes memory, too: let it have that. */
+		KUNIT_ASSERT_EQ(test, backup_interrupted_restore(test, tt, 1),
+				-EINTR);
+		/* What the pools have is no answer to a lack of memory. */
+		backup_empty_pools(priv->before.gpu_reclaim);
 		backup_memory_fails(test, &fault, 0, times);
-		KUNIT_EXPECT_EQ(test, ttm_tt_populate(&priv->bdev, tt, &ctx), 0);
+		KUNIT_EXPECT_EQ_MSG(test, ttm_tt_populate(&priv->bdev, tt, &ctx), 0,
+				    "%d failures", times);
 		KUNIT_EXPECT_EQ(test, backup_memory_works(&fault), 0);
 		backup_expect_populated(test, tt);
 		backup_tt_free(test, tt);
@@ -2808,6 +2903,7 @@ static void backup_c43_smaller_folios_leave(struct kunit *test)
 	backup_needs_large(test, tt);
 	KUNIT_ASSERT_TRUE(test, backup_to_swap(test, tt));
 	backup_leave_swap_cache(test, folio);
+	KUNIT_ASSERT_EQ(test, backup_interrupted_restore(test, tt, 1), -EINTR);
 	/* One for the extraction, and one for each page. No folio spans this. */
 	backup_interrupt_at(test, 1 + 256 + 1);
 	backup_memory_fails(test, &fault, 0, 1);
@@ -2871,6 +2967,7 @@ static struct kunit_case backup_cases[] = {
 #ifdef CONFIG_TRANSPARENT_HUGEPAGE
 	KUNIT_CASE(backup_c67_order_10_is_capped),
 #endif
+	KUNIT_CASE(backup_c63_swapped_out),
 	KUNIT_CASE_SLOW(backup_c61_resident_cached),
 	KUNIT_CASE_SLOW(backup_c48_c61_resident_write_combined),
 	KUNIT_CASE(backup_c51_retained_chunks_are_adopted),
@@ -2903,6 +3000,9 @@ static struct kunit_case backup_cases[] = {
 	KUNIT_CASE(backup_c57_chunks_do_not_span_retained_pages),
 #endif
 	KUNIT_CASE(backup_c57_hole_among_single_pages),
+#ifdef CONFIG_NUMA
+	KUNIT_CASE(backup_c65_pool_of_a_node_keeps_its_pages),
+#endif
 	KUNIT_CASE(backup_c66_no_alias_after_extraction),
 	KUNIT_CASE(backup_c37_movable_block_is_copied),
 	KUNIT_CASE(backup_restore_with_zero_copy_off),
