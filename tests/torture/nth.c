@@ -71,6 +71,8 @@ static bool state_none(struct scene *s)
 
 static bool state_untouched(struct scene *s)
 {
+	/* what the pools have cannot fail to be allocated */
+	pools_drain();
 	return prepare_buffer(s, true);
 }
 
