@@ -38,10 +38,58 @@
 
 static int verdict_fd = -1;
 
+/* Open the virtio port of that name, waiting for the host to connect it */
+static int open_port(const char *name)
+{
+	const char *class = "/sys/class/virtio-ports";
+
+	for (int tries = 0; tries < 500; tries++) {
+		DIR *dir = opendir(class);
+		struct dirent *entry;
+
+		while (dir && (entry = readdir(dir))) {
+			char path[300], text[64] = "";
+			int fd;
+
+			snprintf(path, sizeof(path), "%s/%s/name", class, entry->d_name);
+			fd = open(path, O_RDONLY | O_CLOEXEC);
+			if (fd < 0)
+				continue;
+			if (read(fd, text, sizeof(text) - 1) > 0)
+				text[strcspn(text, "\n")] = '\0';
+			close(fd);
+			if (strcmp(text, name))
+				continue;
+			snprintf(path, sizeof(path), "/dev/%s", entry->d_name);
+			fd = open(path, O_WRONLY | O_CLOEXEC);
+			if (fd >= 0) {
+				closedir(dir);
+				return fd;
+			}
+		}
+		if (dir)
+			closedir(dir);
+		usleep(10000);
+	}
+	return -1;
+}
+
 static void verdict(const char *fmt, ...)
 {
 	va_list ap;
+	int ret;
 
+	if (verdict_fd < 0)
+		return;
+	va_start(ap, fmt);
+	ret = vdprintf(verdict_fd, fmt, ap);
+	va_end(ap);
+	if (ret >= 0 || errno != ENODEV)
+		return;
+
+	/* The command may have bound the driver anew: there is a new port. */
+	close(verdict_fd);
+	verdict_fd = open_port("verdict");
 	va_start(ap, fmt);
 	if (verdict_fd >= 0)
 		vdprintf(verdict_fd, fmt, ap);
@@ -106,42 +154,6 @@ static void write_file(const char *path, const char *text)
 	if (fd < 0 || write(fd, text, strlen(text)) != (ssize_t)strlen(text))
 		fail("write \"%s\" to %s: %s", text, path, strerror(errno));
 	close(fd);
-}
-
-/* Open the virtio port of that name, waiting for the host to connect it */
-static int open_port(const char *name)
-{
-	const char *class = "/sys/class/virtio-ports";
-
-	for (int tries = 0; tries < 500; tries++) {
-		DIR *dir = opendir(class);
-		struct dirent *entry;
-
-		while (dir && (entry = readdir(dir))) {
-			char path[300], text[64] = "";
-			int fd;
-
-			snprintf(path, sizeof(path), "%s/%s/name", class, entry->d_name);
-			fd = open(path, O_RDONLY | O_CLOEXEC);
-			if (fd < 0)
-				continue;
-			if (read(fd, text, sizeof(text) - 1) > 0)
-				text[strcspn(text, "\n")] = '\0';
-			close(fd);
-			if (strcmp(text, name))
-				continue;
-			snprintf(path, sizeof(path), "/dev/%s", entry->d_name);
-			fd = open(path, O_WRONLY | O_CLOEXEC);
-			if (fd >= 0) {
-				closedir(dir);
-				return fd;
-			}
-		}
-		if (dir)
-			closedir(dir);
-		usleep(10000);
-	}
-	return -1;
 }
 
 /* Make a swap area of the device, as mkswap does, and use it */
