@@ -201,8 +201,9 @@ elif $want == "sweep" then ($b | [([part("sweep"; "pristine")[].percent] | uniqu
 
 elif $want == "latency" then ($b | [modes[] as $m | [.results[] | select(.part == "latency" and .mode == $m)] | select(length > 0) |
 	def span(f): map(f / 1000) | "\(min | digits(1)) – \(max | digits(1))";
-	[($m | title), span(.p50_ns), span(.p99_ns), span(.p999_ns), span(.max_ns), span(.total_ns / 1000)]] |
-	map(row) | table(["kernel", "p50, µs", "p99, µs", "p99.9, µs", "longest, µs", "all, ms"]))
+	[($m | title), span(.p50_ns), span(.p99_ns), span(.p999_ns), span(.max_ns), span(.total_ns / 1000),
+		(map(.kills // 0) | add | tostring)]] |
+	map(row) | table(["kernel", "p50, µs", "p99, µs", "p99.9, µs", "longest, µs", "all, ms", "killed"]))
 
 elif $want == "growth" then ($b | [caching[] as $c | sizes[] as $s |
 	[($c | title), "\($s / 1048576) MiB"] + [("pristine", "insert") as $m | (grown($m; $c; $s)) |
