@@ -2489,6 +2489,23 @@ static void backup_expect_aligned(struct kunit *test, struct ttm_tt *tt)
 	}
 }
 
+/* 64 single pages that can be inserted: no folios when they were allocated */
+static struct ttm_tt *backup_single_pages(struct kunit *test)
+{
+	struct ttm_tt *tt;
+
+	backup_zero_copy_off(test);
+	tt = backup_filled_tt(test, ttm_write_combined, 64, true);
+	kunit_release_action(test, backup_zero_copy_on, NULL);
+	KUNIT_ASSERT_EQ(test, 0, ttm_tt_setup_backup(tt));
+	KUNIT_ASSERT_EQ(test, backup_run(test, tt), 64);
+	backup_restore(test, tt);
+	KUNIT_ASSERT_EQ(test, backup_order(test, tt, 0), 0);
+	backup_expect_restored(test, tt, 0, 64, 0);
+
+	return tt;
+}
+
 /*
  * Some pages are copied, then memory runs out, and the others are retained: new
  * chunks must fit in between.
@@ -2505,15 +2522,7 @@ static void backup_c57_chunks_do_not_span_retained_pages(struct kunit *test)
 		struct ttm_tt *tt;
 		long copied;
 
-		/* Single pages: no folios when they are allocated */
-		backup_zero_copy_off(test);
-		tt = backup_filled_tt(test, ttm_write_combined, 64, true);
-		kunit_release_action(test, backup_zero_copy_on, NULL);
-		KUNIT_ASSERT_EQ(test, 0, ttm_tt_setup_backup(tt));
-		KUNIT_ASSERT_EQ(test, backup_run(test, tt), 64);
-		backup_restore(test, tt);
-		KUNIT_ASSERT_EQ(test, backup_order(test, tt, 0), 0);
-		backup_expect_restored(test, tt, 0, 64, 0);
+		tt = backup_single_pages(test);
 		before = backup_page_array(test, tt);
 
 		backup_zero_copy_off(test);
@@ -2549,14 +2558,7 @@ static void backup_c57_hole_among_single_pages(struct kunit *test)
 	struct ttm_tt *tt;
 	pgoff_t i;
 
-	/* Single pages: no folios when they are allocated */
-	backup_zero_copy_off(test);
-	tt = backup_filled_tt(test, ttm_write_combined, 64, true);
-	kunit_release_action(test, backup_zero_copy_on, NULL);
-	KUNIT_ASSERT_EQ(test, 0, ttm_tt_setup_backup(tt));
-	KUNIT_ASSERT_EQ(test, backup_run(test, tt), 64);
-	backup_restore(test, tt);
-	backup_expect_restored(test, tt, 0, 64, 0);
+	tt = backup_single_pages(test);
 	ttm_pool_unmap(pool, tt->dma_address[0], 1);
 	KUNIT_ASSERT_EQ(test, backup_punch(test, tt, 0), 1);
 	/* And one that is larger, but lies so that a chunk in it must not be */
