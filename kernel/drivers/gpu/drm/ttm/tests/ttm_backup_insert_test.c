@@ -2154,6 +2154,33 @@ static void backup_c48_cancel_fails_to_map(struct kunit *test)
 	}
 }
 
+/*
+ * 512 pages that were retained, and handles for 67 more, of which the first 64
+ * come back into a chunk that the pool has already. Its pages of before in @pages.
+ */
+static struct ttm_tt *backup_retained_chunk(struct kunit *test, bool dma,
+					    struct page ***pages)
+{
+	struct ttm_tt *tt = backup_filled_tt(test, ttm_write_combined, 579, dma);
+	struct folio *folio = backup_tt_folio(tt, 0);
+	struct ttm_tt *pool_filler;
+
+	if (!IS_ENABLED(CONFIG_X86))
+		kunit_skip(test, "nothing but cached pages");
+
+	backup_needs_large(test, tt);
+	*pages = backup_page_array(test, tt);
+	/* An order 6 chunk for the pool */
+	pool_filler = backup_filled_tt(test, ttm_write_combined, 64, false);
+	backup_tt_free(test, pool_filler);
+
+	folio_get(folio);
+	KUNIT_ASSERT_EQ(test, backup_run(test, tt), 67);
+	folio_put(folio);
+
+	return tt;
+}
+
 #ifdef CONFIG_FAULT_INJECTION_DEBUG_FS
 /* Interrupt one restore, the Nth time that one could be. Zero: no more. */
 static void backup_interrupt_at(struct kunit *test, unsigned int n)
@@ -2379,22 +2406,9 @@ static void backup_c54_drop_in_mid_restore(struct kunit *test)
  */
 static void backup_c48_c54_caching_is_not_forgotten(struct kunit *test)
 {
-	struct ttm_tt *tt = backup_filled_tt(test, ttm_write_combined, 579, false);
-	struct page **pages = backup_page_array(test, tt);
-	struct folio *folio = backup_tt_folio(tt, 0);
-	struct ttm_tt *pool_filler;
+	struct page **pages;
+	struct ttm_tt *tt = backup_retained_chunk(test, false, &pages);
 
-	if (!IS_ENABLED(CONFIG_X86))
-		kunit_skip(test, "nothing but cached pages");
-
-	backup_needs_large(test, tt);
-	/* An order 6 chunk for the pool */
-	pool_filler = backup_filled_tt(test, ttm_write_combined, 64, false);
-	backup_tt_free(test, pool_filler);
-
-	folio_get(folio);
-	KUNIT_ASSERT_EQ(test, backup_run(test, tt), 67);
-	folio_put(folio);
 	backup_zero_copy_off(test);
 	KUNIT_ASSERT_EQ(test, backup_interrupted_restore(test, tt, 2), -EINTR);
 	/* Or this proves nothing */
@@ -2413,24 +2427,10 @@ static void backup_c48_c54_caching_survives_a_failed_mapping(struct kunit *test)
 	struct ttm_operation_ctx ctx = {};
 	unsigned int round;
 
-	if (!IS_ENABLED(CONFIG_X86))
-		kunit_skip(test, "nothing but cached pages");
-
 	for (round = 0; round < 2; round++) {
-		struct ttm_tt *tt = backup_filled_tt(test, ttm_write_combined, 579,
-						     true);
-		struct page **pages = backup_page_array(test, tt);
-		struct folio *folio = backup_tt_folio(tt, 0);
-		struct ttm_tt *pool_filler;
+		struct page **pages;
+		struct ttm_tt *tt = backup_retained_chunk(test, true, &pages);
 
-		backup_needs_large(test, tt);
-		/* An order 6 chunk for the pool */
-		pool_filler = backup_filled_tt(test, ttm_write_combined, 64, false);
-		backup_tt_free(test, pool_filler);
-
-		folio_get(folio);
-		KUNIT_ASSERT_EQ(test, backup_run(test, tt), 67);
-		folio_put(folio);
 		backup_zero_copy_off(test);
 		/* The retained chunk is mapped, that of the pool is not */
 		backup_map_fails(test, tt, 2);
