@@ -201,11 +201,6 @@ struct drm_vttm_wait {
  * @resident_pages + @backed_up_pages is @size in pages, except for a buffer
  * object that has never been touched, was purged or is imported.
  *
- * @adopted_pages, @extracted_pages and @copied_pages add up over the life of the
- * buffer object; a restore that was interrupted counts for what came back. They
- * are zero once it was purged, or if it is imported. Without backup by
- * insertion in TTM, all that comes back is copied.
- *
  * Errors: ENOENT for a handle that names nothing; EINVAL for non-zero padding;
  * EINTR / ERESTARTSYS.
  */
@@ -229,18 +224,6 @@ struct drm_vttm_info {
 	 * as they were, not copied
 	 */
 	__u64 inserted_pages;
-	/**
-	 * @adopted_pages: out: base pages that an incomplete backup had left
-	 * with TTM, where restoring found them
-	 */
-	__u64 adopted_pages;
-	/**
-	 * @extracted_pages: out: base pages that were restored by taking them
-	 * out of the backup file
-	 */
-	__u64 extracted_pages;
-	/** @copied_pages: out: base pages that were restored by a copy */
-	__u64 copied_pages;
 };
 
 #define DRM_IOCTL_VTTM_CREATE		DRM_IOWR(DRM_COMMAND_BASE + DRM_VTTM_CREATE, \

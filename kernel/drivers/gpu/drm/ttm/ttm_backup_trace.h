@@ -12,7 +12,7 @@
 
 #include <drm/ttm/ttm_tt.h>
 
-#include "ttm_backup_internal.h"
+#include "ttm_backup_stats.h"
 
 TRACE_DEFINE_ENUM(TTM_RESTORE_COPIED);
 TRACE_DEFINE_ENUM(TTM_RESTORE_ADOPTED);
@@ -20,27 +20,27 @@ TRACE_DEFINE_ENUM(TTM_RESTORE_EXTRACTED);
 
 TRACE_EVENT(ttm_backup_chunk,
 
-	TP_PROTO(const struct ttm_tt *tt, pgoff_t idx, unsigned int order,
+	TP_PROTO(const struct ttm_tt *tt, pgoff_t idx, pgoff_t nr,
 		 bool inserted),
 
-	TP_ARGS(tt, idx, order, inserted),
+	TP_ARGS(tt, idx, nr, inserted),
 
 	TP_STRUCT__entry(
 		__field(const void *, tt)
 		__field(unsigned long, idx)
-		__field(unsigned int, order)
+		__field(unsigned long, nr)
 		__field(bool, inserted)
 	),
 
 	TP_fast_assign(
 		__entry->tt = tt;
 		__entry->idx = idx;
-		__entry->order = order;
+		__entry->nr = nr;
 		__entry->inserted = inserted;
 	),
 
-	TP_printk("tt=%p index=%lu order=%u %s", __entry->tt, __entry->idx,
-		  __entry->order, __entry->inserted ? "inserted" : "copied")
+	TP_printk("tt=%p index=%lu pages=%lu %s", __entry->tt, __entry->idx,
+		  __entry->nr, __entry->inserted ? "inserted" : "copied")
 );
 
 TRACE_EVENT(ttm_restore_chunk,

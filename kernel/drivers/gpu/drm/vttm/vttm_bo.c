@@ -22,7 +22,7 @@
 #include <uapi/drm/vttm_drm.h>
 
 #if IS_ENABLED(CONFIG_SHMEM_INSERT)
-#include <drm/ttm/ttm_backup_insert.h>
+#include <drm/ttm/ttm_backup_stats.h>
 #endif
 
 #include "vttm_drv.h"
@@ -35,7 +35,6 @@
  * @accounted_purgeable: Which of the counters holds them.
  * @purgeable: The contents may be freed.
  * @purged: The contents were freed: there is nothing to come back.
- * @copied: Pages that were restored, if TTM itself does not count them.
  *
  * All but @vdev is protected by the lock of the buffer object.
  */
@@ -46,7 +45,6 @@ struct vttm_tt {
 	bool accounted_purgeable;
 	bool purgeable;
 	bool purged;
-	pgoff_t copied;
 };
 
 static const struct ttm_place vttm_sys_place = {
@@ -86,11 +84,7 @@ static void vttm_tt_count(struct ttm_tt *tt, struct vttm_tt_pages *out)
 	out->resident = pages.resident;
 	out->backed_up = pages.backed_up;
 	out->inserted = pages.inserted;
-	out->adopted = pages.adopted;
-	out->extracted = pages.extracted;
-	out->copied = pages.copied;
 #else
-	out->copied = to_vttm_tt(tt)->copied;
 	for (pgoff_t i = 0; i < tt->num_pages; i++) {
 		struct page *page = tt->pages[i];
 
@@ -106,29 +100,17 @@ static void vttm_tt_count(struct ttm_tt *tt, struct vttm_tt_pages *out)
 #endif
 }
 
-/*
- * How many pages would the shrinker get by backing up or purging? Pages that
- * are left of an incomplete backup only count where TTM can resume it, and
- * those of an incomplete restore never do.
- */
+/* How many pages would the shrinker get by backing up or purging? */
 static pgoff_t vttm_tt_shrinkable_pages(struct ttm_tt *tt)
 {
 	if (vttm_tt_is_imported(tt))
 		return 0;
 
-	if (ttm_tt_is_populated(tt))
-		return tt->num_pages;
-
 #if IS_ENABLED(CONFIG_SHMEM_INSERT)
-	if (ttm_tt_backup_resumable(tt)) {
-		struct vttm_tt_pages pages;
-
-		vttm_tt_count(tt, &pages);
-		return pages.resident;
-	}
+	return ttm_tt_shrinkable_pages(tt);
+#else
+	return ttm_tt_is_populated(tt) ? tt->num_pages : 0;
 #endif
-
-	return 0;
 }
 
 static void vttm_tt_account(struct vttm_tt *vtt, long pages)
@@ -196,25 +178,6 @@ err_free:
 	return NULL;
 }
 
-/* Count what came back, also of a restore that was interrupted. */
-static int vttm_tt_restore(struct ttm_device *bdev, struct ttm_tt *tt,
-			   struct ttm_operation_ctx *ctx)
-{
-	struct vttm_tt_pages before, after;
-	int ret;
-
-	/* TTM counts them. */
-	if (IS_ENABLED(CONFIG_SHMEM_INSERT))
-		return ttm_tt_restore(bdev, tt, ctx);
-
-	vttm_tt_count(tt, &before);
-	ret = ttm_tt_restore(bdev, tt, ctx);
-	vttm_tt_count(tt, &after);
-	to_vttm_tt(tt)->copied += before.backed_up - after.backed_up;
-
-	return ret;
-}
-
 static int vttm_tt_populate(struct ttm_device *bdev, struct ttm_tt *tt,
 			    struct ttm_operation_ctx *ctx)
 {
@@ -229,7 +192,7 @@ static int vttm_tt_populate(struct ttm_device *bdev, struct ttm_tt *tt,
 		return -EFAULT;
 
 	if (ttm_tt_is_backed_up(tt)) {
-		ret = vttm_tt_restore(bdev, tt, ctx);
+		ret = ttm_tt_restore(bdev, tt, ctx);
 		/* Once begun, a restore can only be completed or dropped. */
 		if (ret)
 			vttm_tt_account(vtt, vttm_tt_shrinkable_pages(tt));
@@ -307,8 +270,6 @@ static void vttm_bo_account(struct ttm_buffer_object *tbo)
 	dma_resv_assert_held(tbo->base.resv);
 
 	vttm_tt_account(to_vttm_tt(tt), pages);
-	vttm_shrinker_retain(to_vttm_device(tbo->base.dev), ttm_to_vttm_bo(tbo),
-			     pages && ttm_tt_is_backed_up(tt));
 }
 
 static void vttm_bo_set_purged(struct ttm_buffer_object *tbo)
@@ -329,16 +290,8 @@ static void vttm_bo_drop_backup(struct ttm_buffer_object *tbo)
 	ttm_tt_clear_backed_up(tbo->ttm);
 }
 
-/**
- * vttm_bo_shrinkable() - whether there is anything to shrink
- * @tbo: The locked TTM buffer object.
- *
- * Unlike ttm_bo_shrink_suitable() this finds the rest of an incomplete backup
- * too, and does not look at fences.
- *
- * Return: true if vttm_bo_shrink() can be tried.
- */
-bool vttm_bo_shrinkable(struct ttm_buffer_object *tbo)
+/* Is there anything to shrink? Unlike TTM's helper, this does not look at fences. */
+static bool vttm_bo_shrinkable(struct ttm_buffer_object *tbo)
 {
 	dma_resv_assert_held(tbo->base.resv);
 
@@ -373,21 +326,16 @@ long vttm_bo_shrink(struct ttm_operation_ctx *ctx, struct ttm_buffer_object *tbo
 	if (flags.purge && !purge)
 		return 0;
 
-	/* About to be freed, including what was backed up. */
-	if (purge && ttm_tt_is_backed_up(tt))
-		return 0;
-
 	*scanned += vttm_tt_shrinkable_pages(tt);
 
 	ret = ttm_bo_shrink(ctx, tbo, (struct ttm_bo_shrink_flags) {
 				.purge = purge,
 				.writeback = !purge && flags.writeback,
 			    });
-	if (ret > 0) {
-		if (purge)
-			vttm_bo_set_purged(tbo);
-		vttm_bo_account(tbo);
-	}
+	if (ret > 0 && purge)
+		vttm_bo_set_purged(tbo);
+	/* Also what failed may be no longer populated. */
+	vttm_bo_account(tbo);
 
 	return ret;
 }
@@ -430,8 +378,6 @@ int vttm_bo_prepare(struct vttm_bo *bo, struct ttm_operation_ctx *ctx)
 static void vttm_bo_destroy(struct ttm_buffer_object *tbo)
 {
 	struct vttm_bo *bo = ttm_to_vttm_bo(tbo);
-
-	vttm_shrinker_retain(to_vttm_device(tbo->base.dev), bo, false);
 
 	if (drm_gem_is_imported(&tbo->base))
 		drm_prime_gem_destroy(&tbo->base, tbo->sg);
@@ -546,9 +492,14 @@ static vm_fault_t vttm_bo_fault_populate(struct ttm_buffer_object *tbo)
 {
 	struct ttm_operation_ctx ctx = {
 		.interruptible = true,
+		.gfp_retry_mayfail = true,
 	};
 
-	/* TTM's fault handler would do it too, but with SIGBUS for -ENOMEM. */
+	/*
+	 * TTM's fault handler would do it too, but with the OOM killer, which
+	 * may pick anybody. Who asks for more than there is gets SIGBUS, like
+	 * -ENOMEM for a submit.
+	 */
 	switch (ttm_bo_populate(tbo, &ctx)) {
 	case 0:
 		return 0;
@@ -556,8 +507,6 @@ static vm_fault_t vttm_bo_fault_populate(struct ttm_buffer_object *tbo)
 	case -ERESTARTSYS:
 	case -EAGAIN:
 		return VM_FAULT_NOPAGE;
-	case -ENOMEM:
-		return VM_FAULT_OOM;
 	default:
 		return VM_FAULT_SIGBUS;
 	}
@@ -638,7 +587,6 @@ static struct vttm_bo *vttm_bo_create(struct vttm_device *vdev, u64 size, u32 ca
 
 	bo->caching = caching;
 	bo->madv = VTTM_MADV_WILLNEED;
-	INIT_LIST_HEAD(&bo->retained_link);
 	bo->tbo.base.funcs = &vttm_gem_funcs;
 	drm_gem_private_object_init(&vdev->drm, &bo->tbo.base, size);
 
@@ -875,9 +823,6 @@ int vttm_info_ioctl(struct drm_device *drm, void *data, struct drm_file *file)
 	args->resident_pages = pages.resident;
 	args->backed_up_pages = pages.backed_up;
 	args->inserted_pages = pages.inserted;
-	args->adopted_pages = pages.adopted;
-	args->extracted_pages = pages.extracted;
-	args->copied_pages = pages.copied;
 
 	dma_resv_unlock(obj->resv);
 out_put:

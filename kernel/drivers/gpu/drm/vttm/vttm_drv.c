@@ -100,7 +100,6 @@ static void vttm_device_fini(struct drm_device *drm, void *arg)
 
 	drm_WARN_ON(drm, vdev->shrinker.shrinkable_pages);
 	drm_WARN_ON(drm, vdev->shrinker.purgeable_pages);
-	drm_WARN_ON(drm, !list_empty(&vdev->shrinker.retained));
 }
 
 static int vttm_probe(struct faux_device *fdev)

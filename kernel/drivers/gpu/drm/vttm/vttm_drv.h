@@ -3,7 +3,6 @@
 #define _VTTM_DRV_H_
 
 #include <linux/iosys-map.h>
-#include <linux/list.h>
 #include <linux/mutex.h>
 #include <linux/spinlock.h>
 #include <linux/types.h>
@@ -26,19 +25,13 @@ struct workqueue_struct;
  * struct vttm_shrinker - per-device shrinker
  * @shrinkable_pages: Resident pages that could be backed up.
  * @purgeable_pages: Resident pages that could be freed.
- * @retained: Buffer objects that may be backed up in part only: TTM takes these
- * off its LRU lists, so retrying them is up to the driver. A hint, checked
- * again under the buffer object's lock.
- * @nr_retained: Length of @retained.
  * @shrink: The shrinker registered with the memory manager.
  */
 struct vttm_shrinker {
-	/** @lock: Protects the counters and the list. */
+	/** @lock: Protects the counters. */
 	spinlock_t lock;
 	long shrinkable_pages;
 	long purgeable_pages;
-	struct list_head retained;
-	unsigned long nr_retained;
 	struct shrinker *shrink;
 };
 
@@ -95,7 +88,6 @@ enum vttm_madv_state {
  * @dma_buf: Imported dma-buf, kept until the buffer object is gone because its
  * reservation object is in use until then. NULL if not imported.
  * @map: Kernel mapping of @dma_buf, set up when the engine first needs it.
- * @retained_link: Entry in &vttm_shrinker.retained.
  */
 struct vttm_bo {
 	struct ttm_buffer_object tbo;
@@ -103,7 +95,6 @@ struct vttm_bo {
 	enum vttm_madv_state madv;
 	struct dma_buf *dma_buf;
 	struct iosys_map map;
-	struct list_head retained_link;
 };
 
 /**
@@ -111,17 +102,11 @@ struct vttm_bo {
  * @resident: Pages in memory.
  * @backed_up: Pages in the backup file.
  * @inserted: Those of @backed_up that were not copied there.
- * @adopted: Pages restored where a backup had left them, so far.
- * @extracted: Pages restored out of the backup file.
- * @copied: Pages restored by a copy.
  */
 struct vttm_tt_pages {
 	pgoff_t resident;
 	pgoff_t backed_up;
 	pgoff_t inserted;
-	pgoff_t adopted;
-	pgoff_t extracted;
-	pgoff_t copied;
 };
 
 /**
@@ -162,7 +147,6 @@ static inline struct vttm_bo *gem_to_vttm_bo(struct drm_gem_object *obj)
 /* vttm_bo.c */
 extern const struct ttm_device_funcs vttm_ttm_funcs;
 
-bool vttm_bo_shrinkable(struct ttm_buffer_object *tbo);
 long vttm_bo_shrink(struct ttm_operation_ctx *ctx, struct ttm_buffer_object *tbo,
 		    struct ttm_bo_shrink_flags flags, unsigned long *scanned);
 int vttm_bo_prepare(struct vttm_bo *bo, struct ttm_operation_ctx *ctx);
@@ -187,7 +171,6 @@ int vttm_wait_ioctl(struct drm_device *drm, void *data, struct drm_file *file);
 int vttm_shrinker_init(struct vttm_device *vdev);
 void vttm_shrinker_fini(struct vttm_device *vdev);
 void vttm_shrinker_mod_pages(struct vttm_device *vdev, long shrinkable, long purgeable);
-void vttm_shrinker_retain(struct vttm_device *vdev, struct vttm_bo *bo, bool retain);
 int vttm_shrinker_walk(struct vttm_device *vdev, struct vttm_shrink_walk *walk);
 
 /* vttm_debugfs.c */

@@ -30,30 +30,6 @@ void vttm_shrinker_mod_pages(struct vttm_device *vdev, long shrinkable, long pur
 	spin_unlock(&shrinker->lock);
 }
 
-/**
- * vttm_shrinker_retain() - remember a buffer object with an incomplete backup
- * @vdev: Device.
- * @bo: Buffer object.
- * @retain: Whether to remember or to forget it.
- */
-void vttm_shrinker_retain(struct vttm_device *vdev, struct vttm_bo *bo, bool retain)
-{
-	struct vttm_shrinker *shrinker = &vdev->shrinker;
-
-	if (!IS_ENABLED(CONFIG_SHMEM_INSERT))
-		return;
-
-	spin_lock(&shrinker->lock);
-	if (retain && list_empty(&bo->retained_link)) {
-		list_add_tail(&bo->retained_link, &shrinker->retained);
-		shrinker->nr_retained++;
-	} else if (!retain && !list_empty(&bo->retained_link)) {
-		list_del_init(&bo->retained_link);
-		shrinker->nr_retained--;
-	}
-	spin_unlock(&shrinker->lock);
-}
-
 static bool vttm_shrink_done(const struct vttm_shrink_walk *walk)
 {
 	return walk->scanned >= walk->to_scan || walk->freed >= walk->to_free;
@@ -70,65 +46,6 @@ static int vttm_shrink_bo(struct ttm_buffer_object *tbo, struct vttm_shrink_walk
 
 	/* The next one may do. */
 	return ret == -EBUSY ? 0 : min(ret, 0L);
-}
-
-/* Take the next buffer object off the list of incomplete backups. */
-static struct vttm_bo *vttm_shrinker_next_retained(struct vttm_shrinker *shrinker)
-{
-	struct vttm_bo *bo, *next;
-
-	spin_lock(&shrinker->lock);
-	list_for_each_entry_safe(bo, next, &shrinker->retained, retained_link) {
-		/* Gone otherwise, and waiting for the lock to leave the list. */
-		if (!kref_get_unless_zero(&bo->tbo.base.refcount))
-			continue;
-
-		list_del_init(&bo->retained_link);
-		shrinker->nr_retained--;
-		spin_unlock(&shrinker->lock);
-		return bo;
-	}
-	spin_unlock(&shrinker->lock);
-
-	return NULL;
-}
-
-/* Retry buffer objects that are backed up in part, which no LRU list holds. */
-static int vttm_shrink_retained(struct vttm_device *vdev, struct vttm_shrink_walk *walk,
-				struct ttm_bo_shrink_flags flags)
-{
-	struct vttm_shrinker *shrinker = &vdev->shrinker;
-	unsigned long nr = READ_ONCE(shrinker->nr_retained);
-	int ret = 0;
-
-	while (nr-- && !ret && !vttm_shrink_done(walk)) {
-		struct ttm_buffer_object *tbo;
-		struct vttm_bo *bo;
-
-		bo = vttm_shrinker_next_retained(shrinker);
-		if (!bo)
-			break;
-		tbo = &bo->tbo;
-
-		if (dma_resv_trylock(tbo->base.resv)) {
-			/*
-			 * Whatever used it since has restored it, and what is
-			 * backed up in part has been idle all the time.
-			 */
-			if (ttm_tt_is_backed_up(tbo->ttm))
-				ret = vttm_shrink_bo(tbo, walk, flags);
-			vttm_shrinker_retain(vdev, bo,
-					     ttm_tt_is_backed_up(tbo->ttm) &&
-					     vttm_bo_shrinkable(tbo));
-			dma_resv_unlock(tbo->base.resv);
-		} else {
-			vttm_shrinker_retain(vdev, bo, true);
-		}
-
-		drm_gem_object_put(&tbo->base);
-	}
-
-	return ret;
 }
 
 static int vttm_shrink_pass(struct vttm_device *vdev, struct vttm_shrink_walk *walk,
@@ -152,10 +69,8 @@ static int vttm_shrink_pass(struct vttm_device *vdev, struct vttm_shrink_walk *w
 		if (ret || vttm_shrink_done(walk))
 			return ret;
 	}
-	if (IS_ERR(tbo))
-		return PTR_ERR(tbo);
 
-	return vttm_shrink_retained(vdev, walk, flags);
+	return PTR_ERR_OR_ZERO(tbo);
 }
 
 /**
@@ -256,7 +171,6 @@ int vttm_shrinker_init(struct vttm_device *vdev)
 	struct vttm_shrinker *shrinker = &vdev->shrinker;
 
 	spin_lock_init(&shrinker->lock);
-	INIT_LIST_HEAD(&shrinker->retained);
 
 	shrinker->shrink = shrinker_alloc(0, "drm-vttm_gem:%s", vdev->drm.unique);
 	if (!shrinker->shrink)

@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Backup files that take folios.
+ *
+ * They live on a mount of TTM's own, whose huge policy lets shmem take large
+ * folios whatever the system's policy for shared memory is. They get their
+ * contents by shmem_insert_folio() and no other way: a page that shmem allocated
+ * by itself could be a large one and block the place of its neighbours.
+ */
+
+#include <linux/err.h>
+#include <linux/fs.h>
+#include <linux/init.h>
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/mount.h>
+#include <linux/pagemap.h>
+#include <linux/shmem_fs.h>
+#include <linux/shmem_insert.h>
+#include <linux/sizes.h>
+
+#include <drm/drm_gem.h>
+
+#include "ttm_backup_file.h"
+#include "ttm_pool_internal.h"
+
+static bool ttm_zero_copy = true;
+
+MODULE_PARM_DESC(zero_copy, "Back up buffer objects by handing their pages to shmem instead of copying them, and restore by taking them back (default: Y)");
+module_param_named(zero_copy, ttm_zero_copy, bool, 0444);
+
+static struct vfsmount *ttm_backup_mnt;
+
+/**
+ * ttm_backup_file_create() - create a backup file that takes folios
+ * @size: The maximum size to back up, in bytes.
+ *
+ * Context: Process context, may sleep.
+ * Return: The file, which the caller owns; an error pointer; or NULL if folios
+ * are not wanted (ttm.zero_copy is off) or TTM has no mount of its own.
+ */
+struct file *ttm_backup_file_create(loff_t size)
+{
+	struct file *file;
+
+	if (!ttm_backup_mnt)
+		return NULL;
+
+	file = shmem_file_setup_with_mnt(ttm_backup_mnt, "ttm shmem backup", size,
+					 EMPTY_VMA_FLAGS);
+	if (IS_ERR(file))
+		return file;
+
+	/*
+	 * Pages that come back from swap one day are not to be movable, like
+	 * those that the pools allocate.
+	 */
+	mapping_set_gfp_mask(file->f_mapping, GFP_HIGHUSER | __GFP_RECLAIMABLE);
+
+	return file;
+}
+
+/**
+ * ttm_backup_file_takes_folios() - whether a backup file gets its pages by insertion
+ * @backup: The backup file, or NULL for none.
+ *
+ * Context: Any context.
+ * Return: true for a file that ttm_backup_file_create() made.
+ */
+bool ttm_backup_file_takes_folios(const struct file *backup)
+{
+	return backup && ttm_backup_mnt && backup->f_path.mnt == ttm_backup_mnt;
+}
+
+/**
+ * ttm_backup_file_max_order() - highest order to allocate for a buffer object
+ * @backup: Its backup file, or NULL for none.
+ * @beneficial_order: The order that its device works best with, or 0.
+ *
+ * A chunk of a higher order than shmem takes could not be handed over whole.
+ * Where shmem takes very large ones, as with base pages of 64 KiB, a chunk that
+ * has to be copied after all, or that swap splits, would be too much at once.
+ *
+ * Context: Any context.
+ * Return: The order; MAX_PAGE_ORDER if nothing but single pages can be inserted,
+ * so that smaller chunks would not help.
+ */
+unsigned int ttm_backup_file_max_order(struct file *backup,
+				       unsigned int beneficial_order)
+{
+	unsigned int sane = max_t(unsigned int, get_order(SZ_2M), beneficial_order);
+	unsigned long orders;
+
+	if (!ttm_backup_file_takes_folios(backup))
+		return MAX_PAGE_ORDER;
+
+	orders = shmem_insert_orders(backup, 0);
+	if (orders == BIT(0))
+		return MAX_PAGE_ORDER;
+
+	return min_t(unsigned int, __fls(orders), sane);
+}
+
+/**
+ * ttm_backup_file_alloc_pages() - allocate pages that may be backed up one day
+ * @backup: The backup file, or NULL for none.
+ * @nid: NUMA node, or NUMA_NO_NODE.
+ * @gfp: Allocation flags.
+ * @order: Allocation order.
+ *
+ * Context: As the page allocator's for @gfp.
+ * Return: A folio's head page if @backup takes folios of this order, else pages
+ * that are not compound, as the pools have them; NULL if there is no memory.
+ * ->private of the first page says the order, and which of them it is.
+ */
+struct page *ttm_backup_file_alloc_pages(struct file *backup, int nid, gfp_t gfp,
+					 unsigned int order)
+{
+	unsigned long private = order;
+	struct folio *folio;
+	struct page *page;
+
+	if (ttm_backup_file_takes_folios(backup) &&
+	    shmem_insert_orders(backup, 0) & BIT(order)) {
+		folio = shmem_alloc_detached_folio(backup, order, nid, gfp);
+		page = folio ? folio_page(folio, 0) : NULL;
+		private |= TTM_POOL_PAGE_FOLIO;
+	} else {
+		page = alloc_pages_node(nid, gfp, order);
+	}
+
+	if (page)
+		page->private = private;
+
+	return page;
+}
+
+/**
+ * ttm_backup_file_truncate() - drop a range of pages
+ * @backup: The backup file.
+ * @idx: Index of the first page.
+ * @nr: Number of pages.
+ *
+ * Context: Process context, may sleep.
+ */
+void ttm_backup_file_truncate(struct file *backup, pgoff_t idx, pgoff_t nr)
+{
+	loff_t start = (loff_t)idx << PAGE_SHIFT;
+
+	if (nr)
+		shmem_truncate_range(file_inode(backup), start,
+				     start + ((loff_t)nr << PAGE_SHIFT) - 1);
+}
+
+/**
+ * ttm_backup_file_drop() - drop the folio that a handle belongs to
+ * @backup: The backup file.
+ * @handle: The handle of any page of it.
+ *
+ * What was inserted whole has to go whole: to drop one page of a large folio
+ * that is in swap, shmem would have to read all of it.
+ *
+ * Context: Process context, may sleep.
+ * Return: Number of base pages from the one named by @handle to the end of the
+ * folio.
+ */
+pgoff_t ttm_backup_file_drop(struct file *backup, unsigned long handle)
+{
+	pgoff_t nr = 1UL << ttm_backup_handle_order(handle);
+	pgoff_t idx = ttm_backup_handle_idx(handle);
+	pgoff_t start = round_down(idx, nr);
+
+	ttm_backup_file_truncate(backup, start, nr);
+
+	return start + nr - idx;
+}
+
+static int __init ttm_backup_file_init(void)
+{
+	struct vfsmount *mnt;
+
+	if (!ttm_zero_copy)
+		return 0;
+
+	mnt = drm_gem_huge_mnt_new("ttm", "within_size");
+	if (IS_ERR(mnt)) {
+		/* Nothing depends on it: without the mount, backup copies. */
+		pr_warn("[TTM] No mount for backup, pages will be copied (%pe)\n",
+			mnt);
+		return 0;
+	}
+
+	ttm_backup_mnt = mnt;
+
+	return 0;
+}
+
+/* tmpfs has been registered long before, drivers come later. */
+subsys_initcall(ttm_backup_file_init);
+
+static void __exit ttm_backup_file_exit(void)
+{
+	if (ttm_backup_mnt)
+		kern_unmount(ttm_backup_mnt);
+}
+module_exit(ttm_backup_file_exit);

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef _TTM_BACKUP_INSERT_H_
+#define _TTM_BACKUP_INSERT_H_
+
+#include <linux/types.h>
+
+struct folio;
+struct ttm_pool;
+struct ttm_tt;
+
+int ttm_backup_insert_charged(struct ttm_tt *tt, struct folio *folio, pgoff_t idx);
+int ttm_backup_insert_folio(struct ttm_tt *tt, struct folio *folio,
+			    bool writeback, pgoff_t idx);
+long ttm_backup_insert_tt(struct ttm_pool *pool, struct ttm_tt *tt,
+			  bool writeback, pgoff_t num_pages, int *err);
+
+#endif

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef _TTM_BACKUP_STATS_H_
+#define _TTM_BACKUP_STATS_H_
+
+#include <linux/types.h>
+
+struct dentry;
+struct ttm_tt;
+
+/**
+ * enum ttm_restore_how - in which way a chunk came back
+ * @TTM_RESTORE_COPIED: Copied to new pages.
+ * @TTM_RESTORE_ADOPTED: It had been retained, and stayed where it was.
+ * @TTM_RESTORE_EXTRACTED: Taken out of the backup file.
+ * @TTM_RESTORE_NUM: Number of ways.
+ */
+enum ttm_restore_how {
+	TTM_RESTORE_COPIED,
+	TTM_RESTORE_ADOPTED,
+	TTM_RESTORE_EXTRACTED,
+	TTM_RESTORE_NUM,
+};
+
+void ttm_backup_stats_inserted(const struct ttm_tt *tt, pgoff_t idx,
+			       unsigned int order);
+void ttm_backup_stats_copied(const struct ttm_tt *tt, pgoff_t idx, pgoff_t nr);
+void ttm_backup_stats_retained(pgoff_t nr);
+void ttm_backup_stats_restored(const struct ttm_tt *tt, pgoff_t idx,
+			       unsigned int order, enum ttm_restore_how how);
+void ttm_backup_stats_insert_refused(int err);
+void ttm_backup_stats_extract_refused(int err);
+void ttm_backup_stats_init(struct dentry *root);
+
+#endif
