@@ -18,6 +18,7 @@ help:
 	@echo 'make tree     its source only: pristine source, kernel/ and hooks/'
 	@echo 'make shell    a shell in the virtual machine'
 	@echo 'make series   the kernel changes as patches for git am (build/series)'
+	@echo 'make series-check  that each of them compiles and passes its tests by itself'
 	@echo 'make style    checkpatch, sparse, W=1, coccinelle, kernel-doc, shellcheck'
 	@echo 'make clean    remove what was built'
 	@echo 'make distclean   and the kernel trees, and the source that was fetched'
@@ -83,6 +84,12 @@ shell: programs kernel
 series:
 	@tools/deps series
 	@tools/export-series
+
+# Each patch for itself; takes about half an hour
+.PHONY: series-check
+series-check: deps
+	@tools/deps series
+	@tools/check-series $(if $(FROM),--from '$(FROM)')
 
 .PHONY: style
 style: tree
