@@ -278,16 +278,16 @@ static void vttm_bo_set_purged(struct ttm_buffer_object *tbo)
 	to_vttm_tt(tbo->ttm)->purged = true;
 }
 
-/*
- * Drop what was backed up. TTM has no call for that, but its page vector is
- * the driver's to finish: with @purged set nothing will populate it again.
- */
+/* Drop what was backed up. Nothing will populate it again. */
 static void vttm_bo_drop_backup(struct ttm_buffer_object *tbo)
 {
-	vttm_bo_set_purged(tbo);
+#if IS_ENABLED(CONFIG_SHMEM_INSERT)
+	ttm_bo_drop_backup(tbo);
+#else
+	/* TTM has no call for that, but it will be called once more. */
 	ttm_tt_fini(tbo->ttm);
-	/* ttm_tt_fini() will be called once more. */
 	ttm_tt_clear_backed_up(tbo->ttm);
+#endif
 }
 
 /* Is there anything to shrink? Unlike TTM's helper, this does not look at fences. */
@@ -768,8 +768,10 @@ int vttm_madvise_ioctl(struct drm_device *drm, void *data, struct drm_file *file
 		to_vttm_tt(bo->tbo.ttm)->purgeable = purgeable;
 
 		/* Swap space is no place for what nobody needs. */
-		if (purgeable && ttm_tt_is_backed_up(bo->tbo.ttm))
+		if (purgeable && ttm_tt_is_backed_up(bo->tbo.ttm)) {
 			vttm_bo_drop_backup(&bo->tbo);
+			vttm_bo_set_purged(&bo->tbo);
+		}
 
 		vttm_bo_account(&bo->tbo);
 	}
