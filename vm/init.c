@@ -156,7 +156,7 @@ static void write_file(const char *path, const char *text)
 	close(fd);
 }
 
-/* Make a swap area of the device, as mkswap does, and use it */
+/* Make a swap area of the device or file, as mkswap does, and use it */
 static void swap_on(const char *device)
 {
 	uint32_t header[4096 / sizeof(uint32_t)] = { 0 };
@@ -175,6 +175,25 @@ static void swap_on(const char *device)
 	close(fd);
 	if (swapon(device, 0))
 		fail("swapon %s: %s", device, strerror(errno));
+}
+
+/*
+ * Swap to a file of a file system on the device, without holes, as fallocate
+ * makes one
+ */
+static void swap_on_file(const char *device, const char *bytes)
+{
+	const char *dir = "/swap", *path = "/swap/file";
+	int fd;
+
+	mkdir(dir, 0700);
+	if (mount(device, dir, "ext4", 0, NULL))
+		fail("mount %s on %s: %s", device, dir, strerror(errno));
+	fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (fd < 0 || fallocate(fd, 0, 0, strtoll(bytes, NULL, 10)))
+		fail("%s of %s bytes: %s", path, bytes, strerror(errno));
+	close(fd);
+	swap_on(path);
 }
 
 /* The value that vm/run gave for a key; NULL if none */
@@ -305,6 +324,8 @@ int main(void)
 		swap_on("/dev/zram0");
 	} else if (swap && !strcmp(swap, "disk")) {
 		swap_on("/dev/vda");
+	} else if (swap && !strcmp(swap, "file")) {
+		swap_on_file("/dev/vda", setting("swap_bytes"));
 	}
 
 	child = fork();

@@ -38,6 +38,10 @@ run 0 root: "a program with shared libraries is taken along with them" \
 run 0 '^/dev/zram0 +partition' "swap in zram" --swap zram -- cat /proc/swaps
 run 0 '^/dev/vda +partition.*65532' "swap on a disk, of a size" \
 	--swap disk --swap-size 64M -- cat /proc/swaps
+run 0 '^/swap/file +file.*65532' "swap to a file, of a size" \
+	--swap file --swap-size 64M -- cat /proc/swaps
+run 126 "^vm/run: --swap: 'paper' is not zram, disk, file or none$" "swap of a kind that there is not" \
+	--swap paper -- true
 run 1 '' "no swap" -- grep /dev /proc/swaps
 run 0 '^3$' "processors" --cpus 3 -- nproc
 run 0 '^MemTotal: +2[0-9]{5} ' "memory" --mem 256M -- grep MemTotal /proc/meminfo
