@@ -301,6 +301,7 @@ struct fragments {
 	struct bo filler[MAX_FILLERS];
 	unsigned int nr_fillers;
 	unsigned int order;
+	int pinner;		/* another device, which they are shared with */
 };
 
 struct frame {
@@ -363,6 +364,19 @@ static void give_back(struct fragments *f, uint64_t *page, uint64_t nr)
 	}
 }
 
+/* Reclaim is to leave it where it is: as a dma-buf that another device has */
+static void pin(const struct gpu *helper, const struct fragments *f, const struct bo *b)
+{
+	uint32_t handle;
+	int fd;
+
+	if (drmPrimeHandleToFD(helper->fd, b->handle, DRM_CLOEXEC, &fd) ||
+	    drmPrimeFDToHandle(f->pinner, fd, &handle))
+		die("cannot share a buffer: %s", strerror(errno));
+	/* the import is gone with its file */
+	close(fd);
+}
+
 void fragment_again(const struct gpu *helper, struct fragments *f)
 {
 	uint64_t size = PAGE << (f->order + 1);
@@ -390,6 +404,7 @@ void fragment_again(const struct gpu *helper, struct fragments *f)
 		gpu_create(helper, b, size, DRM_VTTM_CACHED);
 		gpu_map(helper, b, NULL);
 		*b->map = 1;
+		pin(helper, f, b);
 		f->nr_fillers++;
 	}
 }
@@ -402,6 +417,16 @@ struct fragments *fragment(const struct gpu *helper, unsigned int order)
 
 	if (!f)
 		die("no memory");
+	for (i = 0; ; i++) {
+		unsigned int minor;
+
+		f->pinner = vttm_open(i, &minor);
+		if (f->pinner < 0)
+			die("no second vttm device: boot with vttm.devices=2");
+		if (minor != helper->minor)
+			break;
+		close(f->pinner);
+	}
 	gpu_drain();
 	/*
 	 * Nobody but this is to allocate, so the reserve may be small; and
@@ -459,6 +484,7 @@ struct fragments *fragment(const struct gpu *helper, unsigned int order)
 
 void unfragment(const struct gpu *helper, struct fragments *f)
 {
+	close(f->pinner);
 	while (f->nr_fillers)
 		gpu_close(helper, &f->filler[--f->nr_fillers]);
 	munmap(f->mem, f->limit);

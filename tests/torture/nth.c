@@ -44,7 +44,6 @@ struct scene {
 	uint32_t value;		/* differs each time */
 	uint64_t pages;
 	uint32_t caching;
-	bool zero_copy;
 	int mem;
 	int dmabuf;
 	struct swap_list swaps;
@@ -122,8 +121,7 @@ static bool state_swapped(struct scene *s)
 {
 	if (!state_resident(s) || !back_up(s, true))
 		return false;
-	cg_write(TEST_CG, "memory.reclaim", "%llu",
-		 (unsigned long long)(s->b.size + MiB));
+	reclaim(s->b.size + MiB);
 	return true;
 }
 
@@ -301,8 +299,7 @@ static int do_drop_caches(struct scene *s)
 
 static int do_reclaim(struct scene *s)
 {
-	int ret = cg_write(TEST_CG, "memory.reclaim", "%llu",
-			   (unsigned long long)s->b.size);
+	int ret = reclaim(s->b.size);
 
 	/* less was reclaimed than asked for */
 	return ret == -EAGAIN ? 0 : ret;
@@ -488,7 +485,6 @@ static void run_scenario(struct scene *s, const struct scenario *c, uint64_t unt
 
 	for (n = 1; hit && test_failures == before; n = next_place(s, n)) {
 		s->value = mix(seed, n);
-		zero_copy_set(s->zero_copy);
 		if (!c->state(s)) {
 			clean_up(s);
 			return;
@@ -498,7 +494,7 @@ static void run_scenario(struct scene *s, const struct scenario *c, uint64_t unt
 		hit = nth_disarm();
 		snprintf(what, sizeof(what), "%s, %" PRIu64 " pages, %s, zero_copy=%u, fault %u%s",
 			 c->name, s->pages, caching_name(s->caching),
-			 s->zero_copy, n, hit ? "" : " (none)");
+			 zero_copy_get(), n, hit ? "" : " (none)");
 		totals->operations++;
 		totals->faults += hit;
 		if (hit && n > totals->deepest)
@@ -580,7 +576,7 @@ static uint64_t pick_pages(unsigned int round, const struct scenario *c, unsigne
 }
 
 static void one_scenario(const struct scenario *c, uint64_t pages, uint32_t caching,
-			 bool zero_copy, bool must_fail, uint64_t until)
+			 bool must_fail, uint64_t until)
 {
 	unsigned long faults = totals->faults;
 	struct in_use then, now;
@@ -591,7 +587,6 @@ static void one_scenario(const struct scenario *c, uint64_t pages, uint32_t cach
 		return;
 	if (!c->swap || s.swaps.nr) {
 		s.pages = pages;
-		s.zero_copy = zero_copy;
 		s.caching = caching;
 		run_scenario(&s, c, until);
 		test_note("%s, %" PRIu64 " pages, %s: %lu faults", c->name, pages,
@@ -609,14 +604,13 @@ static void one_scenario(const struct scenario *c, uint64_t pages, uint32_t cach
 			  c->name, then.files, then.gpu, now.files, now.gpu);
 }
 
-static void rounds(bool zero_copy, uint64_t until)
+static void rounds(void)
 {
+	uint64_t until = end_ns;
 	struct balance before;
 	unsigned int round;
 	size_t i;
 
-	ASSERT_OK(cg_create(TEST_CG));
-	ASSERT_OK(cg_enter(TEST_CG));
 	test_source();
 	nth_prepare();
 	leaks_forget();
@@ -631,31 +625,24 @@ static void rounds(bool zero_copy, uint64_t until)
 			if (!strstr(c->name, only) || !pages)
 				continue;
 			one_scenario(c, pages, mix(mix(seed, nr), round) % 3,
-				     zero_copy, !round, until);
+				     !round, until);
 			if (test_failures > 10)
 				goto out;
 		}
 	}
 	test_note("%u rounds begun", round);
 out:
-	zero_copy_set(true);
 	balance_check(&before);
 	EXPECT(leaks_check());
 }
 
-static void insert(void)
-{
-	rounds(true, seconds ? now_ns() + seconds * 600000000ULL : 0);
-}
-
-static void copy(void)
-{
-	rounds(false, end_ns);
-}
-
 static const struct test tests[] = {
-	{ "c20_c52_c53_c54_c56_every_site_fails", insert },
-	{ "c56_every_site_fails_copying", copy },
+	{ "c20_c52_c53_c54_c56_every_site_fails", rounds },
+};
+
+/* booted with ttm.zero_copy=0 */
+static const struct test tests_copy[] = {
+	{ "c56_every_site_fails_copying", rounds },
 };
 
 int main(int argc, char **argv)
@@ -697,7 +684,11 @@ int main(int argc, char **argv)
 	totals->operations = 0;
 	if (seconds)
 		end_ns = now_ns() + seconds * 1000000000ULL;
-	ret = ktap_run(tests, ARRAY_LEN(tests));
+	mount_all();
+	if (zero_copy_get())
+		ret = ktap_run(tests, ARRAY_LEN(tests));
+	else
+		ret = ktap_run(tests_copy, ARRAY_LEN(tests_copy));
 	test_note("operations %lu", totals->operations);
 	test_note("faults injected %lu", totals->faults);
 	test_note("the deepest was the %luth; seed %" PRIu64, totals->deepest, seed);

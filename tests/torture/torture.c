@@ -955,10 +955,11 @@ static void __attribute__((noreturn)) disturber(void)
 			/* the shrinkers, again and again while they find work */
 			write_file("/proc/sys/vm/drop_caches", "2");
 			break;
-		case 25 ... 28:
-			zero_copy_set(rng_one_in(&r, 2));
+		case 25 ... 27:
+			/* what is backed up is charged to no group */
+			reclaim(1 + rng_below(&r, 16 * MiB));
 			break;
-		case 29 ... 31:
+		case 28 ... 31:
 			if (!file_exists(SHMEM_ENABLED))
 				break;
 			write_file(SHMEM_ENABLED, "%s",
@@ -975,7 +976,6 @@ static void __attribute__((noreturn)) disturber(void)
 		atomic_fetch_add(&sh->disturbances, 1);
 		usleep(rng_below(&r, 200000));
 	}
-	zero_copy_set(true);
 	if (file_exists(SHMEM_ENABLED))
 		write_file(SHMEM_ENABLED, "%s", usual);
 	_exit(0);

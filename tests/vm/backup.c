@@ -17,7 +17,7 @@ static bool push_out(const struct gpu *g, const struct bo *b)
 
 	if (!bo_backup(g, b, true))
 		return false;
-	cg_evict_shmem(TEST_CG);
+	reclaim_all();
 	out = vmstat("pswpout") - out;
 	if (out < PAGES(b->size)) {
 		FAIL("%" PRIu64 " of %" PRIu64 " pages swapped out", out,
@@ -32,6 +32,7 @@ static void round_trip(uint32_t caching)
 	static const uint64_t sizes[] = {
 		PAGE, 13 * PAGE, 2 * MiB, 2 * MiB + PAGE, ODD, 16 * MiB,
 	};
+	bool insert = zero_copy_get();
 	struct gpu g;
 	struct bo b;
 	size_t i;
@@ -44,7 +45,7 @@ static void round_trip(uint32_t caching)
 		ASSERT(bo_new(&g, &b, sizes[i], caching, seed));
 		ASSERT(bo_check_where(&g, &b, pages, 0, 0));
 		ASSERT(bo_backup(&g, &b, false));
-		ASSERT(bo_check_where(&g, &b, 0, pages, pages));
+		ASSERT(bo_check_where(&g, &b, 0, pages, insert ? pages : 0));
 		ASSERT(bo_check_map(&b));
 		ASSERT(bo_check_where(&g, &b, pages, 0, 0));
 
@@ -81,7 +82,7 @@ static void swap_round_trip(void)
 	uint64_t in, in0, used = swap_used_pages(), pages = 0;
 	unsigned int i;
 
-	ASSERT(test_cg_enter());
+	ASSERT(reclaim_prepare());
 	ASSERT(gpu_open(&g));
 	for (i = 0; i < ARRAY_LEN(b); i++) {
 		ASSERT(bo_new(&g, &b[i], i < 3 ? 8 * MiB : ODD, i % 3, i + 1));
@@ -89,7 +90,7 @@ static void swap_round_trip(void)
 	}
 	for (i = 0; i < ARRAY_LEN(b); i++)
 		ASSERT(bo_backup(&g, &b[i], true));
-	cg_evict_shmem(TEST_CG);
+	reclaim_all();
 	EXPECT_GE(swap_used_pages() - used, pages);
 	in0 = vmstat("pswpin");
 	for (i = 0; i < ARRAY_LEN(b); i++) {
@@ -127,6 +128,44 @@ static void writeback_flag(void)
 	EXPECT_GE(vmstat("pswpout") - out, pages);
 	EXPECT(bo_check_engine(&g, &b));
 	EXPECT(bo_check_map(&b));
+}
+
+/*
+ * mm gives out no swap entries for 2 MiB in a swap file: what goes there goes in
+ * single pages, and comes back as it went.
+ */
+static void swapped_to_file(void)
+{
+	uint64_t out, in, pages = PAGES(16 * MiB), whole;
+	struct backup_counters then, c;
+	uint32_t caching;
+	struct gpu g;
+	struct bo b;
+
+	ASSERT(reclaim_prepare());
+	ASSERT(gpu_open(&g));
+	for (caching = DRM_VTTM_CACHED; caching <= DRM_VTTM_UC; caching++) {
+		ASSERT(bo_new(&g, &b, 16 * MiB, caching, caching + 1));
+		out = vmstat("pswpout");
+		in = vmstat("pswpin");
+		whole = vmstat("thp_swpout");
+		backup_counters(&then);
+		ASSERT(push_out(&g, &b));
+		backup_counters_since(&then, &c);
+		EXPECT_EQ(c.inserted, pages);
+		EXPECT_EQ(c.copied, 0);
+		EXPECT_GE(vmstat("pswpout") - out, pages);
+		EXPECT_EQ(vmstat("thp_swpout") - whole, 0);
+		EXPECT(bo_check_map(&b));
+		EXPECT_GE(vmstat("pswpin") - in, pages);
+		backup_counters_since(&then, &c);
+		EXPECT_EQ(c.restored_extracted + c.restored_copied, pages);
+		EXPECT(bo_check_engine(&g, &b));
+		test_note("%s, %" PRIu64 " pages: %" PRIu64 " extracted, %" PRIu64 " copied back",
+			  caching_name(caching), pages, c.restored_extracted,
+			  c.restored_copied);
+		bo_free(&g, &b);
+	}
 }
 
 /* A 2 MiB folio leaves in one piece where the swap device can take it. */
@@ -188,22 +227,17 @@ static void no_page_allocated(void)
 	struct bo b;
 
 	ASSERT(gpu_open(&g));
-	ASSERT(bo_new(&g, &b, 32 * MiB, DRM_VTTM_WC, 1));
+	pools_drain();
 	vmstat_sum("pgalloc_");
+	n = vmstat_sum("pgalloc_");
+	ASSERT(bo_new(&g, &b, 32 * MiB, DRM_VTTM_WC, 1));
+	/* the way of counting sees it when there is something to see */
+	EXPECT_GE(vmstat_sum("pgalloc_") - n, pages);
 	n = vmstat_sum("pgalloc_");
 	ASSERT(bo_backup(&g, &b, false));
 	n = vmstat_sum("pgalloc_") - n;
 	EXPECT_LE(n, 2 + 64);
 	test_note("%" PRIu64 " pages allocated to back up %" PRIu64, n, pages);
-	ASSERT(bo_check_map(&b));
-
-	/* and the way of counting sees it when there is something to see */
-	zero_copy_set(false);
-	n = vmstat_sum("pgalloc_");
-	ASSERT(bo_backup(&g, &b, false));
-	n = vmstat_sum("pgalloc_") - n;
-	zero_copy_set(true);
-	EXPECT_GE(n, pages);
 	EXPECT(bo_check_map(&b));
 }
 
@@ -230,20 +264,19 @@ static void resident_as_shmem(void)
 
 static void copy_mode(void)
 {
-	uint64_t pages = PAGES(ODD);
+	uint64_t pages = PAGES(ODD), n;
 	struct backup_counters then, c;
 	uint32_t caching;
 	struct gpu g;
 	struct bo b;
 
 	ASSERT(gpu_open(&g));
-	zero_copy_set(false);
-	EXPECT(!zero_copy_get());
 	for (caching = DRM_VTTM_CACHED; caching <= DRM_VTTM_UC; caching++) {
 		ASSERT(bo_new(&g, &b, ODD, caching, caching + 1));
 		backup_counters(&then);
-		if (!bo_backup(&g, &b, false))
-			break;
+		n = vmstat_sum("pgalloc_");
+		ASSERT(bo_backup(&g, &b, false));
+		EXPECT_GE(vmstat_sum("pgalloc_") - n, pages);
 		backup_counters_since(&then, &c);
 		EXPECT_EQ(c.copied, pages);
 		EXPECT_EQ(c.inserted, 0);
@@ -251,17 +284,20 @@ static void copy_mode(void)
 		EXPECT(bo_check_map(&b));
 		backup_counters_since(&then, &c);
 		EXPECT_EQ(c.restored_copied, pages);
+		EXPECT_EQ(c.restored_extracted, 0);
+		EXPECT_EQ(c.restored_adopted, 0);
 		bo_free(&g, &b);
 	}
-	zero_copy_set(true);
 }
 
 /*
- * Pages that were pooled in one mode serve buffers of the other, and what one
- * mode backed up the other restores and drops.
+ * The administrator changes huge pages of shmem at run time: pages that were
+ * allocated and pooled under one policy are backed up under another, and what
+ * went under one comes back and is dropped under another.
  */
-static void toggle(void)
+static void policies(void)
 {
+	static const char *const policy[] = { "deny", "never", "force" };
 	struct bo b[4];
 	unsigned int round, i;
 	struct gpu g;
@@ -270,27 +306,23 @@ static void toggle(void)
 	memset(b, 0, sizeof(b));
 	for (round = 0; round < 12; round++) {
 		i = round % ARRAY_LEN(b);
-		zero_copy_set(round & 1);
+		ASSERT_OK(shmem_enabled_set(policy[round % 3]));
 		if (b[i].handle)
 			bo_free(&g, &b[i]);
-		if (!bo_new(&g, &b[i], ODD, 1 + (round / 2) % 2, round + 1))
-			break;
-		/* one backed up in each mode, the rest still resident */
-		zero_copy_set(round & 2);
-		if (!bo_backup(&g, &b[i], round % 3 == 0))
-			break;
-		zero_copy_set(!(round & 2));
+		ASSERT(bo_new(&g, &b[i], ODD, 1 + (round / 2) % 2, round + 1));
+		/* one backed up under each policy, the rest still resident */
+		ASSERT_OK(shmem_enabled_set(policy[round / 3 % 3]));
+		ASSERT(bo_backup(&g, &b[i], round % 3 == 0));
+		ASSERT_OK(shmem_enabled_set(policy[(round + 1) % 3]));
 		if (round >= 2)
 			EXPECT(bo_check_map(&b[(round - 2) % ARRAY_LEN(b)]));
 		if (round >= 3)
 			EXPECT(bo_check_engine(&g, &b[(round - 3) % ARRAY_LEN(b)]));
 	}
-	zero_copy_set(true);
-	for (i = 0; i < ARRAY_LEN(b); i++)
-		if (b[i].handle) {
-			EXPECT(bo_check_map(&b[i]));
-			EXPECT(bo_check_engine(&g, &b[i]));
-		}
+	for (i = 0; i < ARRAY_LEN(b); i++) {
+		EXPECT(bo_check_map(&b[i]));
+		EXPECT(bo_check_engine(&g, &b[i]));
+	}
 }
 
 static void destroy_in_swap(bool with_mapping)
@@ -300,7 +332,7 @@ static void destroy_in_swap(bool with_mapping)
 	struct gpu g;
 	struct bo b;
 
-	ASSERT(test_cg_enter());
+	ASSERT(reclaim_prepare());
 	ASSERT(gpu_open(&g));
 	for (caching = DRM_VTTM_CACHED; caching <= DRM_VTTM_UC; caching++) {
 		writeback_settle();
@@ -341,7 +373,7 @@ static void restore_drops(void)
 	struct gpu g;
 	struct bo b;
 
-	ASSERT(test_cg_enter());
+	ASSERT(reclaim_prepare());
 	ASSERT(gpu_open(&g));
 	writeback_settle();
 	used = swap_used_pages();
@@ -497,7 +529,7 @@ static void purge_backed_up(void)
 	struct gpu g;
 	struct bo b;
 
-	ASSERT(test_cg_enter());
+	ASSERT(reclaim_prepare());
 	ASSERT(gpu_open(&g));
 	writeback_settle();
 	used = swap_used_pages();
@@ -589,31 +621,55 @@ static void shrinker_forgets(void)
 	}
 }
 
+#define COMMON								\
+	{ "c46_cached_round_trip", round_trip_cached },			\
+	{ "c46_wc_round_trip", round_trip_wc },				\
+	{ "c46_uc_round_trip", round_trip_uc },				\
+	{ "c46_swap_round_trip", swap_round_trip },			\
+	{ "c46_fault_anywhere_restores", fault_anywhere },		\
+	{ "c46_engine_writes_after_backup", engine_writes },		\
+	{ "c25_writeback_flag_reaches_swap", writeback_flag },		\
+	{ "c23_c58_accounting_follows_pages", resident_as_shmem },	\
+	{ "c60_c24_backup_allocates_no_page", no_page_allocated },	\
+	{ "counters_exact", counters_exact },				\
+	{ "shrink_keeps_to_its_budget", shrink_budget },		\
+	{ "shrinker_forgets_what_is_gone", shrinker_forgets },		\
+	{ "c53_destroy_reads_no_swap", destroy_reads_no_swap },		\
+	{ "c53_last_unmap_reads_no_swap", unmap_reads_no_swap },	\
+	{ "c53_restore_drops_backup", restore_drops },			\
+	{ "c55_purge_resident", purge_resident },			\
+	{ "c55_purge_backed_up", purge_backed_up },			\
+	{ "tracepoints_match_counters", tracepoint },			\
+	{ "c57_policy_changed_at_run_time", policies }
+
 static const struct test tests[] = {
-	{ "c46_cached_round_trip", round_trip_cached },
-	{ "c46_wc_round_trip", round_trip_wc },
-	{ "c46_uc_round_trip", round_trip_uc },
-	{ "c46_swap_round_trip", swap_round_trip },
-	{ "c46_fault_anywhere_restores", fault_anywhere },
-	{ "c46_engine_writes_after_backup", engine_writes },
-	{ "c25_writeback_flag_reaches_swap", writeback_flag },
+	COMMON,
 	{ "c1_2mib_folio_swapped_whole", swapped_whole },
-	{ "c23_c58_accounting_follows_pages", resident_as_shmem },
-	{ "c60_c24_backup_allocates_no_page", no_page_allocated },
-	{ "counters_exact", counters_exact },
-	{ "shrink_keeps_to_its_budget", shrink_budget },
-	{ "shrinker_forgets_what_is_gone", shrinker_forgets },
+};
+
+static const struct test tests_file[] = {
+	COMMON,
+	{ "c80_file_takes_single_pages", swapped_to_file },
+};
+
+/* booted with ttm.zero_copy=0 */
+static const struct test tests_copy[] = {
 	{ "zero_copy_off_copies", copy_mode },
-	{ "c57_zero_copy_toggled_at_run_time", toggle },
-	{ "c53_destroy_reads_no_swap", destroy_reads_no_swap },
-	{ "c53_last_unmap_reads_no_swap", unmap_reads_no_swap },
-	{ "c53_restore_drops_backup", restore_drops },
-	{ "c55_purge_resident", purge_resident },
-	{ "c55_purge_backed_up", purge_backed_up },
-	{ "tracepoints_match_counters", tracepoint },
+	{ "copying_cached_round_trip", round_trip_cached },
+	{ "copying_wc_round_trip", round_trip_wc },
+	{ "copying_uc_round_trip", round_trip_uc },
+	{ "copying_swap_round_trip", swap_round_trip },
+	{ "copying_fault_anywhere_restores", fault_anywhere },
+	{ "copying_restore_drops_backup", restore_drops },
+	{ "copying_policy_changed_at_run_time", policies },
 };
 
 int main(void)
 {
+	mount_all();
+	if (!zero_copy_get())
+		return ktap_run(tests_copy, ARRAY_LEN(tests_copy));
+	if (swap_kind() == SWAP_FILE)
+		return ktap_run(tests_file, ARRAY_LEN(tests_file));
 	return ktap_run(tests, ARRAY_LEN(tests));
 }

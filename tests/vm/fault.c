@@ -7,8 +7,9 @@
 
 #include "fixture.h"
 
-static void partial(bool zero_copy)
+static void partial(void)
 {
+	bool zero_copy = zero_copy_get();
 	struct drm_vttm_info i;
 	unsigned int partly = 0, round;
 	struct gpu g;
@@ -16,7 +17,6 @@ static void partial(bool zero_copy)
 	size_t n;
 
 	ASSERT(gpu_open(&g));
-	zero_copy_set(zero_copy);
 	for (n = 0; n < ARRAY_LEN(b); n++)
 		ASSERT(bo_new(&g, &b[n], 8 * MiB + 7 * PAGE, n, n + 1));
 	for (round = 1; round <= 6; round++) {
@@ -53,16 +53,6 @@ static void partial(bool zero_copy)
 	}
 }
 
-static void partial_insert(void)
-{
-	partial(true);
-}
-
-static void partial_copy(void)
-{
-	partial(false);
-}
-
 /* Destroyed in whatever state a failure left it. */
 static void destroy_partial(void)
 {
@@ -93,15 +83,15 @@ static void destroy_partial(void)
  * A restore that is interrupted goes on where it was when the fault or the
  * submission is tried again.
  */
-static void interrupted(bool zero_copy)
+static void interrupted(void)
 {
+	bool zero_copy = zero_copy_get();
 	unsigned int round, hit = 0;
 	struct drm_vttm_info i;
 	struct gpu g;
 	struct bo b;
 
 	ASSERT(gpu_open(&g));
-	zero_copy_set(zero_copy);
 	for (round = 1; round <= 12; round++) {
 		/* four chunks: 2 MiB twice, 16 KiB, 4 KiB */
 		if (!bo_new(&g, &b, 4 * MiB + 5 * PAGE, round % 3, round))
@@ -124,19 +114,8 @@ static void interrupted(bool zero_copy)
 		bo_free(&g, &b);
 	}
 	fault_inject_off();
-	zero_copy_set(true);
 	test_note("%u of 12 restores interrupted", hit);
 	EXPECT_GT(hit, 0);
-}
-
-static void interrupted_extract(void)
-{
-	interrupted(true);
-}
-
-static void interrupted_copy(void)
-{
-	interrupted(false);
 }
 
 #define FAILSLAB	"/sys/kernel/debug/failslab"
@@ -240,15 +219,22 @@ static void no_nodes(void)
 }
 
 static const struct test tests[] = {
-	{ "c51_c56_partial_backup_resumes", partial_insert },
-	{ "c56_partial_backup_resumes_copying", partial_copy },
+	{ "c51_c56_partial_backup_resumes", partial },
 	{ "c53_c56_destroy_partially_backed_up", destroy_partial },
 	{ "c20_c51_no_memory_for_nodes", no_nodes },
-	{ "c52_c56_interrupted_restore_resumes", interrupted_extract },
-	{ "c52_c56_interrupted_restore_resumes_copying", interrupted_copy },
+	{ "c52_c56_interrupted_restore_resumes", interrupted },
+};
+
+/* booted with ttm.zero_copy=0 */
+static const struct test tests_copy[] = {
+	{ "c56_partial_backup_resumes_copying", partial },
+	{ "c52_c56_interrupted_restore_resumes_copying", interrupted },
 };
 
 int main(void)
 {
-	return ktap_run(tests, ARRAY_LEN(tests));
+	mount_all();
+	if (zero_copy_get())
+		return ktap_run(tests, ARRAY_LEN(tests));
+	return ktap_run(tests_copy, ARRAY_LEN(tests_copy));
 }

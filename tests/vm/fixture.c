@@ -230,16 +230,14 @@ bool fault_injected(void)
 	return left && !atoi(left);
 }
 
-bool test_cg_enter(void)
+bool reclaim_prepare(void)
 {
-	int ret = cg_create(TEST_CG);
-
-	if (!ret)
-		ret = cg_enter(TEST_CG);
-	/* only the buffers are to be reclaimed, not the test */
-	if (!ret && mlockall(MCL_CURRENT | MCL_FUTURE))
-		ret = -errno;
-	if (ret)
-		FAIL("cgroup %s: %s", TEST_CG, strerror(-ret));
-	return !ret;
+	if (mlockall(MCL_CURRENT | MCL_FUTURE)) {
+		FAIL("mlockall: %s", strerror(errno));
+		return false;
+	}
+	/* read from a file in memory, which comes back for that */
+	test_source();
+	reclaim_all();
+	return true;
 }

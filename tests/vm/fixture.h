@@ -56,10 +56,9 @@ bool fault_injected(void);
 const char *caching_name(uint32_t caching);
 
 /*
- * Put the test into a memory cgroup of its own, so that what it backs up can
- * be pushed out to swap at will. Later tests of the program share the group.
+ * Before buffers are pushed out to swap with reclaim_all(): the test's own memory
+ * stays, and what else can leave is gone, so that it does not count as theirs.
  */
-#define TEST_CG	"vttm-test"
-bool test_cg_enter(void);
+bool reclaim_prepare(void);
 
 #endif

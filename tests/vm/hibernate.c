@@ -54,7 +54,7 @@ static bool fill_all(const struct gpu *g)
 			if (!bo_backup(g, &bos[place][i], false))
 				return false;
 		if (place == IN_SWAP)
-			cg_evict_shmem(TEST_CG);
+			reclaim_all();
 	}
 	return true;
 }
@@ -65,7 +65,7 @@ static void round_trip(uint64_t image_size)
 	unsigned int place, i;
 	struct gpu g;
 
-	ASSERT(test_cg_enter());
+	ASSERT(reclaim_prepare());
 	ASSERT(gpu_open(&g));
 	ASSERT(fill_all(&g));
 	ASSERT_OK(write_file("/sys/power/image_size", "%" PRIu64, image_size));

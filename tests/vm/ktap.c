@@ -159,10 +159,14 @@ int ktap_run(const struct test *tests, unsigned int nr)
 {
 	const char *only = getenv("KTAP_ONLY");
 	unsigned int i, failed = 0, done = 0, selected = 0;
+	const char *policy;
 	struct usage before;
+	char usual[16];
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	mount_all();
+	policy = shmem_enabled_get();
+	snprintf(usual, sizeof(usual), "%s", policy ? policy : "");
 	for (i = 0; i < nr; i++)
 		selected += !only || strstr(tests[i].name, only);
 	if (!selected)
@@ -177,8 +181,8 @@ int ktap_run(const struct test *tests, unsigned int nr)
 
 		if (ok) {
 			ok = ktap_child(run_one, (void *)&tests[i]);
-			/* a test that gave up half-way may have left it off */
-			zero_copy_set(true);
+			if (policy)
+				shmem_enabled_set(usual);
 			ok &= leak_check(&before);
 		}
 		printf("%sok %u %s\n", ok ? "" : "not ", ++done, tests[i].name);

@@ -32,8 +32,7 @@ enum disturbance {
 	COMPACT		= 1 << 1,
 	DROP_CACHES	= 1 << 2,
 	PUSH_OUT	= 1 << 3,
-	TOGGLE		= 1 << 4,	/* of ttm.zero_copy */
-	DESTROY		= 1 << 5,	/* by the users, and purge */
+	DESTROY		= 1 << 4,	/* by the users, and purge */
 };
 
 static struct {
@@ -176,7 +175,7 @@ static void disturb_op(struct worker *w)
 	int ret = 0;
 
 	do {
-		what = rnd(w, 5);
+		what = rnd(w, 4);
 	} while (!(race.disturb & 1u << what));
 	w->done[what]++;
 	switch (1u << what) {
@@ -196,13 +195,9 @@ static void disturb_op(struct worker *w)
 		break;
 	case PUSH_OUT:
 		/* as much as there is, which is less */
-		ret = cg_write(TEST_CG, "memory.reclaim", "%u",
-			       1u << (20 + rnd(w, 5)));
+		ret = reclaim(1u << (20 + rnd(w, 5)));
 		if (ret && ret != -EAGAIN)
 			FAIL("memory.reclaim: %s", strerror(-ret));
-		break;
-	case TOGGLE:
-		zero_copy_set(rnd(w, 2));
 		break;
 	}
 }
@@ -233,7 +228,7 @@ static void run(unsigned int disturb, unsigned int user_ops,
 	race.disturb_ops = disturb_ops;
 	race.next_seed = 1000 * disturb;
 	race.users = USERS;
-	ASSERT(test_cg_enter());
+	ASSERT(reclaim_prepare());
 	ASSERT(gpu_open(&race.g));
 	swap_list(&race.swaps);
 	ASSERT_GT(race.swaps.nr, 0);
@@ -259,7 +254,6 @@ static void run(unsigned int disturb, unsigned int user_ops,
 			       &w[thread]));
 	for (i = 0; i < MAX_THREADS; i++)
 		pthread_join(w[i].thread, NULL);
-	zero_copy_set(true);
 
 	for (i = 0; i < BUFFERS; i++) {
 		EXPECT(bo_check_map(&race.buf[i].b));
@@ -273,10 +267,10 @@ static void run(unsigned int disturb, unsigned int user_ops,
 	test_note("seed %" PRIu64 ": %u buffers read by the CPU, %u by the engine, %u pages looked at, %u filled, %u destroyed",
 		  seed, w[0].done[0], w[0].done[1], w[0].done[2], w[0].done[3],
 		  w[0].done[4]);
-	test_note("%u times backed up; swap off and on %u times, compaction %u, drop_caches %u, pushed out %u, ttm.zero_copy set %u",
+	test_note("%u times backed up; swap off and on %u times, compaction %u, drop_caches %u, pushed out %u",
 		  w[USERS].done[0] + w[USERS + 1].done[0],
 		  w[thread].done[0], w[thread].done[1], w[thread].done[2],
-		  w[thread].done[3], w[thread].done[4]);
+		  w[thread].done[3]);
 	test_note("pages: %" PRIu64 " inserted, %" PRIu64 " copied out; %" PRIu64 " extracted, %" PRIu64 " adopted, %" PRIu64 " copied back; refused: %" PRIu64 " and %" PRIu64,
 		  c.inserted, c.copied, c.restored_extracted, c.restored_adopted,
 		  c.restored_copied, c.refused, c.extract_refused);
@@ -302,8 +296,7 @@ static void destroy_race(void)
 
 static void all_race(void)
 {
-	run(SWAP_OFF_ON | COMPACT | DROP_CACHES | PUSH_OUT | TOGGLE | DESTROY,
-	    80, 30, 25);
+	run(SWAP_OFF_ON | COMPACT | DROP_CACHES | PUSH_OUT | DESTROY, 80, 30, 25);
 }
 
 static const struct test tests[] = {

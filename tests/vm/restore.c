@@ -223,22 +223,12 @@ static bool push_out(const struct gpu *g, const struct bo *b)
 
 	if (!bo_backup(g, b, true))
 		return false;
-	cg_evict_shmem(TEST_CG);
+	reclaim_all();
 	used = swap_used_pages() - used;
 	if (used >= PAGES(b->size))
 		return true;
 	FAIL("%" PRIu64 " of %" PRIu64 " pages are in swap", used, PAGES(b->size));
 	return false;
-}
-
-static bool swap_is_zram(void)
-{
-	struct swap_list l;
-
-	swap_list(&l);
-	if (!l.nr)
-		die("no swap: run with vm/run --swap");
-	return strstr(l.dev[0], "zram");
 }
 
 static const struct drm_vttm_info born;
@@ -404,10 +394,14 @@ static void resident_no_page(void)
 
 	ASSERT(gpu_open(&g));
 	for (caching = DRM_VTTM_CACHED; caching <= DRM_VTTM_UC; caching++) {
-		ASSERT(bo_new(&g, &b, 32 * MiB, caching, 1));
-		ASSERT(bo_backup(&g, &b, false));
 		pools_drain();
 		vmstat_sum("pgalloc_");
+		n = vmstat_sum("pgalloc_");
+		ASSERT(bo_new(&g, &b, 32 * MiB, caching, 1));
+		/* the way of counting sees it when there is something to see */
+		EXPECT_GE(vmstat_sum("pgalloc_") - n, pages);
+		ASSERT(bo_backup(&g, &b, false));
+		pools_drain();
 		n = vmstat_sum("pgalloc_");
 		ASSERT(restore(&b));
 		n = vmstat_sum("pgalloc_") - n;
@@ -418,19 +412,6 @@ static void resident_no_page(void)
 		EXPECT(bo_check_map(&b));
 		bo_free(&g, &b);
 	}
-
-	/* and the way of counting sees it when there is something to see */
-	ASSERT(bo_new(&g, &b, 32 * MiB, DRM_VTTM_WC, 2));
-	ASSERT(bo_backup(&g, &b, false));
-	pools_drain();
-	zero_copy_set(false);
-	n = vmstat_sum("pgalloc_");
-	ASSERT(restore(&b));
-	n = vmstat_sum("pgalloc_") - n;
-	zero_copy_set(true);
-	EXPECT_GE(n, pages);
-	EXPECT(came_back(&g, &b, &born, 0, 0, pages));
-	EXPECT(bo_check_map(&b));
 }
 
 static void stats_match_info(void)
@@ -440,15 +421,14 @@ static void stats_match_info(void)
 	struct gpu g;
 	struct bo b;
 
+	ASSERT(reclaim_prepare());
 	ASSERT(gpu_open(&g));
 	ASSERT(bo_new(&g, &b, ODD, DRM_VTTM_WC, 1));
 	backup_counters(&then);
 	ASSERT(bo_backup(&g, &b, false));
 	ASSERT(bo_check_engine(&g, &b));
-	zero_copy_set(false);
-	ASSERT(bo_backup(&g, &b, false));
-	zero_copy_set(true);
-	ASSERT(bo_backup(&g, &b, false));
+	/* from some swap it is copied */
+	ASSERT(push_out(&g, &b));
 	ASSERT(bo_check_map(&b));
 	backup_counters_since(&then, &c);
 	EXPECT_EQ(c.restored_adopted, 0);
@@ -458,18 +438,18 @@ static void stats_match_info(void)
 			 c.restored_copied));
 }
 
-/* ttm.zero_copy off when it comes back: a copy, whatever it went by. */
+/* Booted with ttm.zero_copy=0: a copy there and back. */
 static void copied_when_told(void)
 {
 	struct backup_counters then, c;
 	uint64_t pages = PAGES(ODD);
-	struct drm_vttm_info i;
 	struct uncached before;
 	struct level level;
 	uint32_t caching;
 	struct gpu g;
 	struct bo b;
 
+	ASSERT(reclaim_prepare());
 	ASSERT(gpu_open(&g));
 	ASSERT(uncached_get(&before));
 	for (caching = DRM_VTTM_CACHED; caching <= DRM_VTTM_UC; caching++) {
@@ -477,11 +457,13 @@ static void copied_when_told(void)
 		level_get(&level);
 		backup_counters(&then);
 		ASSERT(bo_backup(&g, &b, false));
-		ASSERT(bo_check_where(&g, &b, 0, pages, pages));
-		zero_copy_set(false);
+		ASSERT(bo_check_where(&g, &b, 0, pages, 0));
+		ASSERT(uncached_since(&before, caching, 0));
 		EXPECT(bo_check_map(&b));
 		EXPECT(came_back(&g, &b, &born, 0, 0, pages));
 		backup_counters_since(&then, &c);
+		EXPECT_EQ(c.inserted, 0);
+		EXPECT_EQ(c.copied, pages);
 		EXPECT_EQ(c.restored_copied, pages);
 		EXPECT_EQ(c.restored_extracted, 0);
 		EXPECT_EQ(c.restored_adopted, 0);
@@ -489,15 +471,14 @@ static void copied_when_told(void)
 		EXPECT(uncached_since(&before, caching, pages));
 		EXPECT(level_is(&level));
 
-		/* these pages go by insertion again, and come back so */
-		zero_copy_set(true);
+		/* and once more, with other bytes and through swap */
 		ASSERT(bo_fill(&b, 10 + caching));
-		ASSERT(bo_info(&g, &b, &i));
-		ASSERT(bo_backup(&g, &b, false));
-		EXPECT(bo_check_where(&g, &b, 0, pages, pages));
+		ASSERT(push_out(&g, &b));
 		EXPECT(bo_check_engine(&g, &b));
-		EXPECT(came_back(&g, &b, &i, 0, pages, 0));
+		EXPECT(came_back(&g, &b, &born, 0, 0, 2 * pages));
+		pools_drain();
 		EXPECT(uncached_since(&before, caching, pages));
+		EXPECT(level_is(&level));
 		bo_free(&g, &b);
 		pools_drain();
 	}
@@ -524,7 +505,7 @@ static void zram_whole(void)
 	struct gpu g;
 	struct bo b;
 
-	ASSERT(test_cg_enter());
+	ASSERT(reclaim_prepare());
 	ASSERT(gpu_open(&g));
 	ASSERT(uncached_get(&before));
 	for (caching = DRM_VTTM_CACHED; caching <= DRM_VTTM_UC; caching++) {
@@ -564,7 +545,7 @@ static void disk_copied(void)
 	struct gpu g;
 	struct bo b;
 
-	ASSERT(test_cg_enter());
+	ASSERT(reclaim_prepare());
 	ASSERT(gpu_open(&g));
 	ASSERT(uncached_get(&before));
 	for (caching = DRM_VTTM_CACHED; caching <= DRM_VTTM_UC; caching++) {
@@ -595,6 +576,7 @@ static void disk_copied(void)
 static void from_swap_cache(void)
 {
 	uint64_t pages = PAGES(ODD), in;
+	struct drm_vttm_info i;
 	struct gpu g;
 	struct bo b;
 
@@ -604,7 +586,11 @@ static void from_swap_cache(void)
 	/* no waiting: some is under writeback, some is written */
 	ASSERT(bo_backup(&g, &b, true));
 	ASSERT(bo_check_map(&b));
-	EXPECT(came_back(&g, &b, &born, 0, pages, 0));
+	ASSERT(bo_info(&g, &b, &i));
+	EXPECT_EQ(came_back_at_all(&i), pages);
+	/* what had to be split to be written is not what went any more */
+	if (swap_kind() != SWAP_FILE)
+		EXPECT_EQ(i.extracted_pages, pages);
 	EXPECT_EQ(vmstat("pswpin"), in);
 	EXPECT(bo_check_engine(&g, &b));
 }
@@ -617,7 +603,7 @@ static void again_whole(void)
 	struct gpu g;
 	struct bo b;
 
-	ASSERT(test_cg_enter());
+	ASSERT(reclaim_prepare());
 	ASSERT(gpu_open(&g));
 	ASSERT(bo_new(&g, &b, 16 * MiB, DRM_VTTM_WC, 1));
 	for (round = 0; round < 3; round++) {
@@ -707,7 +693,7 @@ static void interrupted(bool from_swap)
 	struct gpu g;
 	int ret = 0;
 
-	ASSERT(test_cg_enter());
+	ASSERT(reclaim_prepare());
 	ASSERT(gpu_open(&g));
 	ASSERT(uncached_get(&before));
 	for (caching = DRM_VTTM_CACHED; caching <= DRM_VTTM_UC; caching++) {
@@ -820,7 +806,7 @@ static void signal_storm(void)
 	struct gpu g;
 	int ret;
 
-	ASSERT(test_cg_enter());
+	ASSERT(reclaim_prepare());
 	ASSERT(gpu_open(&g));
 	ASSERT(uncached_get(&before));
 	ASSERT(!sigaction(SIGUSR1, &sa, NULL));
@@ -869,7 +855,7 @@ static void destroy_half_restored(bool from_swap)
 	uint64_t in;
 	struct gpu g;
 
-	ASSERT(test_cg_enter());
+	ASSERT(reclaim_prepare());
 	ASSERT(gpu_open(&g));
 	ASSERT(uncached_get(&before));
 	level_get(&level);
@@ -920,7 +906,7 @@ static void half_restored_then_swapped(void)
 	uint32_t caching;
 	struct gpu g;
 
-	ASSERT(test_cg_enter());
+	ASSERT(reclaim_prepare());
 	ASSERT(gpu_open(&g));
 	for (caching = DRM_VTTM_CACHED; caching <= DRM_VTTM_UC; caching++) {
 		ASSERT(bo_new(&g, &result, PAGE, DRM_VTTM_CACHED, 99));
@@ -930,7 +916,7 @@ static void half_restored_then_swapped(void)
 		ASSERT(half_restored(&g, &b, &result));
 		/* the rest leaves memory; the shrinker must not touch the half */
 		vttm_shrink(g.minor, PAGES(b.size), true, NULL);
-		cg_evict_shmem(TEST_CG);
+		reclaim_all();
 		EXPECT(bo_check_map(&b));
 		ASSERT(bo_info(&g, &b, &i));
 		EXPECT_EQ(came_back_at_all(&i), PAGES(b.size));
@@ -1039,15 +1025,19 @@ static void retained_interrupted(void)
 	unsigned int chunks;
 	struct gpu g;
 
-	ASSERT(test_cg_enter());
+	ASSERT(reclaim_prepare());
 	ASSERT(gpu_open(&g));
 	ASSERT(uncached_get(&before));
 	for (chunks = 2; chunks <= 5; chunks++) {
 		ASSERT(bo_new(&g, &b, 12 * MiB + 7 * PAGE, DRM_VTTM_WC, chunks));
 		ASSERT(back_up_partly(&g, &b, chunks, &part));
 		ASSERT(bo_new(&g, &result, PAGE, DRM_VTTM_CACHED, 99));
-		if (chunks & 1)
-			cg_evict_shmem(TEST_CG);
+		if (chunks & 1) {
+			/* which calls the shrinker, and that goes on */
+			reclaim_all();
+			ASSERT(restore(&result));
+			ASSERT(bo_info(&g, &b, &part));
+		}
 		ASSERT(half_restored(&g, &b, &result));
 		EXPECT(bo_check_engine(&g, &b));
 		ASSERT(bo_info(&g, &b, &i));
@@ -1065,8 +1055,8 @@ static void retained_interrupted(void)
 /* ---- mixtures ---- */
 
 /*
- * The first chunks handed over, the rest copied into single pages; back, and the
- * same again with other bytes.
+ * The first chunks handed over, the rest copied into single pages, because the
+ * administrator said "deny" meanwhile; back, and the same again with other bytes.
  */
 static void mixed(bool swapped)
 {
@@ -1078,7 +1068,7 @@ static void mixed(bool swapped)
 	struct gpu g;
 	struct bo b;
 
-	ASSERT(test_cg_enter());
+	ASSERT(reclaim_prepare());
 	ASSERT(gpu_open(&g));
 	ASSERT(uncached_get(&before));
 	ASSERT(bo_new(&g, &b, 6 * MiB + 77 * PAGE, DRM_VTTM_WC, 1));
@@ -1087,12 +1077,13 @@ static void mixed(bool swapped)
 	for (round = 1; round <= 4; round++) {
 		ASSERT(bo_info(&g, &b, &then));
 		ASSERT(back_up_partly(&g, &b, round, &part));
-		zero_copy_set(false);
+		ASSERT_OK(shmem_enabled_set("deny"));
 		ASSERT(bo_backup(&g, &b, false));
-		zero_copy_set(true);
-		ASSERT(bo_check_where(&g, &b, 0, pages, part.backed_up_pages));
+		ASSERT_OK(shmem_enabled_set("never"));
+		/* which is no word on the page at the end, that was single before */
+		ASSERT(bo_check_where(&g, &b, 0, pages, part.backed_up_pages + 1));
 		if (swapped)
-			cg_evict_shmem(TEST_CG);
+			reclaim_all();
 		if (round & 1)
 			ASSERT(bo_check_map(&b));
 		else
@@ -1131,7 +1122,7 @@ static void never_alias(void)
 	struct level level;
 	struct gpu g;
 
-	ASSERT(test_cg_enter());
+	ASSERT(reclaim_prepare());
 	ASSERT(gpu_open(&g));
 	for (n = 0; n < ARRAY_LEN(b); n++)
 		ASSERT(bo_new(&g, &b[n], n & 1 ? ODD : 4 * MiB, n % 3, n + 1));
@@ -1140,7 +1131,7 @@ static void never_alias(void)
 		for (n = 0; n < ARRAY_LEN(b); n++)
 			ASSERT(bo_backup(&g, &b[n], round & 1));
 		if (round & 2)
-			cg_evict_shmem(TEST_CG);
+			reclaim_all();
 		/* half of them come back, change, and go again */
 		for (n = round & 1; n < ARRAY_LEN(b); n += 2) {
 			EXPECT(bo_check_map(&b[n]));
@@ -1187,7 +1178,7 @@ static void dma32(void)
 	struct bo b;
 
 	ASSERT(param && *param == 'Y');
-	ASSERT(test_cg_enter());
+	ASSERT(reclaim_prepare());
 	ASSERT(gpu_open(&g));
 	ASSERT(cpu_map_get(&m));
 	base = cpu_map_pages(&m, DRM_VTTM_WC, 0);
@@ -1231,7 +1222,7 @@ static void dma32_high(void)
 	struct gpu g;
 	struct bo b;
 
-	ASSERT(test_cg_enter());
+	ASSERT(reclaim_prepare());
 	ASSERT(gpu_open(&g));
 	ASSERT(cpu_map_get(&m));
 	base = cpu_map_pages(&m, DRM_VTTM_WC, 0);
@@ -1261,7 +1252,6 @@ static void dma32_high(void)
 	{ "c48_c67_same_folios_come_back", same_folios },		\
 	{ "c61_resident_restore_allocates_no_page", resident_no_page },	\
 	{ "c58_statistics_match_info", stats_match_info },		\
-	{ "c46_c48_zero_copy_off_copies_back", copied_when_told },	\
 	{ "c32_from_swap_cache_reads_nothing", from_swap_cache },	\
 	{ "c67_comes_back_fit_to_go_whole", again_whole },		\
 	{ "c52_resident_restore_interrupted", interrupted_resident },	\
@@ -1287,6 +1277,16 @@ static const struct test tests_disk[] = {
 	{ "c34_disk_gives_right_bytes_back", disk_copied },
 };
 
+static const struct test tests_file[] = {
+	COMMON,
+	{ "c34_c80_file_gives_right_bytes_back", disk_copied },
+};
+
+/* booted with ttm.zero_copy=0 */
+static const struct test tests_copy[] = {
+	{ "c46_c48_zero_copy_off_copies_back", copied_when_told },
+};
+
 static const struct test tests_dma32[] = {
 	{ "c49_dma32_comes_back_below_4gib", dma32 },
 	{ "c38_c49_dma32_refuses_what_lies_above", dma32_high },
@@ -1297,7 +1297,14 @@ int main(int argc, char **argv)
 	mount_all();
 	if (argc > 1 && !strcmp(argv[1], "dma32"))
 		return ktap_run(tests_dma32, ARRAY_LEN(tests_dma32));
-	if (swap_is_zram())
+	if (!zero_copy_get())
+		return ktap_run(tests_copy, ARRAY_LEN(tests_copy));
+	switch (swap_kind()) {
+	case SWAP_ZRAM:
 		return ktap_run(tests_zram, ARRAY_LEN(tests_zram));
-	return ktap_run(tests_disk, ARRAY_LEN(tests_disk));
+	case SWAP_DISK:
+		return ktap_run(tests_disk, ARRAY_LEN(tests_disk));
+	default:
+		return ktap_run(tests_file, ARRAY_LEN(tests_file));
+	}
 }

@@ -3,6 +3,19 @@
 
 #include "fixture.h"
 
+/* Shmem that is in use when all of it is in memory */
+static bool shmem_all(const struct swap_list *swaps, uint64_t *pages)
+{
+	int ret = swap_all_off(swaps, 300);
+
+	*pages = vmstat("nr_shmem");
+	if (!ret)
+		ret = swap_all_on(swaps);
+	if (ret)
+		FAIL("swapoff, swapon: %s", strerror(-ret));
+	return !ret;
+}
+
 /* Chunks large and small, in every caching, out in swap. */
 static bool out_in_swap(const struct gpu *g, struct bo *b, unsigned int nr)
 {
@@ -18,7 +31,7 @@ static bool out_in_swap(const struct gpu *g, struct bo *b, unsigned int nr)
 	for (i = 0; i < nr; i++)
 		if (!bo_backup(g, &b[i], true))
 			return false;
-	cg_evict_shmem(TEST_CG);
+	reclaim_all();
 	if (swap_used_pages() - used >= pages)
 		return true;
 	FAIL("%" PRIu64 " of %" PRIu64 " pages are in swap",
@@ -34,11 +47,11 @@ static void swapoff_keeps(void)
 	struct bo b[6];
 	unsigned int i;
 
-	ASSERT(test_cg_enter());
+	ASSERT(reclaim_prepare());
 	ASSERT(gpu_open(&g));
 	swap_list(&swaps);
 	ASSERT_GT(swaps.nr, 0);
-	shmem = vmstat("nr_shmem");
+	ASSERT(shmem_all(&swaps, &shmem));
 	ASSERT(out_in_swap(&g, b, ARRAY_LEN(b)));
 	for (i = 0; i < ARRAY_LEN(b); i++)
 		pages += PAGES(b[i].size);
@@ -69,10 +82,10 @@ static void swapoff_drop(void)
 	struct bo b[4];
 	unsigned int i;
 
-	ASSERT(test_cg_enter());
+	ASSERT(reclaim_prepare());
 	ASSERT(gpu_open(&g));
 	swap_list(&swaps);
-	shmem = vmstat("nr_shmem");
+	ASSERT(shmem_all(&swaps, &shmem));
 	ASSERT(out_in_swap(&g, b, ARRAY_LEN(b)));
 	ASSERT_OK(swap_all_off(&swaps, 300));
 	for (i = 0; i < ARRAY_LEN(b); i++)
@@ -89,21 +102,21 @@ static void swapoff_again(void)
 	struct bo b[4];
 	unsigned int i, round;
 
-	ASSERT(test_cg_enter());
+	ASSERT(reclaim_prepare());
 	ASSERT(gpu_open(&g));
 	swap_list(&swaps);
 	ASSERT(out_in_swap(&g, b, ARRAY_LEN(b)));
 	for (round = 0; round < 3; round++) {
 		ASSERT_OK(swap_all_off(&swaps, 300));
 		ASSERT_OK(swap_all_on(&swaps));
-		cg_evict_shmem(TEST_CG);
+		reclaim_all();
 		/* half of them come home and leave again */
 		for (i = round & 1; i < ARRAY_LEN(b); i += 2) {
 			ASSERT(bo_check_map(&b[i]));
 			ASSERT(bo_fill(&b[i], 10 * round + i));
 			ASSERT(bo_backup(&g, &b[i], true));
 		}
-		cg_evict_shmem(TEST_CG);
+		reclaim_all();
 	}
 	for (i = 0; i < ARRAY_LEN(b); i++) {
 		EXPECT(bo_check_engine(&g, &b[i]));

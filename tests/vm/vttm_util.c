@@ -304,12 +304,25 @@ bool zero_copy_get(void)
 	return must_read(ZERO_COPY)[0] == 'Y';
 }
 
-void zero_copy_set(bool on)
-{
-	int ret = write_str(ZERO_COPY, on ? "Y" : "N");
+#define SHMEM_ENABLED	"/sys/kernel/mm/transparent_hugepage/shmem_enabled"
 
-	if (ret)
-		die("cannot write %s: %s", ZERO_COPY, strerror(-ret));
+const char *shmem_enabled_get(void)
+{
+	const char *text = read_file(SHMEM_ENABLED);
+	static char policy[16];
+
+	/* all of them, with the one that holds in brackets */
+	text = text ? strchr(text, '[') : NULL;
+	if (!text)
+		return NULL;
+	snprintf(policy, sizeof(policy), "%.*s", (int)strcspn(text + 1, "]"),
+		 text + 1);
+	return policy;
+}
+
+int shmem_enabled_set(const char *policy)
+{
+	return write_str(SHMEM_ENABLED, policy);
 }
 
 /* ---- swap ---- */
@@ -328,6 +341,18 @@ void swap_list(struct swap_list *l)
 			l->nr++;
 		line = strchr(line + 1, '\n');
 	}
+}
+
+enum swap_kind swap_kind(void)
+{
+	struct swap_list l;
+
+	swap_list(&l);
+	if (!l.nr)
+		die("no swap: run with vm/run --swap");
+	if (strstr(l.dev[0], "zram"))
+		return SWAP_ZRAM;
+	return strncmp(l.dev[0], "/dev/", 5) ? SWAP_FILE : SWAP_DISK;
 }
 
 static void on_alarm(int sig)
@@ -446,22 +471,27 @@ uint64_t cg_read_key(const char *name, const char *file, const char *key)
 	return must_find(path, key);
 }
 
-void cg_evict_shmem(const char *name)
+int reclaim(uint64_t bytes)
 {
-	unsigned int tries;
-	uint64_t left;
+	return cg_write(".", "memory.reclaim", "%llu swappiness=max",
+			(unsigned long long)bytes);
+}
+
+void reclaim_all(void)
+{
+	uint64_t left, least = UINT64_MAX;
+	unsigned int tries, futile = 0;
 
 	/*
-	 * Small changes reach memory.stat late, so do not believe it the first
-	 * time. EAGAIN only says that less was reclaimed than asked for.
+	 * What waits in a processor's batch is not counted, so do not believe it
+	 * the first time.
 	 */
-	for (tries = 0; tries < 50; tries++) {
-		left = cg_read_key(name, "memory.stat", "shmem") +
-		       cg_read_key(name, "memory.stat", "swapcached");
-		if (!left && tries > 2)
-			break;
-		cg_write(name, "memory.reclaim", "%llu",
-			 (unsigned long long)(left + 4 * MiB));
+	for (tries = 0; tries < 50 && futile < 3; tries++) {
+		left = vmstat("nr_inactive_anon") + vmstat("nr_active_anon");
+		futile = left < least && left ? 0 : futile + 1;
+		if (left < least)
+			least = left;
+		reclaim(left * PAGE + 4 * MiB);
 		writeback_settle();
 	}
 }

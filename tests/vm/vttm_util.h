@@ -70,8 +70,15 @@ void backup_counters(struct backup_counters *c);
 void backup_counters_since(const struct backup_counters *then,
 			   struct backup_counters *out);
 
+/* as booted: ttm.zero_copy= */
 bool zero_copy_get(void);
-void zero_copy_set(bool on);
+
+/*
+ * The administrator's word on huge pages of shmem: deny, force, never... What it
+ * is now, in a static buffer; NULL where there are no huge pages.
+ */
+const char *shmem_enabled_get(void);
+int shmem_enabled_set(const char *policy);
 
 /* ---- swap ---- */
 
@@ -82,6 +89,9 @@ struct swap_list {
 };
 
 void swap_list(struct swap_list *l);
+/* What the first of them is; ends the program when there is none */
+enum swap_kind { SWAP_ZRAM, SWAP_DISK, SWAP_FILE };
+enum swap_kind swap_kind(void);
 /* -EINTR when swapoff made no end within the time: slots without an owner */
 int swap_all_off(const struct swap_list *l, unsigned int timeout_s);
 int swap_all_on(const struct swap_list *l);
@@ -96,13 +106,20 @@ int cg_create(const char *name);
 int cg_remove(const char *name);
 /* move the calling process */
 int cg_enter(const char *name);
+/* "." is the root */
 int cg_write(const char *name, const char *file, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 uint64_t cg_read(const char *name, const char *file);
 /* a "key value" line of one of the group's files */
 uint64_t cg_read_key(const char *name, const char *file, const char *key);
-/* reclaim from the group until none of its shmem is left in memory */
-void cg_evict_shmem(const char *name);
+/*
+ * Reclaim so much of anonymous memory and shmem, whoever it is charged to; what is
+ * backed up is charged to the root. This calls the shrinkers too. -EAGAIN when it
+ * was less.
+ */
+int reclaim(uint64_t bytes);
+/* until nothing is left in memory that can leave it, the shmem of tmpfs as well */
+void reclaim_all(void);
 
 /* ---- the device ---- */
 
