@@ -1,12 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
-/* Who pays for a backed-up buffer: its owner, within the owner's limits. */
+/*
+ * Who pays for a backed-up buffer: nobody, as nobody pays for one that is resident.
+ * No group is charged, neither that of the owner nor that of who is reclaiming, so no
+ * limit of a group stands in the way, and nobody dies of it.
+ */
 
+#include <sys/mman.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "fixture.h"
 
 #define OWNER		"owner"
 #define BYSTANDER	"bystander"
+
+/* What a group is charged for beside: page tables, slab objects, batches */
+#define SMALL		(2 * MiB)
 
 static uint64_t shmem_of(const char *cg)
 {
@@ -47,7 +56,6 @@ struct shrinker {
 	uint64_t pages;
 	const char *cg;
 	bool writeback;
-	bool may_fail;
 };
 
 /* Shrinks from a process in another group, as a bystander in reclaim does. */
@@ -63,25 +71,26 @@ static void shrink_from(void *arg)
 		ret = vttm_shrink(s->minor, s->pages - total, s->writeback,
 				  &done);
 		if (ret || !done) {
-			if (!s->may_fail)
-				FAIL("shrink after %" PRIu64 " pages: %s", total,
-				     strerror(-ret));
+			FAIL("shrink after %" PRIu64 " pages: %s", total,
+			     strerror(-ret));
 			return;
 		}
 		total += done;
 	}
 }
 
+/* ---- who is charged ---- */
+
 struct owned {
 	const char *shrinker_cg;
-	uint64_t limit;
 	bool writeback;
 };
 
-static void owner_limited(const struct owned *o)
+static void nobody_is_charged(void *arg)
 {
-	uint64_t mine, theirs, pages = 0, oom;
+	const struct owned *o = arg;
 	struct shrinker s = { .cg = o->shrinker_cg, .writeback = o->writeback };
+	uint64_t mine, theirs, all, pages = 0;
 	struct backup_counters then, c;
 	struct bo b[3];
 	struct gpu g;
@@ -93,110 +102,227 @@ static void owner_limited(const struct owned *o)
 		ASSERT(bo_new(&g, &b[i], 6 * MiB + 5 * PAGE, i, i + 1));
 		pages += PAGES(b[i].size);
 	}
-	if (o->limit)
-		ASSERT_OK(cg_write(OWNER, "memory.max", "%llu",
-				   (unsigned long long)(cg_read(OWNER, "memory.current") +
-							o->limit)));
-	oom = cg_read_key(OWNER, "memory.events", "oom_kill");
-	mine = shmem_of(OWNER);
-	theirs = shmem_of(BYSTANDER);
+	mine = cg_read(OWNER, "memory.current");
+	theirs = cg_read(BYSTANDER, "memory.current");
 	s.minor = g.minor;
 	s.pages = pages;
-	s.may_fail = o->limit;
+	writeback_settle();
+	all = vmstat("nr_shmem");
 	backup_counters(&then);
 	EXPECT(ktap_child(shrink_from, &s));
 	backup_counters_since(&then, &c);
+	EXPECT_EQ(c.inserted, pages);
 	EXPECT_EQ(c.copied, 0);
-
-	/* never the one who happened to be reclaiming */
-	expect_shmem(BYSTANDER, theirs);
-	if (!o->limit) {
-		EXPECT_EQ(c.inserted, pages);
-		if (!o->writeback)
-			expect_shmem(OWNER, mine + pages);
-	} else {
-		/*
-		 * Reclaim may go over the limit, or push what was charged
-		 * before to swap, or keep the rest: all of it is the owner's.
-		 */
-		EXPECT_LE(shmem_of(OWNER) - mine, c.inserted);
-		EXPECT_GT(c.inserted, 0);
-	}
+	if (!o->writeback)
+		EXPECT_EQ(vmstat("nr_shmem") - all, pages);
+	expect_shmem(OWNER, 0);
+	expect_shmem(BYSTANDER, 0);
+	EXPECT_LE(cg_read(OWNER, "memory.current"), mine + SMALL);
+	EXPECT_LE(cg_read(BYSTANDER, "memory.current"), theirs + SMALL);
+	EXPECT_EQ(cg_read(OWNER, "memory.swap.current"), 0);
+	EXPECT_EQ(cg_read(BYSTANDER, "memory.swap.current"), 0);
 	for (i = 0; i < ARRAY_LEN(b); i++) {
 		EXPECT(bo_check_map(&b[i]));
 		EXPECT(bo_check_engine(&g, &b[i]));
 	}
-	/* restored, so no longer charged */
-	expect_shmem(OWNER, mine);
-	EXPECT_EQ(cg_read_key(OWNER, "memory.events", "oom_kill"), oom);
-}
-
-static void owner_child(void *arg)
-{
-	owner_limited(arg);
+	EXPECT_LE(cg_read(OWNER, "memory.current"), mine + SMALL);
 }
 
 static void run_owned(const struct owned *o)
 {
 	ASSERT(groups_make());
-	EXPECT(ktap_child(owner_child, (void *)o));
+	EXPECT(ktap_child(nobody_is_charged, (void *)o));
 	groups_remove();
 }
 
-static void charged_from_bystander(void)
+static void not_bystander(void)
 {
 	run_owned(&(struct owned){ .shrinker_cg = BYSTANDER });
 }
 
-static void charged_from_root(void)
+static void not_owner(void)
 {
-	run_owned(&(struct owned){ 0 });
+	run_owned(&(struct owned){ .shrinker_cg = OWNER });
 }
 
-static void charged_writeback(void)
+static void from_root(void)
+{
+	run_owned(&(struct owned){ .shrinker_cg = "." });
+}
+
+static void with_writeback(void)
 {
 	run_owned(&(struct owned){ .shrinker_cg = BYSTANDER, .writeback = true });
 }
 
-static void limit(void)
+/* ---- a container with more idle buffers than it may have memory ---- */
+
+#define LIMIT	(32 * MiB)
+#define IDLE	(96 * MiB)
+#define BO	(8 * MiB)
+
+enum pressure {
+	SHRUNK_BY_BYSTANDER,	/* the shrinker in somebody else's reclaim */
+	SHRUNK_BY_ITSELF,	/* in its own */
+	HOG,			/* somebody takes all memory there is */
+	MORE_BUFFERS,		/* it does so itself, with buffers */
+};
+
+struct container {
+	enum pressure pressure;
+	const char *swap_max;
+};
+
+/* Takes what is free and much of what is not, as one that is charged for it */
+static void hog(void *arg)
 {
-	run_owned(&(struct owned){ .shrinker_cg = BYSTANDER, .limit = 4 * MiB });
+	uint64_t len = meminfo_kib("MemFree") * KiB + *(uint64_t *)arg, at;
+	uint8_t *p;
+
+	ASSERT_OK(cg_enter(BYSTANDER));
+	p = mmap(NULL, len, PROT_READ | PROT_WRITE,
+		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	ASSERT(p != MAP_FAILED);
+	for (at = 0; at < len; at += PAGE)
+		pattern_page(test_source(), 77, at / PAGE, p + at);
 }
 
-static void limit_zero(void)
+/* One MiB more, and who cannot have it is killed. */
+static void one_mib(void *arg)
 {
-	run_owned(&(struct owned){ .shrinker_cg = BYSTANDER, .limit = PAGE });
+	uint8_t *p = mmap(NULL, MiB, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	(void)arg;
+	ASSERT(p != MAP_FAILED);
+	memset(p, 1, MiB);
 }
 
-/* A group that is gone leaves its backed-up buffers usable. */
-static void owner_leaves(void)
+static void contained(void *arg)
 {
-	struct shrinker s = { 0 };
+	const struct container *x = arg;
+	uint64_t idle = IDLE, mine, kills;
+	struct backup_counters then, c;
+	static struct bo b[128];
+	struct shrinker s = {
+		.pages = IDLE / PAGE,
+		.cg = x->pressure == SHRUNK_BY_BYSTANDER ? BYSTANDER : NULL,
+	};
+	unsigned int nr, i;
 	struct gpu g;
-	struct bo b;
 
-	ASSERT(groups_make());
 	ASSERT_OK(cg_enter(OWNER));
 	ASSERT(gpu_open(&g));
-	ASSERT(bo_new(&g, &b, 4 * MiB + PAGE, DRM_VTTM_WC, 1));
-	ASSERT_OK(cg_enter(BYSTANDER));
-	ASSERT_OK(cg_remove(OWNER));
 	s.minor = g.minor;
-	s.pages = PAGES(b.size);
-	EXPECT(ktap_child(shrink_from, &s));
-	EXPECT(bo_check_where(&g, &b, 0, PAGES(b.size), PAGES(b.size)));
-	EXPECT(bo_check_map(&b));
-	ASSERT(bo_backup(&g, &b, true));
-	EXPECT(bo_check_engine(&g, &b));
+	for (nr = 0; nr < IDLE / BO; nr++)
+		ASSERT(bo_new(&g, &b[nr], BO, nr % 3, nr + 1));
+	mine = cg_read(OWNER, "memory.current");
+	kills = cg_read_key(OWNER, "memory.events", "oom_kill");
+	backup_counters(&then);
+	switch (x->pressure) {
+	case SHRUNK_BY_BYSTANDER:
+	case SHRUNK_BY_ITSELF:
+		EXPECT(ktap_child(shrink_from, &s));
+		break;
+	case HOG:
+		EXPECT(ktap_child(hog, &idle));
+		break;
+	case MORE_BUFFERS:
+		do {
+			ASSERT(nr < ARRAY_LEN(b));
+			ASSERT(bo_new(&g, &b[nr], BO, nr % 3, nr + 1));
+			nr++;
+			backup_counters_since(&then, &c);
+		} while (c.inserted + c.copied < IDLE / PAGE);
+		break;
+	}
+	backup_counters_since(&then, &c);
+	/* or there was no pressure and this proved nothing */
+	EXPECT_GT(c.inserted + c.copied, LIMIT / PAGE);
+	test_note("%" PRIu64 " pages backed up, charged before %" PRIu64 " KiB, now %" PRIu64 " KiB; bystander %" PRIu64 " KiB",
+		  c.inserted + c.copied, mine / KiB,
+		  cg_read(OWNER, "memory.current") / KiB,
+		  cg_read(BYSTANDER, "memory.current") / KiB);
+	/* page tables of the buffers, at most */
+	EXPECT_LE(cg_read(OWNER, "memory.current"), mine + 4 * SMALL);
+	EXPECT_LE(cg_read(BYSTANDER, "memory.current"), 4 * SMALL);
+
+	EXPECT(ktap_child(one_mib, NULL));
+	for (i = 0; i < nr; i++) {
+		EXPECT(bo_check_map(&b[i]));
+		EXPECT(bo_check_engine(&g, &b[i]));
+	}
+	EXPECT(ktap_child(one_mib, NULL));
+	EXPECT_EQ(cg_read_key(OWNER, "memory.events", "oom_kill"), kills);
 }
 
-/* Nothing of a buffer that is gone holds on to the group of its owner. */
-static void owner_let_go(void)
+static void run_container(enum pressure pressure, const char *swap_max)
 {
+	struct container x = { .pressure = pressure, .swap_max = swap_max };
+
+	ASSERT(groups_make());
+	ASSERT_OK(cg_write(OWNER, "memory.max", "%llu", (unsigned long long)LIMIT));
+	ASSERT_OK(cg_write(OWNER, "memory.swap.max", "%s", swap_max));
+	/* its kill is to be that of the process that reports it */
+	EXPECT(ktap_child(contained, &x));
+	groups_remove();
+}
+
+#define CONTAINER(name, pressure)					\
+static void name##_without_swap(void)					\
+{									\
+	run_container(pressure, "0");					\
+}									\
+									\
+static void name##_with_swap(void)					\
+{									\
+	run_container(pressure, "max");					\
+}
+
+CONTAINER(shrunk_by_bystander, SHRUNK_BY_BYSTANDER)
+CONTAINER(shrunk_by_itself, SHRUNK_BY_ITSELF)
+CONTAINER(others_hog, HOG)
+CONTAINER(more_buffers, MORE_BUFFERS)
+
+/* ---- groups that go ---- */
+
+struct left {
+	struct gpu g;
+	struct bo b;
+};
+
+static void leave_one(void *arg)
+{
+	struct left *l = arg;
+
+	ASSERT_OK(cg_enter(OWNER));
+	ASSERT(bo_new(&l->g, &l->b, 4 * MiB + PAGE, DRM_VTTM_WC, 1));
+}
+
+/*
+ * Nothing of a buffer holds on to the group of who made it, wherever the buffer
+ * is, and the buffer is as good when the group is gone.
+ */
+static void group_let_go(void)
+{
+	struct left *l = mmap(NULL, sizeof(*l), PROT_READ | PROT_WRITE,
+			      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	struct shrinker s = { .cg = BYSTANDER };
 	uint64_t dying;
 	unsigned int i;
 
-	run_owned(&(struct owned){ .shrinker_cg = BYSTANDER });
+	ASSERT(l != MAP_FAILED);
+	memset(l, 0, sizeof(*l));
+	ASSERT(groups_make());
+	ASSERT(gpu_open(&l->g));
+	EXPECT(ktap_child(leave_one, l));
+	l->b.map = vttm_map(l->g.fd, l->b.handle, l->b.size);
+	ASSERT(l->b.map != MAP_FAILED);
+	s.minor = l->g.minor;
+	s.pages = PAGES(l->b.size);
+	EXPECT(ktap_child(shrink_from, &s));
+	EXPECT(bo_check_where(&l->g, &l->b, 0, PAGES(l->b.size), PAGES(l->b.size)));
+	groups_remove();
 	/* It goes when the last reference does, in a worker and after RCU. */
 	for (i = 0; i < 1500; i++) {
 		dying = cg_read_key(".", "cgroup.stat", "nr_dying_descendants");
@@ -205,16 +331,27 @@ static void owner_let_go(void)
 		usleep(20000);
 	}
 	EXPECT_EQ(dying, 0);
+	EXPECT(bo_check_map(&l->b));
+	ASSERT(bo_backup(&l->g, &l->b, true));
+	EXPECT(bo_check_engine(&l->g, &l->b));
+	bo_free(&l->g, &l->b);
+	munmap(l, sizeof(*l));
 }
 
 static const struct test tests[] = {
-	{ "c22_charged_to_owner_not_bystander", charged_from_bystander },
-	{ "c22_charged_to_owner_not_root", charged_from_root },
-	{ "c22_charged_to_owner_with_writeback", charged_writeback },
-	{ "c21_limit_loses_nothing", limit },
-	{ "c21_limit_reached_loses_nothing", limit_zero },
-	{ "c22_owner_group_removed", owner_leaves },
-	{ "c22_owner_group_let_go", owner_let_go },
+	{ "c22_c76_bystander_is_not_charged", not_bystander },
+	{ "c22_c76_owner_is_not_charged", not_owner },
+	{ "c22_c76_nobody_is_charged_from_root", from_root },
+	{ "c22_c76_nobody_is_charged_with_writeback", with_writeback },
+	{ "c22_c76_owner_group_let_go", group_let_go },
+	{ "c76_container_shrunk_by_bystander", shrunk_by_bystander_with_swap },
+	{ "c76_container_shrunk_by_bystander_no_swap", shrunk_by_bystander_without_swap },
+	{ "c76_container_shrunk_by_itself", shrunk_by_itself_with_swap },
+	{ "c76_container_shrunk_by_itself_no_swap", shrunk_by_itself_without_swap },
+	{ "c76_container_beside_a_hog", others_hog_with_swap },
+	{ "c76_container_beside_a_hog_no_swap", others_hog_without_swap },
+	{ "c76_container_fills_memory", more_buffers_with_swap },
+	{ "c76_container_fills_memory_no_swap", more_buffers_without_swap },
 };
 
 int main(void)
