@@ -121,9 +121,50 @@ static void full(void)
 	EXPECT(bo_check_map(&b));
 }
 
+/*
+ * Where swap has no room for them, writing starts on none of them: to be split for
+ * the sake of a single page is no good to anybody. They come back as they went.
+ */
+static void not_split(void)
+{
+	static struct bo b[40];
+	uint64_t pages = ARRAY_LEN(b) * PMD_PAGES, len, split, fallback;
+	struct backup_counters then, c;
+	unsigned int i;
+	struct gpu g;
+	uint8_t *hog;
+
+	ASSERT(gpu_open(&g));
+	for (i = 0; i < ARRAY_LEN(b); i++)
+		ASSERT(bo_new(&g, &b[i], 2 * MiB, DRM_VTTM_CACHED, i + 1));
+	hog = swap_hog(SPARE, &len);
+	ASSERT(hog);
+	EXPECT_GT(meminfo_kib("SwapFree"), 0);
+	split = vmstat("thp_split_page");
+	fallback = vmstat("thp_swpout_fallback");
+	backup_counters(&then);
+	for (i = 0; i < ARRAY_LEN(b); i++)
+		ASSERT(bo_backup(&g, &b[i], true));
+	backup_counters_since(&then, &c);
+	EXPECT_EQ(c.order[PMD_NR], ARRAY_LEN(b));
+	EXPECT_EQ(c.copied, 0);
+	writeback_settle();
+	EXPECT_EQ(vmstat("thp_split_page") - split, 0);
+	EXPECT_EQ(vmstat("thp_swpout_fallback") - fallback, 0);
+	for (i = 0; i < ARRAY_LEN(b); i++) {
+		EXPECT(bo_check_map(&b[i]));
+		EXPECT(bo_check_engine(&g, &b[i]));
+	}
+	backup_counters_since(&then, &c);
+	EXPECT_EQ(c.restored_extracted, pages);
+	EXPECT_EQ(c.restored_copied, 0);
+	munmap(hog, len);
+}
+
 static const struct test tests[] = {
 	{ "c27_swap_full_inserts_and_stays_resident", nearly_full },
 	{ "c27_swap_full_with_writeback", nearly_full_writeback },
+	{ "c78_not_split_for_nothing", not_split },
 	{ "c59_no_backup_with_swap_used_up", full },
 };
 

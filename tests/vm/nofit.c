@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+/*
+ * A buffer that does not fit, whatever is done: who asks for it is told, and nobody
+ * else notices.
+ */
+
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "fixture.h"
+
+#define BYSTANDERS	4
+#define BYSTANDER_SIZE	(8 * MiB)
+
+static pid_t bystander[BYSTANDERS];
+
+/* Has something in memory and sleeps; one is what the OOM killer likes best. */
+static bool bystanders_start(void)
+{
+	unsigned int i;
+	int ready[2];
+	char c;
+
+	if (pipe(ready)) {
+		FAIL("pipe: %s", strerror(errno));
+		return false;
+	}
+	for (i = 0; i < BYSTANDERS; i++) {
+		fflush(stdout);
+		bystander[i] = fork();
+		if (!bystander[i]) {
+			uint8_t *p = mmap(NULL, BYSTANDER_SIZE, PROT_READ | PROT_WRITE,
+					  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+			prctl(PR_SET_PDEATHSIG, SIGKILL);
+			if (p == MAP_FAILED ||
+			    (!i && write_file("/proc/self/oom_score_adj", "500")))
+				_exit(1);
+			pattern_fill(test_source(), i, p, BYSTANDER_SIZE);
+			if (write(ready[1], "", 1) != 1)
+				_exit(1);
+			for (;;)
+				pause();
+		}
+	}
+	close(ready[1]);
+	for (i = 0; i < BYSTANDERS; i++)
+		if (read(ready[0], &c, 1) != 1) {
+			FAIL("the bystanders do not start");
+			return false;
+		}
+	close(ready[0]);
+	return true;
+}
+
+static void bystanders_end(void)
+{
+	unsigned int i;
+	int status;
+
+	for (i = 0; i < BYSTANDERS; i++) {
+		if (waitpid(bystander[i], &status, WNOHANG)) {
+			FAIL("bystander %u is gone, status 0x%x", i, status);
+			continue;
+		}
+		kill(bystander[i], SIGKILL);
+		waitpid(bystander[i], NULL, 0);
+	}
+}
+
+/* More than can be had, but no more than there is: that is refused earlier */
+static uint64_t too_much(void)
+{
+	uint64_t size = (meminfo_kib("MemTotal") - 8 * MiB / KiB) * KiB;
+
+	return size / PAGE * PAGE;
+}
+
+/* As much as can be, page by page, until one cannot be had */
+static void touch(void *arg)
+{
+	uint32_t caching = *(uint32_t *)arg, handle, v;
+	uint64_t size = too_much(), at;
+	struct gpu g;
+	uint8_t *map;
+
+	ASSERT(gpu_open(&g));
+	ASSERT_OK(vttm_create(g.fd, &size, caching, &handle));
+	map = vttm_map(g.fd, handle, size);
+	ASSERT(map != MAP_FAILED);
+	for (at = 0; at < size; at += PAGE)
+		if (!peek32(map + at, &v))
+			break;
+	if (at == size)
+		FAIL("%" PRIu64 " MiB of %s are there", size / MiB, caching_name(caching));
+	/* again: it is not used up, and nothing is stuck */
+	EXPECT(!peek32(map, &v));
+	munmap(map, size);
+	EXPECT_OK(vttm_close(g.fd, handle));
+}
+
+static void submit(void *arg)
+{
+	struct drm_vttm_op op = { .opcode = DRM_VTTM_OP_FILL, .value = 1 };
+	uint32_t caching = *(uint32_t *)arg;
+	uint64_t size = too_much();
+	struct gpu g;
+
+	ASSERT(gpu_open(&g));
+	ASSERT_OK(vttm_create(g.fd, &size, caching, &op.dst));
+	op.size = size;
+	EXPECT_ERR(vttm_submit(g.fd, &op, 1), ENOMEM);
+	EXPECT_OK(vttm_close(g.fd, op.dst));
+}
+
+static void does_not_fit(void (*ask)(void *))
+{
+	uint64_t kills = vmstat("oom_kill");
+	uint32_t caching;
+	struct gpu g;
+	struct bo b;
+
+	ASSERT(bystanders_start());
+	for (caching = DRM_VTTM_CACHED; caching <= DRM_VTTM_UC; caching++) {
+		/* in a process of its own, which is not to be killed either */
+		EXPECT(ktap_child(ask, &caching));
+		EXPECT_EQ(vmstat("oom_kill"), kills);
+		/* what does fit is to be had as before */
+		ASSERT(gpu_open(&g));
+		ASSERT(bo_new(&g, &b, 64 * MiB, caching, caching + 1));
+		EXPECT(bo_check_map(&b));
+		EXPECT(bo_check_engine(&g, &b));
+		bo_free(&g, &b);
+		close(g.fd);
+	}
+	bystanders_end();
+}
+
+static void fault(void)
+{
+	does_not_fit(touch);
+}
+
+static void job(void)
+{
+	does_not_fit(submit);
+}
+
+static const struct test tests[] = {
+	{ "c79_fault_that_does_not_fit", fault },
+	{ "c79_job_that_does_not_fit", job },
+};
+
+int main(void)
+{
+	return ktap_run(tests, ARRAY_LEN(tests));
+}
