@@ -621,34 +621,39 @@ static void shrinker_forgets(void)
 	}
 }
 
-#define COMMON								\
-	{ "c46_cached_round_trip", round_trip_cached },			\
-	{ "c46_wc_round_trip", round_trip_wc },				\
-	{ "c46_uc_round_trip", round_trip_uc },				\
+#define SWAPPED								\
 	{ "c46_swap_round_trip", swap_round_trip },			\
 	{ "c46_fault_anywhere_restores", fault_anywhere },		\
 	{ "c46_engine_writes_after_backup", engine_writes },		\
 	{ "c25_writeback_flag_reaches_swap", writeback_flag },		\
-	{ "c23_c58_accounting_follows_pages", resident_as_shmem },	\
-	{ "c60_c24_backup_allocates_no_page", no_page_allocated },	\
-	{ "counters_exact", counters_exact },				\
-	{ "shrink_keeps_to_its_budget", shrink_budget },		\
-	{ "shrinker_forgets_what_is_gone", shrinker_forgets },		\
 	{ "c53_destroy_reads_no_swap", destroy_reads_no_swap },		\
 	{ "c53_last_unmap_reads_no_swap", unmap_reads_no_swap },	\
 	{ "c53_restore_drops_backup", restore_drops },			\
-	{ "c55_purge_resident", purge_resident },			\
 	{ "c55_purge_backed_up", purge_backed_up },			\
-	{ "tracepoints_match_counters", tracepoint },			\
 	{ "c57_policy_changed_at_run_time", policies }
 
-static const struct test tests[] = {
-	COMMON,
+static const struct test tests_zram[] = {
+	{ "c46_cached_round_trip", round_trip_cached },
+	{ "c46_wc_round_trip", round_trip_wc },
+	{ "c46_uc_round_trip", round_trip_uc },
+	{ "c23_c58_accounting_follows_pages", resident_as_shmem },
+	{ "c60_c24_backup_allocates_no_page", no_page_allocated },
+	{ "counters_exact", counters_exact },
+	{ "shrink_keeps_to_its_budget", shrink_budget },
+	{ "shrinker_forgets_what_is_gone", shrinker_forgets },
+	{ "c55_purge_resident", purge_resident },
+	{ "tracepoints_match_counters", tracepoint },
+	SWAPPED,
+	{ "c1_2mib_folio_swapped_whole", swapped_whole },
+};
+
+static const struct test tests_disk[] = {
+	SWAPPED,
 	{ "c1_2mib_folio_swapped_whole", swapped_whole },
 };
 
 static const struct test tests_file[] = {
-	COMMON,
+	SWAPPED,
 	{ "c80_file_takes_single_pages", swapped_to_file },
 };
 
@@ -669,7 +674,12 @@ int main(void)
 	mount_all();
 	if (!zero_copy_get())
 		return ktap_run(tests_copy, ARRAY_LEN(tests_copy));
-	if (swap_kind() == SWAP_FILE)
+	switch (swap_kind()) {
+	case SWAP_ZRAM:
+		return ktap_run(tests_zram, ARRAY_LEN(tests_zram));
+	case SWAP_DISK:
+		return ktap_run(tests_disk, ARRAY_LEN(tests_disk));
+	default:
 		return ktap_run(tests_file, ARRAY_LEN(tests_file));
-	return ktap_run(tests, ARRAY_LEN(tests));
+	}
 }

@@ -1245,40 +1245,44 @@ static void dma32_high(void)
 	EXPECT_OK(swap_all_on(&swaps));
 }
 
-#define COMMON								\
+/* which have nothing to do with swap */
+#define RESIDENT							\
 	{ "c46_c48_cached_extracted", round_trip_cached },		\
 	{ "c46_c48_wc_extracted_is_wc_again", round_trip_wc },		\
 	{ "c46_c48_uc_extracted_is_uc_again", round_trip_uc },		\
 	{ "c48_c67_same_folios_come_back", same_folios },		\
 	{ "c61_resident_restore_allocates_no_page", resident_no_page },	\
+	{ "c52_resident_restore_interrupted", interrupted_resident },	\
+	{ "c54_destroy_half_restored", destroy_half_resident },		\
+	{ "c51_retained_is_adopted", retained_adopted },		\
+	{ "c51_resumed_backup_is_extracted", resumed_extracted },	\
+	{ "c57_mixed_orders_back_up_again", mixed_resident }
+
+#define SWAPPED								\
 	{ "c58_statistics_match_info", stats_match_info },		\
 	{ "c32_from_swap_cache_reads_nothing", from_swap_cache },	\
 	{ "c67_comes_back_fit_to_go_whole", again_whole },		\
-	{ "c52_resident_restore_interrupted", interrupted_resident },	\
 	{ "c52_swapped_restore_interrupted", interrupted_swapped },	\
 	{ "c52_signal_storm", signal_storm },				\
 	{ "c52_swapped_while_half_restored", half_restored_then_swapped }, \
-	{ "c54_destroy_half_restored", destroy_half_resident },		\
 	{ "c53_c54_destroy_half_restored_from_swap", destroy_half_swapped }, \
-	{ "c51_retained_is_adopted", retained_adopted },		\
-	{ "c51_resumed_backup_is_extracted", resumed_extracted },	\
 	{ "c51_c52_partial_backup_interrupted_restore", retained_interrupted }, \
-	{ "c57_mixed_orders_back_up_again", mixed_resident },		\
 	{ "c57_mixed_orders_through_swap", mixed_swapped },		\
 	{ "c66_never_alias", never_alias }
 
 static const struct test tests_zram[] = {
-	COMMON,
+	RESIDENT,
+	SWAPPED,
 	{ "c33_zram_gives_2mib_back_whole", zram_whole },
 };
 
 static const struct test tests_disk[] = {
-	COMMON,
+	SWAPPED,
 	{ "c34_disk_gives_right_bytes_back", disk_copied },
 };
 
 static const struct test tests_file[] = {
-	COMMON,
+	SWAPPED,
 	{ "c34_c80_file_gives_right_bytes_back", disk_copied },
 };
 
