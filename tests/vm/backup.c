@@ -665,6 +665,7 @@ static const struct test tests_copy[] = {
 	{ "copying_uc_round_trip", round_trip_uc },
 	{ "copying_swap_round_trip", swap_round_trip },
 	{ "copying_fault_anywhere_restores", fault_anywhere },
+	{ "copying_writeback_flag_reaches_swap", writeback_flag },
 	{ "copying_restore_drops_backup", restore_drops },
 	{ "copying_policy_changed_at_run_time", policies },
 };
