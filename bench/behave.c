@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -46,7 +47,11 @@ static void usage(void)
 	     "  cycle PERCENT ROUNDS fill buffers worth PERCENT of RAM and read them ROUNDS times;\n"
 	     "                       time, swap, fragmentation, types of page blocks\n"
 	     "  latency PERCENT      how long a page fault takes that has to wait for the\n"
-	     "                       shrinker, with PERCENT of RAM in idle buffers");
+	     "                       shrinker, with PERCENT of RAM in idle buffers\n"
+	     "  spinner BUFFERS SECONDS [unfair]\n"
+	     "                       how long it takes to read buffers of a page that were backed\n"
+	     "                       up on a processor where SCHED_FIFO spins since then;\n"
+	     "                       unfair: without the deadline server that makes way for others");
 	exit(0);
 }
 
@@ -567,6 +572,93 @@ static void latency(uint64_t percent)
 	free_buffers();
 }
 
+/* ---- spinner ---- */
+
+#define FAIR_SERVER	"/sys/kernel/debug/sched/fair_server/cpu1/runtime"
+
+static void run_on(int cpu)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	if (sched_setaffinity(0, sizeof(set), &set))
+		die("cannot run on processor %d: %s", cpu, strerror(errno));
+}
+
+/*
+ * Back up on processor 1, which leaves small folios in a batch of that processor,
+ * and spin there with real-time priority; read on processor 0.
+ */
+static void spinner(uint64_t nr, uint64_t seconds, bool unfair)
+{
+	struct sched_param param = { .sched_priority = 50 };
+	char usual[32] = "";
+	uint64_t t, longest = 0, start, spun;
+	const char *text;
+	int ready[2], ret;
+	unsigned int i;
+	pid_t pid;
+	char c;
+
+	text = read_file(FAIR_SERVER);
+	if (text)
+		snprintf(usual, sizeof(usual), "%s", text);
+	else if (unfair)
+		die("cannot read " FAIR_SERVER ": %s", strerror(errno));
+	run_on(0);
+	for (nr_bos = 0; nr_bos < nr; nr_bos++) {
+		gpu_create(&gpu, &bos[nr_bos], PAGE, DRM_VTTM_CACHED);
+		gpu_map(&gpu, &bos[nr_bos], NULL);
+		fill(&bos[nr_bos], nr_bos + 1);
+	}
+	if (mlockall(MCL_CURRENT))
+		die("mlockall: %s", strerror(errno));
+	ret = unfair ? write_file(FAIR_SERVER, "0") : 0;
+	if (ret)
+		die("cannot write " FAIR_SERVER ": %s", strerror(-ret));
+	if (pipe2(ready, O_CLOEXEC))
+		die("pipe: %s", strerror(errno));
+	pid = fork();
+	if (pid < 0)
+		die("fork: %s", strerror(errno));
+	if (!pid) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		run_on(1);
+		if (gpu_backup(&gpu, nr, false) < nr)
+			die("not all buffers were backed up");
+		if (sched_setscheduler(0, SCHED_FIFO, &param))
+			die("SCHED_FIFO: %s", strerror(errno));
+		start = now_ns();
+		if (write(ready[1], "", 1) != 1)
+			_exit(1);
+		while (now_ns() - start < seconds * 1000000000ULL)
+			;
+		_exit(0);
+	}
+	close(ready[1]);
+	if (read(ready[0], &c, 1) != 1)
+		die("the spinner does not start");
+	start = now_ns();
+	for (i = 0; i < nr_bos; i++) {
+		t = now_ns();
+		check(&bos[i], i + 1);
+		t = now_ns() - t;
+		if (t > longest)
+			longest = t;
+	}
+	spun = now_ns() - start;
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	munlockall();
+	if (unfair)
+		write_file(FAIR_SERVER, "%s", usual);
+	printf("{\"part\":\"spinner\",\"buffers\":%" PRIu64 ",\"spins_ns\":%" PRIu64
+	       ",\"unfair\":%s,\"longest_ns\":%" PRIu64 ",\"total_ns\":%" PRIu64 "}\n",
+	       nr, seconds * 1000000000, unfair ? "true" : "false", longest, spun);
+	free_buffers();
+}
+
 int main(int argc, char **argv)
 {
 	const char *node = NULL, *test;
@@ -603,6 +695,13 @@ int main(int argc, char **argv)
 		cycle(number(test, argv[i], 1, 1000), number(test, argv[i + 1], 1, 1000));
 	} else if (!strcmp(test, "latency")) {
 		latency(number(test, argv[i], 10, 90));
+	} else if (!strcmp(test, "spinner")) {
+		bool unfair = i + 3 == argc && !strcmp(argv[i + 2], "unfair");
+
+		if (i + 2 != argc && !unfair)
+			die("spinner BUFFERS SECONDS [unfair]");
+		spinner(number(test, argv[i], 1, MAX_BUFFERS),
+			number(test, argv[i + 1], 1, 20), unfair);
 	} else {
 		die("unknown test '%s' (bench-behave --help)", test);
 	}

@@ -199,11 +199,34 @@ elif $want == "sweep" then ($b | [([part("sweep"; "pristine")[].percent] | uniqu
 	map(row) | table(["buffers, of RAM", "kernel", "fill, s", "read once, s", "OOM kills",
 		"2 MiB swap entries", "4 KiB swap entries", "2 MiB that were split"]))
 
-elif $want == "latency" then ($b | [modes[] as $m | [.results[] | select(.part == "latency" and .mode == $m)] | select(length > 0) |
+elif $want == "latency" then ($b | [modes[] as $m | [.results[] | select(.part == "latency" and .mode == $m and (.name | startswith("latency-")))] | select(length > 0) |
 	def span(f): map(f / 1000) | "\(min | digits(1)) – \(max | digits(1))";
 	[($m | title), span(.p50_ns), span(.p99_ns), span(.p999_ns), span(.max_ns), span(.total_ns / 1000),
 		(map(.kills // 0) | add | tostring)]] |
 	map(row) | table(["kernel", "p50, µs", "p99, µs", "p99.9, µs", "longest, µs", "all, ms", "killed"]))
+
+elif $want == "oom" then ($b | [([.results[] | select(.name | startswith("oom-")) | .name] |
+	unique | sort_by(ltrimstr("oom-") | rtrimstr("M") | tonumber)[]) as $n |
+	[($n | ltrimstr("oom-") | rtrimstr("M") + " MiB")] + [modes[] as $m |
+	[.results[] | select(.name == $n and .mode == $m)] |
+	"\(map(.kills // 0) | add) of \(length)",
+	(map(.total_ns | values) | if length > 0 then "\(min | seconds) – \(max | seconds)" else "–" end)]] |
+	map(row) | table(["RAM", "upstream: killed", "took, s", "zero_copy=0: killed", "took, s",
+		"zero_copy=1: killed", "took, s"]))
+
+elif $want == "spinner" then ($b | [modes[] as $m | [(false, true) as $u |
+	first(.results[] | select(.part == "spinner" and .mode == $m and .unfair == $u))] | select(length == 2) |
+	[($m | title)] + map((.longest_ns, .total_ns) / 1e6 | digits(1))] |
+	map(row) | table(["kernel", "longest, ms", "all, ms", "without the server: longest, ms", "all, ms"]))
+
+elif $want == "swapfile" then ($b | [("disk", "file") as $s | modes[] as $m | part("swap-\($s)"; $m)[] |
+	[($s | if . == "file" then "a file" else . end), ($m | title), "\(.percent / 100) ×",
+	 (if .completed then .fill_ns | seconds else "–" end),
+	 (if .completed then .read_ns | seconds else "not completed" end), "\(.oom_kill)",
+	 "\(.thp_swpout)", "\(.pswpout - 512 * .thp_swpout)", "\(.thp_swpout_fallback)",
+	 "\(.restored_extracted_pages // "–")", "\(.restored_copied_pages // "–")"]] |
+	map(row) | table(["swap", "kernel", "buffers, of RAM", "fill, s", "read once, s", "OOM kills",
+		"2 MiB swap entries", "4 KiB swap entries", "2 MiB that were split", "pages extracted", "pages copied back"]))
 
 elif $want == "growth" then ($b | [caching[] as $c | sizes[] as $s |
 	[($c | title), "\($s / 1048576) MiB"] + [("pristine", "insert") as $m | (grown($m; $c; $s)) |
