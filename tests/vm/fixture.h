@@ -60,5 +60,10 @@ const char *caching_name(uint32_t caching);
  * stays, and what else can leave is gone, so that it does not count as theirs.
  */
 bool reclaim_prepare(void);
+/*
+ * Pages of swap that others may have taken or given back since.
+ * What of a buffer's is left there for good, ktap_run() finds.
+ */
+#define SWAP_OTHERS	16
 
 #endif
