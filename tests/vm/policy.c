@@ -15,7 +15,7 @@
 #define PAGE_OWNER	"/sys/kernel/debug/page_owner"
 /* 2 MiB, 256 KiB, 32 KiB and single pages */
 #define SIZE		(4 * MiB + 256 * KiB + 32 * KiB + 3 * PAGE)
-#define BUFFERS		12
+#define BUFFERS		8
 
 /* What is wrong with what was inserted */
 struct found {
@@ -153,8 +153,8 @@ static void policies(const char *alloc, const char *backup, const char *then)
 	now = unmovable_blocks();
 	test_note("%" PRIu64 " blocks of unmovable pages before, %" PRIu64 " with %" PRIu64 " MiB of buffers",
 		  blocks, now, BUFFERS * SIZE / MiB);
-	/* of which the buffers would be 26 */
-	EXPECT_LE(now, blocks + 6);
+	/* of which the buffers would be 17 */
+	EXPECT_LE(now, blocks + 4);
 }
 
 static void deny(void)
