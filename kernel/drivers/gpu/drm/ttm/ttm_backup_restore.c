@@ -3,6 +3,8 @@
  * Restore of a struct ttm_tt by taking its folios back from shmem.
  */
 
+#include <kunit/static_stub.h>
+#include <kunit/visibility.h>
 #include <linux/highmem.h>
 #include <linux/log2.h>
 #include <linux/mm.h>
@@ -86,16 +88,19 @@ int ttm_backup_restore_page(struct file *backup, struct page *dst,
 }
 
 /* Take a chunk out of the backup file, as a retained one. */
-static int ttm_backup_restore_extract(struct ttm_pool *pool, struct ttm_tt *tt,
-				      const struct ttm_operation_ctx *ctx,
-				      pgoff_t idx, bool progress,
-				      unsigned int *order)
+VISIBLE_IF_KUNIT int
+ttm_backup_restore_extract(struct ttm_pool *pool, struct ttm_tt *tt,
+			   const struct ttm_operation_ctx *ctx, pgoff_t idx,
+			   bool progress, unsigned int *order)
 {
 	gfp_t gfp = GFP_USER | __GFP_RECLAIMABLE;
 	struct page **pages = &tt->pages[idx];
 	struct folio *folio;
 	pgoff_t i, nr;
 	int ret;
+
+	KUNIT_STATIC_STUB_REDIRECT(ttm_backup_restore_extract, pool, tt, ctx, idx,
+				   progress, order);
 
 	if (ctx->interruptible && progress && signal_pending(current))
 		return -EINTR;

@@ -18,4 +18,10 @@ int ttm_backup_restore_chunk(struct ttm_pool *pool, struct ttm_tt *tt,
 			     const struct ttm_operation_ctx *ctx, pgoff_t idx,
 			     bool extract, bool progress, unsigned int *order);
 
+#if IS_ENABLED(CONFIG_KUNIT)
+int ttm_backup_restore_extract(struct ttm_pool *pool, struct ttm_tt *tt,
+			       const struct ttm_operation_ctx *ctx, pgoff_t idx,
+			       bool progress, unsigned int *order);
+#endif
+
 #endif

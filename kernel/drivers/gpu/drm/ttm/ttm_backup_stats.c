@@ -3,6 +3,7 @@
  * In which way pages are backed up and come back: counters and trace events.
  */
 
+#include <kunit/visibility.h>
 #include <linux/array_size.h>
 #include <linux/atomic.h>
 #include <linux/debugfs.h>
@@ -21,13 +22,7 @@
 #define CREATE_TRACE_POINTS
 #include "ttm_backup_trace.h"
 
-static struct {
-	atomic_long_t inserted_pages;
-	atomic_long_t inserted_folios[NR_PAGE_ORDERS];
-	atomic_long_t copied;
-	atomic_long_t restored[TTM_RESTORE_NUM];
-	atomic_long_t retained;
-} ttm_backup_stats;
+VISIBLE_IF_KUNIT struct ttm_backup_stats ttm_backup_stats;
 
 struct ttm_backup_refusal {
 	const char *name;

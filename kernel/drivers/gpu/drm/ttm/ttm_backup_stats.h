@@ -2,6 +2,8 @@
 #ifndef _TTM_BACKUP_STATS_H_
 #define _TTM_BACKUP_STATS_H_
 
+#include <linux/atomic.h>
+#include <linux/mmzone.h>
 #include <linux/types.h>
 
 struct dentry;
@@ -20,6 +22,18 @@ enum ttm_restore_how {
 	TTM_RESTORE_EXTRACTED,
 	TTM_RESTORE_NUM,
 };
+
+struct ttm_backup_stats {
+	atomic_long_t inserted_pages;
+	atomic_long_t inserted_folios[NR_PAGE_ORDERS];
+	atomic_long_t copied;
+	atomic_long_t restored[TTM_RESTORE_NUM];
+	atomic_long_t retained;
+};
+
+#if IS_ENABLED(CONFIG_KUNIT)
+extern struct ttm_backup_stats ttm_backup_stats;
+#endif
 
 void ttm_backup_stats_inserted(const struct ttm_tt *tt, pgoff_t idx,
 			       unsigned int order);
