@@ -12,6 +12,7 @@
 
 #include <kunit/static_stub.h>
 #include <kunit/test.h>
+#include <linux/cgroup.h>
 #include <linux/debugfs.h>
 #include <linux/dma-mapping.h>
 #include <linux/fault-inject.h>
@@ -21,10 +22,11 @@
 #include <linux/memblock.h>
 #include <linux/memcontrol.h>
 #include <linux/mm.h>
-#include <linux/moduleparam.h>
+#include <linux/page_counter.h>
 #include <linux/pagemap.h>
 #include <linux/sched/mm.h>
 #include <linux/shmem_fs.h>
+#include <linux/shmem_insert.h>
 #include <linux/swap.h>
 #include <linux/vmstat.h>
 #include <linux/xarray.h>
@@ -39,7 +41,7 @@
 #include <drm/drm_kunit_helpers.h>
 #include <drm/ttm/ttm_allocation.h>
 #include <drm/ttm/ttm_backup.h>
-#include <drm/ttm/ttm_backup_insert.h>
+#include <drm/ttm/ttm_backup_stats.h>
 #include <drm/ttm/ttm_bo.h>
 #include <drm/ttm/ttm_device.h>
 #include <drm/ttm/ttm_placement.h>
@@ -49,7 +51,9 @@
 
 #include <trace/events/shmem_insert.h>
 
-#include "../ttm_backup_internal.h"
+#include "../ttm_backup_file.h"
+#include "../ttm_backup_restore.h"
+#include "../ttm_backup_stats.h"
 #include "../ttm_module.h"
 #include "../ttm_pool_internal.h"
 
@@ -83,6 +87,7 @@ struct backup_test {
 struct backup_tt {
 	struct ttm_tt tt;
 	struct backup_test *priv;
+	long restored[TTM_RESTORE_NUM];
 	u64 seed;
 };
 
@@ -147,6 +152,15 @@ static void *backup_debugfs_value(const char *dir_name, const char *name)
 	dput(dir);
 
 	return value;
+}
+
+/* In which way the pages of all restores so far came back */
+static void backup_restored(long restored[TTM_RESTORE_NUM])
+{
+	unsigned int how;
+
+	for (how = 0; how < TTM_RESTORE_NUM; how++)
+		restored[how] = atomic_long_read(&ttm_backup_stats.restored[how]);
 }
 
 /* What is mapped for DMA, if the DMA API keeps an account of that. */
@@ -283,34 +297,23 @@ static void backup_map_fails(struct kunit *test, struct ttm_tt *tt,
 	priv->map_fails_at = call;
 }
 
-static const struct kernel_param *backup_param(void)
+static int backup_fake_extract(struct ttm_pool *pool, struct ttm_tt *tt,
+			       const struct ttm_operation_ctx *ctx, pgoff_t idx,
+			       bool progress, unsigned int *order)
 {
-	const struct kernel_param *kp;
-
-	for (kp = __start___param; kp < __stop___param; kp++)
-		if (!strcmp(kp->name, "ttm.zero_copy"))
-			return kp;
-
-	return NULL;
+	return -EBUSY;
 }
 
-static void backup_zero_copy_on(void *unused)
+/* Nothing is taken out, so all of it is copied back, until this is deactivated. */
+static void backup_extraction_fails(struct kunit *test)
 {
-	const struct kernel_param *kp = backup_param();
-
-	kp->ops->set("Y", kp);
+	kunit_activate_static_stub(test, ttm_backup_restore_extract,
+				   backup_fake_extract);
 }
 
-/* Until the end of the test. */
-static void backup_zero_copy_off(struct kunit *test)
+static void backup_extraction_works(struct kunit *test)
 {
-	const struct kernel_param *kp = backup_param();
-
-	KUNIT_ASSERT_NOT_NULL(test, kp);
-	KUNIT_ASSERT_EQ(test, 0, kp->ops->set("N", kp));
-	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test,
-							   backup_zero_copy_on,
-							   NULL));
+	kunit_deactivate_static_stub(test, ttm_backup_restore_extract);
 }
 
 /*
@@ -459,6 +462,7 @@ static struct ttm_tt *backup_tt(struct kunit *test, enum ttm_caching caching,
 	KUNIT_ASSERT_NOT_NULL(test, bo);
 	KUNIT_ASSERT_NOT_NULL(test, btt);
 	btt->priv = priv;
+	backup_restored(btt->restored);
 	bo->base.size = pages << PAGE_SHIFT;
 
 	if (dma)
@@ -547,6 +551,47 @@ static void backup_restore(struct kunit *test, struct ttm_tt *tt)
 	KUNIT_ASSERT_EQ(test, 0, ttm_tt_populate(&priv->bdev, tt, &ctx));
 }
 
+/* A file as upstream's, which takes copies only, and is empty */
+static void backup_plain_file(struct kunit *test, struct ttm_tt *tt)
+{
+	struct file *file = shmem_file_setup("ttm shmem backup",
+					     (loff_t)tt->num_pages << PAGE_SHIFT,
+					     EMPTY_VMA_FLAGS);
+
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, file);
+	ttm_backup_fini(tt->backup);
+	tt->backup = file;
+	KUNIT_ASSERT_FALSE(test, ttm_backup_file_takes_folios(tt->backup));
+}
+
+/* What shmem did not hand out looks like this: the chunks stay what they are. */
+static void backup_make_foreign(struct kunit *test, struct ttm_tt *tt)
+{
+	struct backup_test *priv = test->priv;
+	pgoff_t i;
+
+	for (i = 0; i < tt->num_pages;
+	     i += 1UL << ttm_pool_page_order(&priv->bdev.pool, tt->pages[i]))
+		tt->pages[i]->private &= ~TTM_POOL_PAGE_FOLIO;
+}
+
+/* Pages of the page allocator, no folios, in a file that takes those */
+static struct ttm_tt *backup_foreign_tt(struct kunit *test,
+					enum ttm_caching caching, pgoff_t pages,
+					bool dma)
+{
+	struct ttm_tt *tt = backup_tt(test, caching, pages, dma);
+
+	backup_plain_file(test, tt);
+	backup_restore(test, tt);
+	backup_fill(tt, pages + caching + 1);
+	KUNIT_ASSERT_EQ(test, 0, ttm_tt_setup_backup(tt));
+	KUNIT_ASSERT_TRUE(test, ttm_backup_file_takes_folios(tt->backup));
+	KUNIT_ASSERT_FALSE(test, PageCompound(tt->pages[0]));
+
+	return tt;
+}
+
 static unsigned int backup_order(struct kunit *test, struct ttm_tt *tt, pgoff_t i)
 {
 	struct backup_test *priv = test->priv;
@@ -621,6 +666,9 @@ static void backup_expect_populated(struct kunit *test, struct ttm_tt *tt)
 
 	KUNIT_EXPECT_TRUE(test, ttm_tt_is_populated(tt));
 	KUNIT_EXPECT_FALSE(test, ttm_tt_is_backed_up(tt));
+	KUNIT_EXPECT_FALSE(test, ttm_tt_is_fully_swapped(tt));
+	KUNIT_EXPECT_EQ(test, tt->retained, 0);
+	KUNIT_EXPECT_EQ(test, ttm_tt_shrinkable_pages(tt), tt->num_pages);
 	KUNIT_EXPECT_NULL(test, tt->restore);
 	KUNIT_EXPECT_EQ(test, backup_bad_pages(tt), 0);
 	KUNIT_EXPECT_EQ(test, file_inode(tt->backup)->i_blocks, 0);
@@ -688,7 +736,43 @@ static void backup_expect_backed_up(struct kunit *test, struct ttm_tt *tt)
 {
 	KUNIT_EXPECT_FALSE(test, ttm_tt_is_populated(tt));
 	KUNIT_EXPECT_TRUE(test, ttm_tt_is_backed_up(tt));
+	KUNIT_EXPECT_TRUE(test, ttm_tt_is_fully_swapped(tt));
+	KUNIT_EXPECT_EQ(test, ttm_tt_shrinkable_pages(tt), 0);
 	backup_expect_pages(test, tt, 0, tt->num_pages, tt->num_pages);
+}
+
+/* How many pages came back in this way since @tt was made */
+static pgoff_t backup_restored_since(struct ttm_tt *tt, enum ttm_restore_how how)
+{
+	long restored[TTM_RESTORE_NUM];
+
+	backup_restored(restored);
+
+	return restored[how] - to_backup_tt(tt)->restored[how];
+}
+
+static void backup_expect_restored(struct kunit *test, struct ttm_tt *tt,
+				   pgoff_t adopted, pgoff_t extracted,
+				   pgoff_t copied)
+{
+	KUNIT_EXPECT_EQ(test, backup_restored_since(tt, TTM_RESTORE_ADOPTED),
+			adopted);
+	KUNIT_EXPECT_EQ(test, backup_restored_since(tt, TTM_RESTORE_EXTRACTED),
+			extracted);
+	KUNIT_EXPECT_EQ(test, backup_restored_since(tt, TTM_RESTORE_COPIED),
+			copied);
+}
+
+/* A copy of the page pointers, to compare with. */
+static struct page **backup_page_array(struct kunit *test, struct ttm_tt *tt)
+{
+	struct page **pages = kunit_kmalloc_array(test, tt->num_pages,
+						  sizeof(*pages), GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, pages);
+	memcpy(pages, tt->pages, tt->num_pages * sizeof(*pages));
+
+	return pages;
 }
 
 /* Free a chunk, to leave a hole behind. */
@@ -702,7 +786,7 @@ static pgoff_t backup_punch(struct kunit *test, struct ttm_tt *tt, pgoff_t i)
 		KUNIT_ASSERT_EQ(test, 0, ttm_pool_set_caching(&tt->pages[i], nr,
 							      ttm_cached));
 	page->private = 0;
-	__free_pages_gpu_account(page, order, false);
+	ttm_pool_put_pages(page, order, false);
 	memset(&tt->pages[i], 0, nr * sizeof(*tt->pages));
 
 	return nr;
@@ -815,11 +899,83 @@ static void backup_c47_write_back_fails_at_a_hole(struct kunit *test)
 }
 #endif
 
+#ifdef CONFIG_X86
+static int backup_fake_page_set_wb(struct page *p, unsigned int order)
+{
+	struct backup_test *priv = kunit_get_current_test()->priv;
+
+	priv->wb_calls++;
+
+	return -ENOMEM;
+}
+
+/* Lost rather than given to somebody who expects it to be write-back cached */
+static void backup_c47_write_back_fails_when_freed(struct kunit *test)
+{
+	struct backup_test *priv = test->priv;
+	struct ttm_tt *tt = backup_filled_tt(test, ttm_write_combined, 64, false);
+	unsigned int order = backup_order(test, tt, 0);
+	struct page *page = tt->pages[0];
+	pgoff_t i, nr = 1UL << order;
+	unsigned int tries;
+
+	backup_needs_large(test, tt);
+	KUNIT_ASSERT_EQ(test, order, 6);
+	backup_tt_free(test, tt);
+
+	kunit_activate_static_stub(test, ttm_pool_page_set_wb,
+				   backup_fake_page_set_wb);
+	for (tries = 0; tries < 100 && !priv->wb_calls; tries++)
+		drop_slab();
+	kunit_deactivate_static_stub(test, ttm_pool_page_set_wb);
+	KUNIT_ASSERT_EQ(test, priv->wb_calls, 1);
+
+	KUNIT_EXPECT_EQ(test, page_ref_count(page), 1);
+	KUNIT_EXPECT_EQ(test, folio_order(page_folio(page)), order);
+	for (i = 0; i < nr; i++)
+		KUNIT_EXPECT_EQ(test, backup_page_caching(page + i),
+				ttm_write_combined);
+	/* It is GPU memory still, for whoever wonders where it is. */
+	KUNIT_EXPECT_EQ(test, backup_node_stat(NR_GPU_RECLAIM) -
+			priv->before.gpu_reclaim, nr);
+	/* The pool has no part in it any more. */
+	tt = backup_filled_tt(test, ttm_write_combined, 64, false);
+	KUNIT_EXPECT_PTR_NE(test, tt->pages[0], page);
+	backup_tt_free(test, tt);
+
+	KUNIT_ASSERT_EQ(test, 0, ttm_pool_page_set_wb(page, order));
+	page->private = 0;
+	ttm_pool_put_pages(page, order, true);
+	backup_expect_baseline(test);
+}
+#endif
+
 #ifdef CONFIG_MEMCG
+KUNIT_DEFINE_ACTION_WRAPPER(backup_put_css, css_put, struct cgroup_subsys_state *);
+
+/* The group that the harness makes, in which there is no memory to be had */
+static struct mem_cgroup *backup_memcg(struct kunit *test)
+{
+	struct cgroup_subsys_state *css;
+	struct cgroup *cgroup;
+
+	cgroup = cgroup_get_from_path("/kunit");
+	if (IS_ERR(cgroup))
+		kunit_skip(test, "no cgroup /kunit: make it, and set its memory.max to 0");
+	css = cgroup_get_e_css(cgroup, &memory_cgrp_subsys);
+	cgroup_put(cgroup);
+	KUNIT_ASSERT_EQ(test, 0,
+			kunit_add_action_or_reset(test, backup_put_css, css));
+
+	return mem_cgroup_from_css(css);
+}
+
 /* The shrinking task charges others afterwards, and itself as before. */
 static void backup_c22_active_memcg_is_put_back(struct kunit *test)
 {
-	struct mem_cgroup *const active[] = { NULL, root_mem_cgroup };
+	struct mem_cgroup *const active[] = {
+		NULL, root_mem_cgroup, backup_memcg(test),
+	};
 	unsigned int i;
 
 	for (i = 0; i < ARRAY_SIZE(active); i++) {
@@ -829,6 +985,54 @@ static void backup_c22_active_memcg_is_put_back(struct kunit *test)
 
 		KUNIT_EXPECT_PTR_EQ(test, set_active_memcg(old), active[i]);
 		KUNIT_EXPECT_EQ(test, ret, 67);
+		backup_expect_round_trip(test, tt);
+	}
+}
+
+/* How many folios in the backup file are charged to somebody, or to nobody? */
+static unsigned int backup_charged_wrong(struct ttm_tt *tt)
+{
+	struct xarray *pages = &tt->backup->f_mapping->i_pages;
+	unsigned long index;
+	unsigned int wrong = 0;
+	void *entry;
+
+	xa_for_each(pages, index, entry) {
+		struct folio *folio = entry;
+
+		rcu_read_lock();
+		if (!folio_memcg_charged(folio) ||
+		    folio_memcg(folio) != root_mem_cgroup)
+			wrong++;
+		rcu_read_unlock();
+	}
+
+	return wrong;
+}
+
+/* Neither who shrinks nor who made it pays, whatever way the pages go. */
+static void backup_c22_c76_charged_to_root(struct kunit *test)
+{
+	struct mem_cgroup *memcg = backup_memcg(test), *old;
+	unsigned int foreign;
+
+	for (foreign = 0; foreign <= 1; foreign++) {
+		unsigned long usage;
+		struct ttm_tt *tt;
+		long ret;
+
+		tt = backup_filled_tt(test, ttm_write_combined, 579, true);
+		if (foreign)
+			backup_make_foreign(test, tt);
+		usage = page_counter_read(&memcg->memory);
+		old = set_active_memcg(memcg);
+		ret = backup_run(test, tt);
+		set_active_memcg(old);
+
+		KUNIT_EXPECT_EQ(test, ret, 579);
+		KUNIT_EXPECT_EQ(test, tt->backup->f_mapping->nrpages, 579);
+		KUNIT_EXPECT_EQ(test, backup_charged_wrong(tt), 0);
+		KUNIT_EXPECT_EQ(test, page_counter_read(&memcg->memory), usage);
 		backup_expect_round_trip(test, tt);
 	}
 }
@@ -929,7 +1133,7 @@ static void backup_c53_drop_range_takes_whole_folios(struct kunit *test)
 		unsigned long handle;
 
 		handle = ttm_backup_page_ptr_to_handle(tt->pages[pages[i]]);
-		KUNIT_EXPECT_EQ(test, ttm_backup_drop_range(tt->backup, handle),
+		KUNIT_EXPECT_EQ(test, ttm_backup_file_drop(tt->backup, handle),
 				dropped[i]);
 		KUNIT_EXPECT_EQ(test, inode->i_blocks,
 				left[i] * (PAGE_SIZE / SECTOR_SIZE));
@@ -988,6 +1192,56 @@ static void backup_c55_purge(struct kunit *test)
 	backup_expect_baseline(test);
 }
 
+/* Both what is in the file and what is not */
+static void backup_c55_purge_of_an_incomplete_backup(struct kunit *test)
+{
+	static const pgoff_t retained[] = { 0, 512, 578 };
+	struct ttm_backup_flags purge = { .purge = 1 };
+	struct backup_test *priv = test->priv;
+	unsigned int i;
+	pgoff_t j;
+
+	for (i = 0; i < ARRAY_SIZE(retained); i++) {
+		struct ttm_tt *tt = backup_filled_tt(test, ttm_write_combined, 579,
+						     true);
+		struct folio *folio = backup_tt_folio(tt, retained[i]);
+		pgoff_t nr = folio_nr_pages(folio);
+
+		folio_get(folio);
+		KUNIT_ASSERT_EQ(test, backup_run(test, tt), 579 - nr);
+		KUNIT_EXPECT_EQ(test, ttm_tt_backup(&priv->bdev, tt, purge), nr);
+		for (j = 0; j < tt->num_pages; j++)
+			KUNIT_ASSERT_NULL(test, tt->pages[j]);
+		backup_expect_pages(test, tt, 0, 0, 0);
+		KUNIT_EXPECT_EQ(test, tt->retained, 0);
+		KUNIT_EXPECT_EQ(test, ttm_tt_shrinkable_pages(tt), 0);
+		/* Nobody but us has it any more. */
+		KUNIT_EXPECT_EQ(test, folio_ref_count(folio), 1);
+		folio_put(folio);
+		KUNIT_EXPECT_EQ(test, backup_node_stat(NR_GPU_ACTIVE),
+				priv->before.gpu_active);
+		KUNIT_EXPECT_EQ(test, backup_node_stat(NR_SHMEM),
+				priv->before.shmem);
+
+		/* And there is a life after it. */
+		ttm_tt_clear_backed_up(tt);
+		backup_restore(test, tt);
+		backup_fill(tt, 5);
+		backup_expect_populated(test, tt);
+		backup_tt_free(test, tt);
+	}
+	backup_expect_baseline(test);
+}
+
+/* What a shrinker is to know of the rest of an incomplete backup */
+static void backup_expect_retained(struct kunit *test, struct ttm_tt *tt,
+				   pgoff_t pages)
+{
+	KUNIT_EXPECT_EQ(test, tt->retained, pages);
+	KUNIT_EXPECT_EQ(test, ttm_tt_shrinkable_pages(tt), pages);
+	KUNIT_EXPECT_EQ(test, ttm_tt_is_fully_swapped(tt), !pages);
+}
+
 /* The chunks are 512, 64, 2 and 1 pages. */
 static void backup_c57_retained_chunks_are_retried(struct kunit *test)
 {
@@ -1001,9 +1255,9 @@ static void backup_c57_retained_chunks_are_retried(struct kunit *test)
 	folio_get(two);
 	folio_get(one);
 
-	KUNIT_EXPECT_FALSE(test, ttm_tt_backup_resumable(tt));
+	KUNIT_EXPECT_EQ(test, ttm_tt_shrinkable_pages(tt), 579);
 	KUNIT_EXPECT_EQ(test, backup_run(test, tt), 576);
-	KUNIT_EXPECT_TRUE(test, ttm_tt_backup_resumable(tt));
+	backup_expect_retained(test, tt, 3);
 	KUNIT_EXPECT_TRUE(test, ttm_tt_is_backed_up(tt));
 	KUNIT_EXPECT_FALSE(test, ttm_tt_is_populated(tt));
 	backup_expect_pages(test, tt, 3, 576, 576);
@@ -1012,10 +1266,12 @@ static void backup_c57_retained_chunks_are_retried(struct kunit *test)
 	/* No better yet */
 	KUNIT_EXPECT_EQ(test, backup_run(test, tt), -EBUSY);
 	backup_expect_pages(test, tt, 3, 576, 576);
+	backup_expect_retained(test, tt, 3);
 
 	folio_put(one);
 	KUNIT_EXPECT_EQ(test, backup_run(test, tt), 1);
 	backup_expect_pages(test, tt, 2, 577, 577);
+	backup_expect_retained(test, tt, 2);
 
 	folio_put(two);
 	KUNIT_EXPECT_EQ(test, backup_run(test, tt), 2);
@@ -1117,64 +1373,536 @@ static void backup_all_chunks_busy(struct kunit *test)
 	backup_expect_round_trip(test, tt);
 }
 
+/*
+ * Buffer objects, as a driver's shrinker sees them
+ */
+
+/* In an LRU list; a driver's buffer objects share a lock if they move as one. */
+struct backup_bos {
+	struct backup_test *priv;
+	struct ttm_lru_bulk_move bulk;
+	struct ttm_buffer_object *bo[3];
+};
+
 static void backup_bo_destroy(struct ttm_buffer_object *bo)
 {
 	drm_gem_object_release(&bo->base);
 }
 
-/* Out of the range that moves as one with the first part, back with the last. */
-static void backup_c57_resumed_in_a_bulk_move(struct kunit *test)
+static void backup_bo_fini(void *data)
 {
-	const struct ttm_place place = { .mem_type = TTM_PL_SYSTEM };
-	struct ttm_placement placement = { .num_placement = 1, .placement = &place };
-	const struct ttm_bo_shrink_flags flags = {};
-	struct backup_test *priv = test->priv;
-	struct ttm_operation_ctx ctx = {};
-	struct ttm_lru_bulk_move_pos *pos;
-	struct ttm_buffer_object *bo;
-	struct ttm_lru_bulk_move *bulk;
-	struct folio *folio;
-	struct ttm_tt *tt;
+	struct ttm_buffer_object *bo = data;
 
-	/* Not to be found out with a buffer object that has to be let go of */
-	tt = backup_filled_tt(test, ttm_cached, 512, false);
-	backup_needs_large(test, tt);
-	backup_tt_free(test, tt);
-
-	bo = kunit_kzalloc(test, sizeof(*bo), GFP_KERNEL);
-	bulk = kunit_kzalloc(test, sizeof(*bulk), GFP_KERNEL);
-	KUNIT_ASSERT_NOT_NULL(test, bo);
-	KUNIT_ASSERT_NOT_NULL(test, bulk);
-	ttm_lru_bulk_move_init(bulk);
-	pos = &bulk->pos[TTM_PL_SYSTEM][0];
-	drm_gem_private_object_init(priv->drm, &bo->base, 579 << PAGE_SHIFT);
-	KUNIT_ASSERT_EQ(test, 0, ttm_bo_init_reserved(&priv->bdev, bo,
-						      ttm_bo_type_kernel,
-						      &placement, 1, &ctx, NULL,
-						      NULL, backup_bo_destroy));
-	ttm_bo_set_bulk_move(bo, bulk);
-	KUNIT_ASSERT_EQ(test, 0, ttm_bo_populate(bo, &ctx));
-	backup_fill(bo->ttm, 1);
-	KUNIT_ASSERT_PTR_EQ(test, pos->first, bo->resource);
-
-	folio = backup_tt_folio(bo->ttm, 0);
-	folio_get(folio);
-	KUNIT_EXPECT_EQ(test, ttm_bo_shrink(&ctx, bo, flags), 67);
-	folio_put(folio);
-	KUNIT_EXPECT_NULL(test, pos->first);
-	KUNIT_EXPECT_EQ(test, ttm_bo_shrink(&ctx, bo, flags), 512);
-	KUNIT_EXPECT_NULL(test, pos->first);
-
-	KUNIT_EXPECT_EQ(test, 0, ttm_bo_populate(bo, &ctx));
-	backup_expect_populated(test, bo->ttm);
-	KUNIT_EXPECT_PTR_EQ(test, pos->first, bo->resource);
-	KUNIT_EXPECT_PTR_EQ(test, pos->last, bo->resource);
-
+	dma_resv_lock(bo->base.resv, NULL);
 	ttm_bo_set_bulk_move(bo, NULL);
 	dma_resv_unlock(bo->base.resv);
 	ttm_bo_fini(bo);
+}
+
+/* Not locked; populated and filled. With @bulk, @resv is not NULL. */
+static struct ttm_buffer_object *backup_bo(struct kunit *test, pgoff_t pages,
+					   struct ttm_lru_bulk_move *bulk,
+					   struct dma_resv *resv)
+{
+	const struct ttm_place place = { .mem_type = TTM_PL_SYSTEM };
+	struct ttm_placement placement = { .num_placement = 1, .placement = &place };
+	struct backup_test *priv = test->priv;
+	struct ttm_operation_ctx ctx = {};
+	struct ttm_buffer_object *bo;
+	int ret;
+
+	bo = kunit_kzalloc(test, sizeof(*bo), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, bo);
+	drm_gem_private_object_init(priv->drm, &bo->base, pages << PAGE_SHIFT);
+	if (resv)
+		dma_resv_lock(resv, NULL);
+	ret = ttm_bo_init_reserved(&priv->bdev, bo, ttm_bo_type_kernel, &placement, 1,
+				   &ctx, NULL, resv, backup_bo_destroy);
+	if (!ret) {
+		ttm_bo_set_bulk_move(bo, bulk);
+		ret = ttm_bo_populate(bo, &ctx);
+		dma_resv_unlock(bo->base.resv);
+		if (ret)
+			backup_bo_fini(bo);
+	} else if (resv) {
+		dma_resv_unlock(resv);
+	}
+	KUNIT_ASSERT_EQ(test, ret, 0);
+	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, backup_bo_fini, bo));
+	to_backup_tt(bo->ttm)->priv = priv;
+	backup_fill(bo->ttm, pages + 1);
+
+	return bo;
+}
+
+/* Three of them, of which one may be larger, with or without a bulk move */
+static struct backup_bos *backup_bos(struct kunit *test, bool bulk,
+				     unsigned int nth, pgoff_t pages)
+{
+	struct backup_bos *bos = kunit_kzalloc(test, sizeof(*bos), GFP_KERNEL);
+	struct backup_test *priv = test->priv;
+	struct dma_resv *resv = NULL;
+	struct ttm_tt *tt;
+	unsigned int i;
+
+	KUNIT_ASSERT_NOT_NULL(test, bos);
+	/* The chunks of 67 pages are 64, 2 and 1 pages. */
+	tt = backup_filled_tt(test, ttm_cached, 67, false);
+	backup_needs_large(test, tt);
+	backup_tt_free(test, tt);
+
+	bos->priv = priv;
+	ttm_lru_bulk_move_init(&bos->bulk);
+	for (i = 0; i < ARRAY_SIZE(bos->bo); i++) {
+		bos->bo[i] = backup_bo(test, i == nth ? pages : 67,
+				       bulk ? &bos->bulk : NULL, resv);
+		if (bulk)
+			resv = bos->bo[0]->base.resv;
+	}
+
+	return bos;
+}
+
+static void backup_bos_free(struct kunit *test, struct backup_bos *bos)
+{
+	unsigned int i;
+
+	/* The lock is the first one's. */
+	for (i = ARRAY_SIZE(bos->bo); i-- > 0; )
+		if (bos->bo[i])
+			kunit_release_action(test, backup_bo_fini, bos->bo[i]);
+}
+
+static unsigned int backup_bos_bit(struct backup_bos *bos, struct ttm_resource *res)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(bos->bo); i++)
+		if (bos->bo[i] && bos->bo[i]->resource == res)
+			return BIT(i);
+
+	return 0;
+}
+
+/* Which of them a shrinker would come across, a bit for each */
+static unsigned int backup_bos_on_lru(struct backup_bos *bos)
+{
+	struct ttm_device *bdev = &bos->priv->bdev;
+	struct ttm_resource_manager *man = ttm_manager_type(bdev, TTM_PL_SYSTEM);
+	struct ttm_lru_item *lru;
+	unsigned int bits = 0;
+
+	spin_lock(&bdev->lru_lock);
+	list_for_each_entry(lru, &man->lru[0], link)
+		if (ttm_lru_item_is_res(lru))
+			bits |= backup_bos_bit(bos, ttm_lru_item_to_res(lru));
+	spin_unlock(&bdev->lru_lock);
+
+	return bits;
+}
+
+/* Which of them move as one; ~0 if what should be a range is none. */
+static unsigned int backup_bos_in_bulk(struct backup_bos *bos)
+{
+	struct ttm_lru_bulk_move_pos *pos = &bos->bulk.pos[TTM_PL_SYSTEM][0];
+	struct ttm_device *bdev = &bos->priv->bdev;
+	struct ttm_resource_manager *man = ttm_manager_type(bdev, TTM_PL_SYSTEM);
+	bool inside = false, found = false;
+	struct ttm_lru_item *lru;
+	unsigned int bits = 0;
+
+	if (!pos->first && !pos->last)
+		return 0;
+
+	spin_lock(&bdev->lru_lock);
+	list_for_each_entry(lru, &man->lru[0], link) {
+		struct ttm_resource *res;
+
+		if (!ttm_lru_item_is_res(lru))
+			continue;
+		res = ttm_lru_item_to_res(lru);
+		if (res == pos->first)
+			inside = true;
+		if (inside)
+			bits |= backup_bos_bit(bos, res);
+		if (inside && res == pos->last) {
+			found = true;
+			break;
+		}
+	}
+	spin_unlock(&bdev->lru_lock);
+
+	return found ? bits : ~0U;
+}
+
+static bool backup_bo_suitable(struct ttm_buffer_object *bo)
+{
+	struct ttm_operation_ctx ctx = { .no_wait_gpu = true };
+	bool suitable;
+
+	dma_resv_lock(bo->base.resv, NULL);
+	suitable = ttm_bo_shrink_suitable(bo, &ctx);
+	dma_resv_unlock(bo->base.resv);
+
+	return suitable;
+}
+
+static long backup_bo_shrink(struct ttm_buffer_object *bo, bool purge)
+{
+	struct ttm_bo_shrink_flags flags = { .purge = purge };
+	struct ttm_operation_ctx ctx = { .no_wait_gpu = true };
+	long ret;
+
+	dma_resv_lock(bo->base.resv, NULL);
+	ret = ttm_bo_shrink(&ctx, bo, flags);
+	dma_resv_unlock(bo->base.resv);
+
+	return ret;
+}
+
+static int backup_bo_populate(struct ttm_buffer_object *bo, bool interruptible)
+{
+	struct ttm_operation_ctx ctx = { .interruptible = interruptible };
+	int ret;
+
+	dma_resv_lock(bo->base.resv, NULL);
+	ret = ttm_bo_populate(bo, &ctx);
+	dma_resv_unlock(bo->base.resv);
+
+	return ret;
+}
+
+/* All of its range, and then itself within that */
+static void backup_move_to_lru_tail(struct backup_bos *bos,
+				    struct ttm_buffer_object *bo)
+{
+	dma_resv_lock(bo->base.resv, NULL);
+	spin_lock(&bos->priv->bdev.lru_lock);
+	if (bo->bulk_move)
+		ttm_lru_bulk_move_tail(bo->bulk_move);
+	ttm_bo_move_to_lru_tail(bo);
+	spin_unlock(&bos->priv->bdev.lru_lock);
+	dma_resv_unlock(bo->base.resv);
+}
+
+struct backup_walk {
+	unsigned int tried;
+	unsigned int busy;
+	long freed;
+	int err;
+};
+
+/* As xe's shrinker does it */
+static struct backup_walk backup_walk(struct backup_bos *bos)
+{
+	struct ttm_resource_manager *man = ttm_manager_type(&bos->priv->bdev,
+							    TTM_PL_SYSTEM);
+	struct ttm_operation_ctx ctx = { .no_wait_gpu = true };
+	struct ttm_lru_walk_arg arg = { .ctx = &ctx, .trylock_only = true };
+	struct ttm_bo_shrink_flags flags = {};
+	struct ttm_bo_lru_cursor curs;
+	struct ttm_buffer_object *bo;
+	struct backup_walk walk = {};
+
+	ttm_bo_lru_for_each_reserved_guarded(&curs, man, &arg, bo) {
+		unsigned int bit = backup_bos_bit(bos, bo->resource);
+		long ret;
+
+		if (!ttm_bo_shrink_suitable(bo, &ctx))
+			continue;
+
+		walk.tried |= bit;
+		ret = ttm_bo_shrink(&ctx, bo, flags);
+		if (ret == -EBUSY) {
+			walk.busy |= bit;
+			continue;
+		}
+		if (ret < 0) {
+			walk.err = ret;
+			break;
+		}
+		walk.freed += ret;
+	}
+
+	return walk;
+}
+
+static void backup_expect_walk(struct kunit *test, struct backup_bos *bos,
+			       unsigned int tried, unsigned int busy, long freed)
+{
+	struct backup_walk walk = backup_walk(bos);
+
+	KUNIT_EXPECT_EQ(test, walk.err, 0);
+	KUNIT_EXPECT_EQ(test, walk.tried, tried);
+	KUNIT_EXPECT_EQ(test, walk.busy, busy);
+	KUNIT_EXPECT_EQ(test, walk.freed, freed);
+}
+
+/*
+ * The first of three has somebody who looks at each of its folios all the time.
+ * The second time, not even its DMA mapping can be had again.
+ */
+static void backup_c77_the_walk_goes_on(struct kunit *test)
+{
+	unsigned int round, i, n;
+
+	for (round = 0; round < 2; round++) {
+		struct backup_bos *bos = backup_bos(test, false, 0, 67);
+		struct folio *folio[8];
+		struct ttm_tt *tt;
+
+		tt = bos->bo[0]->ttm;
+		KUNIT_EXPECT_EQ(test, backup_bos_on_lru(bos), 7);
+		n = backup_hold_chunks(test, tt, folio, ARRAY_SIZE(folio));
+		if (round)
+			backup_map_fails(test, tt, 1);
+		backup_expect_walk(test, bos, 7, 1, 2 * 67);
+		if (round)
+			kunit_deactivate_static_stub(test, ttm_pool_map);
+		/* What can be shrunk keeps its place, what has been is out of it. */
+		KUNIT_EXPECT_EQ(test, backup_bos_on_lru(bos), 1);
+		KUNIT_EXPECT_EQ(test, ttm_tt_is_populated(tt), !round);
+		KUNIT_EXPECT_EQ(test, ttm_tt_shrinkable_pages(tt), 67);
+		backup_expect_backed_up(test, bos->bo[1]->ttm);
+		backup_expect_backed_up(test, bos->bo[2]->ttm);
+
+		/* No better yet */
+		backup_expect_walk(test, bos, 1, 1, 0);
+		for (i = 0; i < n; i++)
+			folio_put(folio[i]);
+		backup_expect_walk(test, bos, 1, 0, 67);
+		KUNIT_EXPECT_EQ(test, backup_bos_on_lru(bos), 0);
+		backup_expect_walk(test, bos, 0, 0, 0);
+
+		for (i = 0; i < ARRAY_SIZE(bos->bo); i++) {
+			KUNIT_EXPECT_EQ(test, backup_bo_populate(bos->bo[i], false), 0);
+			backup_expect_populated(test, bos->bo[i]->ttm);
+		}
+		KUNIT_EXPECT_EQ(test, backup_bos_on_lru(bos), 7);
+		backup_expect_walk(test, bos, 7, 0, 3 * 67);
+		backup_bos_free(test, bos);
+	}
+}
+
+#ifdef CONFIG_FAULT_INJECTION_DEBUG_FS
+static void backup_interrupt_at(struct kunit *test, unsigned int n);
+
+/* Why a backup is incomplete, and how much of it is done then */
+enum backup_incomplete {
+	BACKUP_BUSY,
+	BACKUP_NO_MEMORY,
+	BACKUP_HALF,
+	BACKUP_INCOMPLETE_NUM,
+};
+
+static const pgoff_t backup_incomplete_pages[] = { 67, 67, 1100 };
+static const pgoff_t backup_incomplete_done[] = { 3, 64, 512 };
+
+static long backup_bo_shrink_in_part(struct kunit *test,
+				     struct ttm_buffer_object *bo,
+				     enum backup_incomplete why)
+{
+	struct folio *folio = backup_tt_folio(bo->ttm, 0);
+	long ret;
+
+	if (why == BACKUP_BUSY)
+		folio_get(folio);
+	else
+		/* First for all of the second half, then for each chunk */
+		backup_interrupt_at(test, why == BACKUP_HALF ? 1 : 3);
+	ret = backup_bo_shrink(bo, false);
+	if (why == BACKUP_BUSY)
+		folio_put(folio);
+	else
+		backup_interrupt_at(test, 0);
+
+	return ret;
+}
+
+static void backup_incomplete_on_the_lru(struct kunit *test, bool in_bulk,
+					 unsigned int nth,
+					 enum backup_incomplete why)
+{
+	const pgoff_t pages = backup_incomplete_pages[why];
+	const pgoff_t done = backup_incomplete_done[why];
+	struct backup_bos *bos = backup_bos(test, in_bulk, nth, pages);
+	unsigned int others = 7 & ~BIT(nth), bulk = in_bulk ? 7 : 0;
+	struct ttm_buffer_object *bo = bos->bo[nth];
+
+	KUNIT_EXPECT_EQ(test, backup_bos_in_bulk(bos), bulk);
+	KUNIT_EXPECT_EQ(test, backup_bo_shrink_in_part(test, bo, why), done);
+	backup_expect_retained(test, bo->ttm, pages - done);
+	KUNIT_EXPECT_TRUE(test, backup_bo_suitable(bo));
+	KUNIT_EXPECT_EQ(test, backup_bos_on_lru(bos), 7);
+	KUNIT_EXPECT_EQ(test, backup_bos_in_bulk(bos), bulk);
+
+	/* Moved by itself or with its range, it stays there. */
+	backup_move_to_lru_tail(bos, bo);
+	KUNIT_EXPECT_EQ(test, backup_bos_on_lru(bos), 7);
+	KUNIT_EXPECT_EQ(test, backup_bos_in_bulk(bos), bulk);
+
+	/* It leaves when there is nothing left of it. */
+	KUNIT_EXPECT_EQ(test, backup_bo_shrink(bo, false), pages - done);
+	backup_expect_backed_up(test, bo->ttm);
+	KUNIT_EXPECT_FALSE(test, backup_bo_suitable(bo));
+	KUNIT_EXPECT_EQ(test, backup_bos_on_lru(bos), others);
+	KUNIT_EXPECT_EQ(test, backup_bos_in_bulk(bos), bulk & others);
+
+	/* Only once, also if somebody does not ask first. */
+	KUNIT_EXPECT_EQ(test, backup_bo_shrink(bo, false), 0);
+	KUNIT_EXPECT_EQ(test, backup_bos_on_lru(bos), others);
+	KUNIT_EXPECT_EQ(test, backup_bos_in_bulk(bos), bulk & others);
+
+	KUNIT_EXPECT_EQ(test, backup_bo_populate(bo, false), 0);
+	backup_expect_populated(test, bo->ttm);
+	KUNIT_EXPECT_EQ(test, backup_bos_on_lru(bos), 7);
+	KUNIT_EXPECT_EQ(test, backup_bos_in_bulk(bos), bulk);
+
+	/* Incomplete again, and back without having left */
+	KUNIT_EXPECT_EQ(test, backup_bo_shrink_in_part(test, bo, why), done);
+	KUNIT_EXPECT_EQ(test, backup_bo_populate(bo, false), 0);
+	backup_expect_populated(test, bo->ttm);
+	KUNIT_EXPECT_EQ(test, backup_bos_on_lru(bos), 7);
+	KUNIT_EXPECT_EQ(test, backup_bos_in_bulk(bos), bulk);
+
+	/* A walk finds the rest of it. */
+	KUNIT_EXPECT_EQ(test, backup_bo_shrink_in_part(test, bo, why), done);
+	backup_expect_walk(test, bos, 7, 0, 2 * 67 + pages - done);
+	KUNIT_EXPECT_EQ(test, backup_bos_on_lru(bos), 0);
+	KUNIT_EXPECT_EQ(test, backup_bos_in_bulk(bos), 0);
+	backup_bos_free(test, bos);
 	backup_expect_baseline(test);
 }
+
+/* At any place of a range that moves as one, and without that */
+static void backup_c57_c77_incomplete_stays_on_the_lru(struct kunit *test)
+{
+	enum backup_incomplete why;
+	unsigned int nth;
+
+	for (why = 0; why < BACKUP_INCOMPLETE_NUM; why++) {
+		for (nth = 0; nth < 3; nth++) {
+			backup_incomplete_on_the_lru(test, false, nth, why);
+			backup_incomplete_on_the_lru(test, true, nth, why);
+		}
+	}
+}
+
+/* Half-way back it is not for the shrinker, wherever it lies. */
+static void backup_c52_c77_restore_in_a_bulk_move(struct kunit *test)
+{
+	unsigned int nth, complete;
+
+	for (nth = 0; nth < 3; nth++) {
+		for (complete = 0; complete <= 1; complete++) {
+			unsigned int left = complete ? 7 & ~BIT(nth) : 7;
+			struct backup_bos *bos = backup_bos(test, true, 0, 67);
+			struct ttm_buffer_object *bo = bos->bo[nth];
+
+			KUNIT_EXPECT_EQ(test,
+					backup_bo_shrink_in_part(test, bo,
+								 BACKUP_NO_MEMORY),
+					64);
+			if (complete)
+				KUNIT_EXPECT_EQ(test, backup_bo_shrink(bo, false), 3);
+			backup_interrupt_at(test, 1);
+			KUNIT_EXPECT_EQ(test, backup_bo_populate(bo, true), -EINTR);
+			backup_interrupt_at(test, 0);
+
+			KUNIT_EXPECT_NOT_NULL(test, bo->ttm->restore);
+			KUNIT_EXPECT_EQ(test, ttm_tt_shrinkable_pages(bo->ttm), 0);
+			KUNIT_EXPECT_FALSE(test, backup_bo_suitable(bo));
+			KUNIT_EXPECT_EQ(test, backup_bos_on_lru(bos), left);
+			KUNIT_EXPECT_EQ(test, backup_bos_in_bulk(bos), left);
+			backup_expect_walk(test, bos, 7 & ~BIT(nth), 0, 2 * 67);
+
+			KUNIT_EXPECT_EQ(test, backup_bo_populate(bo, false), 0);
+			backup_expect_populated(test, bo->ttm);
+			KUNIT_EXPECT_EQ(test, backup_bos_on_lru(bos), BIT(nth));
+			KUNIT_EXPECT_EQ(test, backup_bos_in_bulk(bos), BIT(nth));
+			backup_bos_free(test, bos);
+		}
+	}
+}
+
+enum backup_bo_state {
+	BACKUP_BO_POPULATED,
+	BACKUP_BO_INCOMPLETE,
+	BACKUP_BO_INCOMPLETE_HALF_RESTORED,
+	BACKUP_BO_COMPLETE,
+	BACKUP_BO_COMPLETE_HALF_RESTORED,
+	BACKUP_BO_INCOMPLETE_PURGED,
+	BACKUP_BO_STATES,
+};
+
+static void backup_bo_reach(struct kunit *test, struct ttm_buffer_object *bo,
+			    enum backup_bo_state state)
+{
+	switch (state) {
+	case BACKUP_BO_POPULATED:
+		return;
+	case BACKUP_BO_INCOMPLETE:
+	case BACKUP_BO_INCOMPLETE_HALF_RESTORED:
+	case BACKUP_BO_INCOMPLETE_PURGED:
+		KUNIT_EXPECT_EQ(test,
+				backup_bo_shrink_in_part(test, bo, BACKUP_NO_MEMORY),
+				64);
+		break;
+	default:
+		KUNIT_EXPECT_EQ(test, backup_bo_shrink(bo, false), 67);
+		break;
+	}
+
+	switch (state) {
+	case BACKUP_BO_INCOMPLETE_HALF_RESTORED:
+	case BACKUP_BO_COMPLETE_HALF_RESTORED:
+		backup_interrupt_at(test, 1);
+		KUNIT_EXPECT_EQ(test, backup_bo_populate(bo, true), -EINTR);
+		backup_interrupt_at(test, 0);
+		break;
+	case BACKUP_BO_INCOMPLETE_PURGED:
+		KUNIT_EXPECT_EQ(test, backup_bo_shrink(bo, true), 3);
+		KUNIT_EXPECT_FALSE(test, backup_bo_suitable(bo));
+		break;
+	default:
+		break;
+	}
+}
+
+/* The others of its range are a range still. */
+static void backup_c77_destroyed_in_any_state(struct kunit *test)
+{
+	enum backup_bo_state state;
+	unsigned int place;
+
+	for (state = 0; state < BACKUP_BO_STATES; state++) {
+		/* First, in the midst of it, last */
+		for (place = 0; place < 3; place++) {
+			struct backup_bos *bos = backup_bos(test, true, 0, 67);
+			struct ttm_buffer_object *bo = bos->bo[1];
+
+			/* The first one has the lock, so this one goes. */
+			if (place != 1)
+				backup_move_to_lru_tail(bos, bos->bo[place ? 1 : 0]);
+			backup_bo_reach(test, bo, state);
+			bos->bo[1] = NULL;
+			kunit_release_action(test, backup_bo_fini, bo);
+			KUNIT_EXPECT_EQ(test, backup_bos_on_lru(bos), 5);
+			KUNIT_EXPECT_EQ(test, backup_bos_in_bulk(bos), 5);
+
+			/* They leave it one by one, and come back. */
+			backup_expect_walk(test, bos, 5, 0, 2 * 67);
+			KUNIT_EXPECT_EQ(test, backup_bos_in_bulk(bos), 0);
+			KUNIT_EXPECT_EQ(test, backup_bo_populate(bos->bo[0], false), 0);
+			KUNIT_EXPECT_EQ(test, backup_bo_populate(bos->bo[2], false), 0);
+			KUNIT_EXPECT_EQ(test, backup_bos_in_bulk(bos), 5);
+			backup_bos_free(test, bos);
+			KUNIT_EXPECT_NULL(test, bos->bulk.pos[TTM_PL_SYSTEM][0].first);
+			backup_expect_baseline(test);
+		}
+	}
+}
+#endif
 
 #ifdef CONFIG_TRACEPOINTS
 /* Lets go of a folio as soon as it has been refused for being held. */
@@ -1339,7 +2067,6 @@ static void backup_c67_order_10_is_capped(struct kunit *test)
 }
 #endif
 
-/* The folios are there, but are not to be handed over any more. */
 /* Upstream's way out, by a file of its own, with the driver's hooks and our pools */
 static void backup_c63_swapped_out(struct kunit *test)
 {
@@ -1373,59 +2100,123 @@ static void backup_c63_swapped_out(struct kunit *test)
 	}
 }
 
-static void backup_zero_copy_switched_off(struct kunit *test)
+/* Pages as upstream has them, in a file as upstream has it */
+static void backup_plain_pages_in_a_plain_file(struct kunit *test)
+{
+	struct backup_test *priv = test->priv;
+	struct ttm_tt *tt = backup_tt(test, ttm_write_combined, 1100, true);
+
+	backup_plain_file(test, tt);
+	backup_restore(test, tt);
+	backup_fill(tt, 1);
+	KUNIT_EXPECT_FALSE(test, PageCompound(tt->pages[0]));
+	KUNIT_EXPECT_EQ(test, backup_run(test, tt), 1100);
+	backup_expect_pages(test, tt, 0, 1100, 0);
+	KUNIT_EXPECT_TRUE(test, ttm_tt_is_fully_swapped(tt));
+	KUNIT_EXPECT_EQ(test, backup_node_stat(NR_GPU_ACTIVE),
+			priv->before.gpu_active);
+	backup_restore(test, tt);
+	backup_expect_populated(test, tt);
+	backup_expect_restored(test, tt, 0, 0, 1100);
+	backup_tt_free(test, tt);
+	backup_expect_baseline(test);
+}
+
+/* The pools are shared: folios get there, too. */
+static void backup_folios_in_a_plain_file(struct kunit *test)
 {
 	struct backup_test *priv = test->priv;
 	struct ttm_tt *tt = backup_filled_tt(test, ttm_write_combined, 579, true);
 
-	backup_zero_copy_off(test);
+	backup_plain_file(test, tt);
 	KUNIT_EXPECT_EQ(test, backup_run(test, tt), 579);
 	backup_expect_pages(test, tt, 0, 579, 0);
 	KUNIT_EXPECT_EQ(test, backup_node_stat(NR_GPU_ACTIVE),
 			priv->before.gpu_active);
-	/* In single pages, as upstream does it */
-	KUNIT_EXPECT_EQ(test, backup_node_stat(NR_SHMEM_THPS),
-			priv->before.shmem_thps);
-
-	backup_restore(test, tt);
-	backup_expect_populated(test, tt);
-	backup_tt_free(test, tt);
-
-	/* A file from now on takes copies only, the pools still have folios. */
-	tt = backup_filled_tt(test, ttm_write_combined, 579, true);
-	KUNIT_EXPECT_FALSE(test, ttm_backup_takes_folios(tt->backup));
-	KUNIT_EXPECT_EQ(test, backup_run(test, tt), 579);
-	backup_expect_pages(test, tt, 0, 579, 0);
-	KUNIT_EXPECT_FALSE(test, ttm_tt_backup_resumable(tt));
 	backup_expect_round_trip(test, tt);
 }
 
-/* Off, and on again between backup and restore */
-static void backup_zero_copy_switched_back_on(struct kunit *test)
+/*
+ * All of it is copied into single pages: nothing gets into the file of which
+ * reclaim and compaction would not know what it is.
+ */
+static void backup_expect_copied(struct kunit *test, struct ttm_tt *tt)
 {
-	struct ttm_tt *old, *tt;
+	struct backup_test *priv = test->priv;
+	struct page **before = backup_page_array(test, tt);
+	pgoff_t i;
 
-	backup_zero_copy_off(test);
-	old = backup_filled_tt(test, ttm_cached, 1100, false);
-	tt = backup_filled_tt(test, ttm_write_combined, 1100, false);
-	KUNIT_EXPECT_FALSE(test, PageCompound(tt->pages[0]));
-	KUNIT_EXPECT_EQ(test, backup_run(test, old), 1100);
+	KUNIT_EXPECT_EQ(test, backup_run(test, tt), tt->num_pages);
+	backup_expect_pages(test, tt, 0, tt->num_pages, 0);
+	KUNIT_EXPECT_TRUE(test, ttm_tt_is_fully_swapped(tt));
+	KUNIT_EXPECT_EQ(test, backup_node_stat(NR_GPU_ACTIVE),
+			priv->before.gpu_active);
+	KUNIT_EXPECT_EQ(test, backup_node_stat(NR_SHMEM_THPS),
+			priv->before.shmem_thps);
+	for (i = 0; i < tt->num_pages; i++) {
+		struct folio *folio = xa_load(&tt->backup->f_mapping->i_pages, i);
 
-	kunit_release_action(test, backup_zero_copy_on, NULL);
-	backup_restore(test, old);
-	backup_expect_populated(test, old);
+		/* A page is copied while it is allocated, so this is another. */
+		KUNIT_ASSERT_PTR_NE(test, folio_page(folio, 0), before[i]);
+		KUNIT_ASSERT_FALSE(test, folio_test_large(folio));
+	}
+}
 
-	/* Pages that are no folios, in a file that takes some */
-	KUNIT_ASSERT_EQ(test, 0, ttm_tt_setup_backup(tt));
-	KUNIT_EXPECT_TRUE(test, ttm_backup_takes_folios(tt->backup));
-	KUNIT_EXPECT_EQ(test, backup_run(test, tt), 1100);
-	backup_expect_backed_up(test, tt);
+/* Blocks of the page allocator, of all sizes up to 2 MiB, and single pages */
+static void backup_c75_pages_of_others_are_copied(struct kunit *test)
+{
+	static const pgoff_t sizes[] = { 1, 67, 579 };
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
+		struct ttm_tt *tt = backup_foreign_tt(test, ttm_write_combined,
+						      sizes[i], true);
+
+		backup_expect_copied(test, tt);
+		backup_expect_round_trip(test, tt);
+	}
+}
+
+/* Somebody else's folios */
+static void backup_c75_compound_pages_of_others_are_copied(struct kunit *test)
+{
+	static const pgoff_t sizes[] = { 1, 67, 579 };
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
+		struct ttm_tt *tt = backup_filled_tt(test, ttm_write_combined,
+						     sizes[i], true);
+
+		backup_make_foreign(test, tt);
+		backup_expect_copied(test, tt);
+		backup_expect_round_trip(test, tt);
+	}
+}
+
+/* A pool hands on what it was given, to whoever asks next. */
+static void backup_c75_pages_of_others_from_a_pool(struct kunit *test)
+{
+	struct backup_test *priv = test->priv;
+	struct page **pages;
+	struct ttm_tt *tt;
+
+	if (!IS_ENABLED(CONFIG_X86))
+		kunit_skip(test, "pools have nothing but cached pages");
+
+	tt = backup_tt(test, ttm_write_combined, 67, true);
+	backup_plain_file(test, tt);
 	backup_restore(test, tt);
-	backup_expect_populated(test, tt);
-
+	pages = backup_page_array(test, tt);
 	backup_tt_free(test, tt);
-	backup_tt_free(test, old);
-	backup_expect_baseline(test);
+	KUNIT_ASSERT_EQ(test, backup_node_stat(NR_GPU_RECLAIM) -
+			priv->before.gpu_reclaim, 67);
+
+	tt = backup_filled_tt(test, ttm_write_combined, 67, true);
+	KUNIT_ASSERT_TRUE(test, ttm_backup_file_takes_folios(tt->backup));
+	/* Or this proves nothing */
+	KUNIT_ASSERT_MEMEQ(test, pages, tt->pages, 67 * sizeof(*pages));
+	backup_expect_copied(test, tt);
+	backup_expect_round_trip(test, tt);
 }
 
 /* Without swap, there is no writing back, and nothing is lost by trying. */
@@ -1523,29 +2314,62 @@ static void backup_expect_all_or_nothing(struct kunit *test, struct ttm_tt *tt)
 	backup_needs_large(test, tt);
 	KUNIT_ASSERT_EQ(test, backup_order(test, tt, 0), 6);
 	KUNIT_ASSERT_EQ(test, backup_run_with_pages(test, tt, 40), -ENOMEM);
+	/* What has been copied has gone again. */
 	backup_expect_populated(test, tt);
 
 	KUNIT_EXPECT_EQ(test, backup_run(test, tt), tt->num_pages);
+	backup_expect_pages(test, tt, 0, tt->num_pages, 0);
 	backup_expect_round_trip(test, tt);
 }
 
-static void backup_copy_of_a_chunk_is_all_or_nothing(struct kunit *test)
+static void backup_c75_copy_of_a_folio_is_all_or_nothing(struct kunit *test)
 {
 	struct ttm_tt *tt = backup_filled_tt(test, ttm_write_combined, 67, true);
 
-	backup_zero_copy_off(test);
+	backup_make_foreign(test, tt);
 	backup_expect_all_or_nothing(test, tt);
 }
 
+/* The same in a file as upstream has it */
 static void backup_copy_of_a_folio_is_all_or_nothing(struct kunit *test)
 {
 	struct ttm_tt *tt = backup_filled_tt(test, ttm_write_combined, 67, true);
 
-	/* To a file as upstream has it, folios nevertheless */
-	backup_zero_copy_off(test);
-	KUNIT_ASSERT_EQ(test, 0, ttm_tt_setup_backup(tt));
-	KUNIT_ASSERT_FALSE(test, ttm_backup_takes_folios(tt->backup));
+	backup_plain_file(test, tt);
 	backup_expect_all_or_nothing(test, tt);
+}
+
+/* What is no folio may go in part: that frees memory for the rest. */
+static void backup_c75_part_of_a_block_is_copied(struct kunit *test)
+{
+	struct backup_test *priv = test->priv;
+	struct ttm_tt *tt = backup_foreign_tt(test, ttm_write_combined, 64, true);
+	struct page **before = backup_page_array(test, tt);
+	long copied;
+	pgoff_t i;
+
+	KUNIT_ASSERT_EQ(test, backup_order(test, tt, 0), 6);
+	copied = backup_run_with_pages(test, tt, 40);
+	KUNIT_ASSERT_GT(test, copied, 0);
+	KUNIT_ASSERT_LT(test, copied, 64);
+	backup_expect_pages(test, tt, 64 - copied, copied, 0);
+	backup_expect_retained(test, tt, 64 - copied);
+	KUNIT_EXPECT_EQ(test, backup_node_stat(NR_GPU_ACTIVE) -
+			priv->before.gpu_active, 64 - copied);
+
+	/* The rest stays, in single pages that are nobody's folios still. */
+	KUNIT_EXPECT_MEMEQ(test, before + copied, tt->pages + copied,
+			   (64 - copied) * sizeof(*before));
+	for (i = copied; i < 64; i++) {
+		KUNIT_EXPECT_EQ(test, backup_order(test, tt, i), 0);
+		KUNIT_EXPECT_FALSE(test, ttm_pool_page_is_folio(tt->pages[i]));
+		KUNIT_EXPECT_EQ(test, page_ref_count(tt->pages[i]), 1);
+	}
+
+	KUNIT_EXPECT_EQ(test, backup_run(test, tt), 64 - copied);
+	backup_expect_pages(test, tt, 0, 64, 0);
+	backup_expect_retained(test, tt, 0);
+	backup_expect_round_trip(test, tt);
 }
 
 /* What was copied has left, the folio that was not is there, until it is back. */
@@ -1555,9 +2379,7 @@ static void backup_copy_retains_a_folio(struct kunit *test)
 	struct folio *folio = backup_tt_folio(tt, 64);
 
 	KUNIT_ASSERT_EQ(test, backup_order(test, tt, 64), 5);
-	backup_zero_copy_off(test);
-	KUNIT_ASSERT_EQ(test, 0, ttm_tt_setup_backup(tt));
-	KUNIT_ASSERT_FALSE(test, ttm_backup_takes_folios(tt->backup));
+	backup_plain_file(test, tt);
 
 	backup_needs_large(test, tt);
 	folio_get(folio);
@@ -1583,8 +2405,7 @@ static void backup_c54_drop_of_a_folio_taken_apart(struct kunit *test)
 	struct backup_memory_fault fault;
 
 	KUNIT_ASSERT_EQ(test, backup_order(test, tt, 64), 5);
-	backup_zero_copy_off(test);
-	KUNIT_ASSERT_EQ(test, 0, ttm_tt_setup_backup(tt));
+	backup_plain_file(test, tt);
 	backup_needs_large(test, tt);
 	KUNIT_ASSERT_EQ(test, backup_run_with_pages(test, tt, 72), 64);
 
@@ -1691,7 +2512,7 @@ static void backup_pages_are_counted(struct kunit *test)
 		ttm_backup_handle_to_page_ptr(ttm_backup_insert_handle(5, 1)),
 	};
 	struct ttm_tt tt = { .pages = pages, .num_pages = ARRAY_SIZE(pages) };
-	struct ttm_backup_pages where = { 9, 9, 9, 9, 9, 9 };
+	struct ttm_backup_pages where = { 9, 9, 9 };
 
 	ttm_tt_backup_pages(&tt, &where);
 	KUNIT_EXPECT_EQ(test, where.resident, 2);
@@ -1706,31 +2527,6 @@ static void backup_pages_are_counted(struct kunit *test)
 /*
  * Restore
  */
-
-/* How the pages of all restores so far came back. */
-static void backup_expect_restored(struct kunit *test, struct ttm_tt *tt,
-				   pgoff_t adopted, pgoff_t extracted,
-				   pgoff_t copied)
-{
-	struct ttm_backup_pages where;
-
-	ttm_tt_backup_pages(tt, &where);
-	KUNIT_EXPECT_EQ(test, where.adopted, adopted);
-	KUNIT_EXPECT_EQ(test, where.extracted, extracted);
-	KUNIT_EXPECT_EQ(test, where.copied, copied);
-}
-
-/* A copy of the page pointers, to compare with. */
-static struct page **backup_page_array(struct kunit *test, struct ttm_tt *tt)
-{
-	struct page **pages = kunit_kmalloc_array(test, tt->num_pages,
-						  sizeof(*pages), GFP_KERNEL);
-
-	KUNIT_ASSERT_NOT_NULL(test, pages);
-	memcpy(pages, tt->pages, tt->num_pages * sizeof(*pages));
-
-	return pages;
-}
 
 static void backup_resident_restore(struct kunit *test, enum ttm_caching caching)
 {
@@ -1811,7 +2607,7 @@ static pgoff_t backup_uncached_pages(struct page **pages, pgoff_t num)
  * A signal that is pending all the time, as when the kernel itself takes the
  * fault: each attempt ends early, but only after it has got somewhere.
  */
-static void backup_signal_pending(struct kunit *test, bool zero_copy,
+static void backup_signal_pending(struct kunit *test, bool extract,
 				  unsigned int most)
 {
 	struct backup_test *priv = test->priv;
@@ -1826,8 +2622,8 @@ static void backup_signal_pending(struct kunit *test, bool zero_copy,
 	if (!folio_test_large(backup_tt_folio(tt, 0)))
 		most = 579;
 	KUNIT_ASSERT_EQ(test, backup_run(test, tt), 579);
-	if (!zero_copy)
-		backup_zero_copy_off(test);
+	if (!extract)
+		backup_extraction_fails(test);
 
 	set_thread_flag(TIF_SIGPENDING);
 	do {
@@ -1926,44 +2722,6 @@ static void backup_c48_caching_fails_in_allocation(struct kunit *test)
 	backup_expect_baseline(test);
 }
 
-/* Is all of a folio mapped by the kernel with entries larger than a page? */
-static bool backup_mapped_large(struct folio *folio)
-{
-	unsigned int level;
-	long i;
-
-	for (i = 0; i < folio_nr_pages(folio); i++) {
-		lookup_address((unsigned long)page_address(folio_page(folio, i)),
-			       &level);
-		if (level == PG_LEVEL_4K)
-			return false;
-	}
-
-	return true;
-}
-
-/* A huge folio whose mapping has not been taken apart by what ran before */
-static struct folio *backup_large_mapping(struct kunit *test)
-{
-	struct folio *folio, *refused[8];
-	unsigned int i, num = 0;
-
-	for (;;) {
-		folio = folio_alloc(GFP_KERNEL | __GFP_NOWARN, PMD_ORDER);
-		if (!folio || backup_mapped_large(folio))
-			break;
-		refused[num++] = folio;
-		folio = NULL;
-		if (num == ARRAY_SIZE(refused))
-			break;
-	}
-	for (i = 0; i < num; i++)
-		folio_put(refused[i]);
-	KUNIT_ASSERT_NOT_NULL(test, folio);
-
-	return folio;
-}
-
 /* The pages of two folios, in an array as TTM has them */
 static struct page **backup_folio_pages(struct kunit *test, struct folio *first,
 					struct folio *second)
@@ -1985,49 +2743,6 @@ static struct page **backup_folio_pages(struct kunit *test, struct folio *first,
 		*next++ = folio_page(second, i);
 
 	return pages;
-}
-
-/* Page by page it would be taken apart for good. */
-static void backup_c48_large_mapping_stays_large(struct kunit *test)
-{
-	static const enum ttm_caching cachings[] = {
-		ttm_write_combined, ttm_uncached
-	};
-	struct folio *huge, *single;
-	struct page **pages;
-	struct ttm_tt *tt;
-	unsigned int i;
-	pgoff_t nr, j;
-
-	if (debug_pagealloc_enabled())
-		kunit_skip(test, "the kernel maps page by page, for debug_pagealloc");
-	/* Where there are none, the tests before have taken the mapping apart. */
-	tt = backup_filled_tt(test, ttm_cached, 2, false);
-	backup_needs_large(test, tt);
-	backup_tt_free(test, tt);
-
-	huge = backup_large_mapping(test);
-	nr = folio_nr_pages(huge);
-	single = folio_alloc(GFP_KERNEL, 0);
-	pages = backup_folio_pages(test, single, huge);
-
-	for (i = 0; i < ARRAY_SIZE(cachings); i++) {
-		KUNIT_EXPECT_EQ(test, 0, ttm_pool_set_caching(pages, nr + 1,
-							      cachings[i]));
-		for (j = 0; j <= nr; j++)
-			if (backup_page_caching(pages[j]) != cachings[i])
-				break;
-		KUNIT_EXPECT_EQ(test, j, nr + 1);
-		KUNIT_EXPECT_TRUE(test, backup_mapped_large(huge));
-
-		KUNIT_EXPECT_EQ(test, 0, ttm_pool_set_caching(pages, nr + 1,
-							      ttm_cached));
-		KUNIT_EXPECT_EQ(test, backup_uncached_pages(pages, nr + 1), 0);
-		KUNIT_EXPECT_TRUE(test, backup_mapped_large(huge));
-	}
-
-	folio_put(single);
-	folio_put(huge);
 }
 
 /* What is not in the array is not touched, whatever folio it is part of. */
@@ -2069,8 +2784,8 @@ static void backup_c48_caching_of_a_folio_fails(struct kunit *test)
 
 	KUNIT_EXPECT_EQ(test, 0, ttm_pool_set_caching(&pages[nr], 1,
 						      ttm_write_combined));
-	KUNIT_EXPECT_EQ(test, -EBUSY, ttm_pool_set_caching(pages, nr + 1,
-							   ttm_uncached));
+	KUNIT_EXPECT_EQ(test, -ENOMEM, ttm_pool_set_caching(pages, nr + 1,
+							    ttm_uncached));
 	KUNIT_EXPECT_EQ(test, 0, ttm_pool_set_caching(pages, nr + 1, ttm_cached));
 	KUNIT_EXPECT_EQ(test, backup_uncached_pages(pages, nr + 1), 0);
 
@@ -2105,10 +2820,11 @@ static void backup_c47_c48_cancel_fails(struct kunit *test)
 		KUNIT_ASSERT_EQ(test, folio_nr_pages(folio), 64);
 		folio_get(folio);
 		backup_caching_fails(test, 0, 1);
-		/* Taken for backed up, so that nobody uses it as it is */
-		KUNIT_EXPECT_EQ(test, backup_run(test, tt), 1);
+		/* Backed up without a page, so that nobody uses it as it is */
+		KUNIT_EXPECT_EQ(test, backup_run(test, tt), -EBUSY);
 		kunit_deactivate_static_stub(test, ttm_pool_set_caching);
 		KUNIT_EXPECT_TRUE(test, ttm_tt_is_backed_up(tt));
+		backup_expect_retained(test, tt, 64);
 		KUNIT_EXPECT_EQ(test, backup_uncached_pages(tt->pages, 64), 0);
 		backup_expect_pages(test, tt, 64, 0, 0);
 
@@ -2135,20 +2851,27 @@ static void backup_c48_cancel_fails_to_map(struct kunit *test)
 
 		n = backup_hold_chunks(test, tt, folio, ARRAY_SIZE(folio));
 		backup_map_fails(test, tt, call);
-		/* Taken for backed up, so that nobody uses it as it is */
-		KUNIT_EXPECT_EQ(test, backup_run(test, tt), 1);
+		/* Backed up without a page, so that nobody uses it as it is */
+		KUNIT_EXPECT_EQ(test, backup_run(test, tt), -EBUSY);
 		kunit_deactivate_static_stub(test, ttm_pool_map);
 		KUNIT_EXPECT_EQ(test, priv->map_calls, call);
 		KUNIT_EXPECT_TRUE(test, ttm_tt_is_backed_up(tt));
+		backup_expect_retained(test, tt, 579);
 		backup_expect_pages(test, tt, 579, 0, 0);
 		KUNIT_EXPECT_EQ(test, backup_dma_mappings(),
 				priv->before.dma_mappings);
 
 		for (i = 0; i < n; i++)
 			folio_put(folio[i]);
+		/* The next try goes on from there. */
+		if (call & 1) {
+			KUNIT_EXPECT_EQ(test, backup_run(test, tt), 579);
+			backup_expect_backed_up(test, tt);
+		}
 		backup_restore(test, tt);
 		backup_expect_populated(test, tt);
-		backup_expect_restored(test, tt, 579, 0, 0);
+		backup_expect_restored(test, tt, call & 1 ? 0 : 579,
+				       call & 1 ? 579 : 0, 0);
 		backup_tt_free(test, tt);
 		backup_expect_baseline(test);
 	}
@@ -2252,7 +2975,6 @@ static void backup_c52_interrupted_restore_resumes(struct kunit *test)
 		KUNIT_ASSERT_EQ(test, backup_interrupted_restore(test, tt, i + 1),
 				-EINTR);
 		KUNIT_EXPECT_NOT_NULL(test, tt->restore);
-		KUNIT_EXPECT_FALSE(test, ttm_tt_backup_resumable(tt));
 		backup_expect_restored(test, tt, 0, done[i], 0);
 		backup_expect_pages(test, tt, done[i], 579 - done[i],
 				    579 - done[i]);
@@ -2279,11 +3001,11 @@ static void backup_c52_interrupted_copy_resumes(struct kunit *test)
 						     true);
 
 		KUNIT_ASSERT_EQ(test, backup_run(test, tt), 579);
-		backup_zero_copy_off(test);
+		backup_extraction_fails(test);
 		KUNIT_ASSERT_EQ(test, backup_interrupted_restore(test, tt, at[i]),
 				-EINTR);
 		backup_restore(test, tt);
-		kunit_release_action(test, backup_zero_copy_on, NULL);
+		backup_extraction_works(test);
 		backup_expect_populated(test, tt);
 		backup_expect_restored(test, tt, 0, 0, 579);
 		backup_tt_free(test, tt);
@@ -2356,7 +3078,7 @@ static void backup_c52_rest_of_a_folio_is_copied(struct kunit *test)
 	struct folio *folio = backup_tt_folio(tt, 0);
 	struct ttm_operation_ctx ctx = {};
 	struct backup_memory_fault fault;
-	struct ttm_backup_pages where;
+	pgoff_t copied;
 
 	backup_needs_large(test, tt);
 	KUNIT_ASSERT_EQ(test, backup_run(test, tt), 512);
@@ -2366,9 +3088,9 @@ static void backup_c52_rest_of_a_folio_is_copied(struct kunit *test)
 	backup_memory_works(&fault);
 	folio_put(folio);
 	/* Or this proves nothing */
-	ttm_tt_backup_pages(tt, &where);
-	KUNIT_ASSERT_GT(test, where.copied, 0);
-	KUNIT_ASSERT_LT(test, where.copied, 512);
+	copied = backup_restored_since(tt, TTM_RESTORE_COPIED);
+	KUNIT_ASSERT_GT(test, copied, 0);
+	KUNIT_ASSERT_LT(test, copied, 512);
 
 	backup_restore(test, tt);
 	backup_expect_populated(test, tt);
@@ -2409,7 +3131,7 @@ static void backup_c48_c54_caching_is_not_forgotten(struct kunit *test)
 	struct page **pages;
 	struct ttm_tt *tt = backup_retained_chunk(test, false, &pages);
 
-	backup_zero_copy_off(test);
+	backup_extraction_fails(test);
 	KUNIT_ASSERT_EQ(test, backup_interrupted_restore(test, tt, 2), -EINTR);
 	/* Or this proves nothing */
 	KUNIT_ASSERT_EQ(test, backup_page_caching(pages[0]), ttm_write_combined);
@@ -2431,13 +3153,13 @@ static void backup_c48_c54_caching_survives_a_failed_mapping(struct kunit *test)
 		struct page **pages;
 		struct ttm_tt *tt = backup_retained_chunk(test, true, &pages);
 
-		backup_zero_copy_off(test);
+		backup_extraction_fails(test);
 		/* The retained chunk is mapped, that of the pool is not */
 		backup_map_fails(test, tt, 2);
 		KUNIT_EXPECT_EQ(test, ttm_tt_populate(&priv->bdev, tt, &ctx),
 				-EFAULT);
 		kunit_deactivate_static_stub(test, ttm_pool_map);
-		kunit_release_action(test, backup_zero_copy_on, NULL);
+		backup_extraction_works(test);
 		KUNIT_EXPECT_EQ(test, priv->map_calls, 2);
 		/* Or this proves nothing */
 		KUNIT_ASSERT_EQ(test, backup_page_caching(pages[0]),
@@ -2489,19 +3211,32 @@ static void backup_expect_aligned(struct kunit *test, struct ttm_tt *tt)
 	}
 }
 
-/* 64 single pages that can be inserted: no folios when they were allocated */
+/* 64 single pages of shmem, as they are when there is nothing larger to be had */
 static struct ttm_tt *backup_single_pages(struct kunit *test)
 {
-	struct ttm_tt *tt;
+	struct backup_test *priv = test->priv;
+	struct ttm_pool *pool = &priv->bdev.pool;
+	struct ttm_tt *tt = backup_filled_tt(test, ttm_write_combined, 64, true);
+	pgoff_t i;
 
-	backup_zero_copy_off(test);
-	tt = backup_filled_tt(test, ttm_write_combined, 64, true);
-	kunit_release_action(test, backup_zero_copy_on, NULL);
-	KUNIT_ASSERT_EQ(test, 0, ttm_tt_setup_backup(tt));
-	KUNIT_ASSERT_EQ(test, backup_run(test, tt), 64);
-	backup_restore(test, tt);
-	KUNIT_ASSERT_EQ(test, backup_order(test, tt, 0), 0);
-	backup_expect_restored(test, tt, 0, 64, 0);
+	for (i = 0; i < 64; i += 1UL << backup_order(test, tt, i))
+		dma_unmap_page(pool->dev, tt->dma_address[i],
+			       PAGE_SIZE << backup_order(test, tt, i),
+			       DMA_BIDIRECTIONAL);
+	for (i = 0; i < 64; )
+		i += backup_punch(test, tt, i);
+
+	for (i = 0; i < 64; i++) {
+		tt->pages[i] = ttm_backup_file_alloc_pages(tt->backup, pool->nid,
+							   GFP_HIGHUSER, 0);
+		KUNIT_ASSERT_NOT_NULL(test, tt->pages[i]);
+		mod_lruvec_page_state(tt->pages[i], NR_GPU_ACTIVE, 1);
+		KUNIT_ASSERT_EQ(test, 0, ttm_pool_map(pool, 0, tt->pages[i],
+						      &tt->dma_address[i]));
+	}
+	KUNIT_ASSERT_EQ(test, 0, ttm_pool_set_caching(tt->pages, 64,
+						      ttm_write_combined));
+	backup_fill(tt, 4);
 
 	return tt;
 }
@@ -2517,7 +3252,6 @@ static void backup_c57_chunks_do_not_span_retained_pages(struct kunit *test)
 	unsigned int i;
 
 	for (i = 0; i < ARRAY_SIZE(good); i++) {
-		struct ttm_backup_pages where;
 		struct page **before;
 		struct ttm_tt *tt;
 		long copied;
@@ -2525,7 +3259,7 @@ static void backup_c57_chunks_do_not_span_retained_pages(struct kunit *test)
 		tt = backup_single_pages(test);
 		before = backup_page_array(test, tt);
 
-		backup_zero_copy_off(test);
+		backup_make_foreign(test, tt);
 		copied = backup_run_with_pages(test, tt, good[i]);
 		KUNIT_ASSERT_GT(test, copied, 0);
 		KUNIT_ASSERT_LT(test, copied, 64);
@@ -2533,15 +3267,13 @@ static void backup_c57_chunks_do_not_span_retained_pages(struct kunit *test)
 		backup_restore(test, tt);
 		backup_expect_populated(test, tt);
 		backup_expect_aligned(test, tt);
-		backup_expect_restored(test, tt, 64 - copied, 64, copied);
+		backup_expect_restored(test, tt, 64 - copied, 0, copied);
 		KUNIT_EXPECT_MEMEQ(test, before + copied, tt->pages + copied,
 				   (64 - copied) * sizeof(*before));
 
-		/* And all of it can be inserted again. */
-		kunit_release_action(test, backup_zero_copy_on, NULL);
+		/* And what is new can be inserted. */
 		KUNIT_EXPECT_EQ(test, backup_run(test, tt), 64);
-		ttm_tt_backup_pages(tt, &where);
-		KUNIT_EXPECT_EQ(test, where.backed_up, 64);
+		backup_expect_pages(test, tt, 0, 64, copied);
 		backup_restore(test, tt);
 		backup_expect_populated(test, tt);
 		backup_tt_free(test, tt);
@@ -2559,18 +3291,20 @@ static void backup_c57_hole_among_single_pages(struct kunit *test)
 	pgoff_t i;
 
 	tt = backup_single_pages(test);
-	ttm_pool_unmap(pool, tt->dma_address[0], 1);
+	dma_unmap_page(pool->dev, tt->dma_address[0], PAGE_SIZE,
+		       DMA_BIDIRECTIONAL);
 	KUNIT_ASSERT_EQ(test, backup_punch(test, tt, 0), 1);
 	/* And one that is larger, but lies so that a chunk in it must not be */
 	for (i = 5; i < 8; i++) {
-		ttm_pool_unmap(pool, tt->dma_address[i], 1);
+		dma_unmap_page(pool->dev, tt->dma_address[i], PAGE_SIZE,
+			       DMA_BIDIRECTIONAL);
 		KUNIT_ASSERT_EQ(test, backup_punch(test, tt, i), 1);
 	}
 
 	KUNIT_ASSERT_EQ(test, backup_run(test, tt), 60);
 	backup_restore(test, tt);
 	backup_expect_aligned(test, tt);
-	backup_expect_restored(test, tt, 0, 64 + 60, 4);
+	backup_expect_restored(test, tt, 0, 60, 4);
 	backup_fill(tt, 7);
 	backup_expect_populated(test, tt);
 	backup_tt_free(test, tt);
@@ -2671,7 +3405,7 @@ static void backup_c37_movable_block_is_copied(struct kunit *test)
 		folio_put(folio);
 		kunit_skip(test, "no movable pageblock");
 	}
-	folio_page(folio, 0)->private = 9;
+	folio_page(folio, 0)->private = 9 | TTM_POOL_PAGE_FOLIO;
 	mod_node_page_state(folio_pgdat(folio), NR_GPU_ACTIVE, 512);
 	for (i = 0; i < 512; i++)
 		tt->pages[i] = folio_page(folio, i);
@@ -2687,8 +3421,8 @@ static void backup_c37_movable_block_is_copied(struct kunit *test)
 	backup_expect_baseline(test);
 }
 
-/* Inserted, but not to be taken out any more */
-static void backup_restore_with_zero_copy_off(struct kunit *test)
+/* Inserted, but nothing can be taken out */
+static void backup_c51_restore_without_extraction(struct kunit *test)
 {
 	struct ttm_tt *tt = backup_filled_tt(test, ttm_write_combined, 1100, true);
 	struct folio *folio = backup_tt_folio(tt, 512);
@@ -2699,7 +3433,7 @@ static void backup_restore_with_zero_copy_off(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, backup_run(test, tt), 1100 - 512);
 	folio_put(folio);
 	folio_get(copied);
-	backup_zero_copy_off(test);
+	backup_extraction_fails(test);
 	backup_restore(test, tt);
 	backup_expect_populated(test, tt);
 	KUNIT_EXPECT_EQ(test, folio_ref_count(copied), 1);
@@ -2721,10 +3455,11 @@ static void backup_c39_poison_is_not_copied(struct kunit *test)
 	struct folio *folio = backup_tt_folio(tt, 0);
 
 	KUNIT_ASSERT_EQ(test, backup_run(test, tt), 512);
-	backup_zero_copy_off(test);
+	backup_extraction_fails(test);
 	SetPageHWPoison(folio_page(folio, 7));
 	KUNIT_EXPECT_EQ(test, ttm_tt_populate(&priv->bdev, tt, &ctx), -EIO);
 	ClearPageHWPoison(folio_page(folio, 7));
+	backup_extraction_works(test);
 	backup_expect_round_trip(test, tt);
 }
 #endif
@@ -2839,7 +3574,7 @@ static void backup_copies_go_to_swap(struct kunit *test)
 	struct ttm_tt *tt = backup_filled_tt(test, ttm_write_combined, 67, true);
 	unsigned long out = backup_vm_events(PSWPOUT, PSWPOUT);
 
-	backup_zero_copy_off(test);
+	backup_make_foreign(test, tt);
 	KUNIT_EXPECT_EQ(test, ttm_tt_backup(&priv->bdev, tt, writeback), 67);
 	KUNIT_EXPECT_EQ(test, backup_vm_events(PSWPOUT, PSWPOUT) - out, 67);
 	backup_expect_pages(test, tt, 0, 67, 0);
@@ -2941,9 +3676,11 @@ static struct kunit_case backup_cases[] = {
 #ifdef CONFIG_X86
 	KUNIT_CASE(backup_c47_write_back_fails),
 	KUNIT_CASE(backup_c47_write_back_fails_at_a_hole),
+	KUNIT_CASE(backup_c47_write_back_fails_when_freed),
 #endif
 #ifdef CONFIG_MEMCG
 	KUNIT_CASE(backup_c22_active_memcg_is_put_back),
+	KUNIT_CASE(backup_c22_c76_charged_to_root),
 #endif
 	KUNIT_CASE(backup_c49_dma32_stays_dma32),
 	KUNIT_CASE(backup_c50_dma_alloc_pool_unchanged),
@@ -2952,11 +3689,17 @@ static struct kunit_case backup_cases[] = {
 	KUNIT_CASE(backup_c53_drop_range_takes_whole_folios),
 	KUNIT_CASE(backup_c54_drop_while_partially_backed_up),
 	KUNIT_CASE(backup_c55_purge),
+	KUNIT_CASE(backup_c55_purge_of_an_incomplete_backup),
 	KUNIT_CASE(backup_c57_retained_chunks_are_retried),
 	KUNIT_CASE(backup_c57_restore_with_retained_chunks),
 	KUNIT_CASE(backup_c57_holes),
 	KUNIT_CASE(backup_all_chunks_busy),
-	KUNIT_CASE(backup_c57_resumed_in_a_bulk_move),
+	KUNIT_CASE(backup_c77_the_walk_goes_on),
+#ifdef CONFIG_FAULT_INJECTION_DEBUG_FS
+	KUNIT_CASE(backup_c57_c77_incomplete_stays_on_the_lru),
+	KUNIT_CASE(backup_c52_c77_restore_in_a_bulk_move),
+	KUNIT_CASE(backup_c77_destroyed_in_any_state),
+#endif
 #ifdef CONFIG_TRACEPOINTS
 	KUNIT_CASE(backup_busy_is_tried_again),
 #ifdef CONFIG_MEMORY_FAILURE
@@ -2978,7 +3721,6 @@ static struct kunit_case backup_cases[] = {
 #ifdef CONFIG_X86
 	KUNIT_CASE(backup_c48_caching_fails),
 	KUNIT_CASE(backup_c48_caching_fails_in_allocation),
-	KUNIT_CASE(backup_c48_large_mapping_stays_large),
 	KUNIT_CASE(backup_c48_part_of_a_huge_folio),
 	KUNIT_CASE(backup_c48_caching_of_a_folio_fails),
 	KUNIT_CASE(backup_c47_c48_cancel_fails),
@@ -3007,16 +3749,20 @@ static struct kunit_case backup_cases[] = {
 #endif
 	KUNIT_CASE(backup_c66_no_alias_after_extraction),
 	KUNIT_CASE(backup_c37_movable_block_is_copied),
-	KUNIT_CASE(backup_restore_with_zero_copy_off),
+	KUNIT_CASE(backup_c51_restore_without_extraction),
 #ifdef CONFIG_MEMORY_FAILURE
 	KUNIT_CASE(backup_c39_poison_is_not_copied),
 #endif
-	KUNIT_CASE(backup_zero_copy_switched_off),
-	KUNIT_CASE(backup_zero_copy_switched_back_on),
+	KUNIT_CASE(backup_plain_pages_in_a_plain_file),
+	KUNIT_CASE(backup_folios_in_a_plain_file),
+	KUNIT_CASE(backup_c75_pages_of_others_are_copied),
+	KUNIT_CASE(backup_c75_compound_pages_of_others_are_copied),
+	KUNIT_CASE(backup_c75_pages_of_others_from_a_pool),
 	KUNIT_CASE(backup_writeback_without_swap),
 #if defined(CONFIG_FAIL_PAGE_ALLOC) && defined(CONFIG_FAULT_INJECTION_DEBUG_FS)
 	KUNIT_CASE(backup_c60_succeeds_without_memory),
-	KUNIT_CASE(backup_copy_of_a_chunk_is_all_or_nothing),
+	KUNIT_CASE(backup_c75_copy_of_a_folio_is_all_or_nothing),
+	KUNIT_CASE(backup_c75_part_of_a_block_is_copied),
 	KUNIT_CASE(backup_copy_of_a_folio_is_all_or_nothing),
 	KUNIT_CASE(backup_copy_retains_a_folio),
 	KUNIT_CASE(backup_c54_drop_of_a_folio_taken_apart),
