@@ -107,7 +107,7 @@ static uint64_t resident(const struct setup *s)
 	return group_stat(s->huge ? "shmem" : "anon") + group_stat("swapcached");
 }
 
-static void reclaim(uint64_t bytes)
+static void group_reclaim(uint64_t bytes)
 {
 	/* it says -EAGAIN where it could not get all of that */
 	cg_write(GROUP, "memory.reclaim", "%llu", (unsigned long long)bytes);
@@ -134,7 +134,7 @@ static void written_again(const struct setup *s)
 
 	failed = failed_writes();
 	ASSERT_OK(write_file(ZRAM "mem_limit", "4K"));
-	reclaim(SIZE);
+	group_reclaim(SIZE);
 	EXPECT_OK(write_file(ZRAM "mem_limit", "0"));
 	EXPECT_GT(failed_writes(), failed);
 	EXPECT_GE(resident(s), SIZE / 2);
@@ -143,7 +143,7 @@ static void written_again(const struct setup *s)
 
 	activated = vmstat("pgactivate");
 	for (i = 0; i < 20 && resident(s) > SIZE / 16; i++)
-		reclaim(SIZE);
+		group_reclaim(SIZE);
 	test_note("accepted: resident %" PRIu64 " KiB after %u reclaims, activated %" PRIu64 " pages",
 		  resident(s) / KiB, i, vmstat("pgactivate") - activated);
 	EXPECT_LE(resident(s), SIZE / 16);
