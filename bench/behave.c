@@ -51,7 +51,9 @@ static void usage(void)
 	     "  spinner BUFFERS SECONDS [unfair]\n"
 	     "                       how long it takes to read buffers of a page that were backed\n"
 	     "                       up on a processor where SCHED_FIFO spins since then;\n"
-	     "                       unfair: without the deadline server that makes way for others");
+	     "                       unfair: without the deadline server that makes way for others\n"
+	     "  flush MIB...         interrupts between processors, by which they flush their TLBs,\n"
+	     "                       for the backup and the restore of one buffer of MIB");
 	exit(0);
 }
 
@@ -657,6 +659,65 @@ static void spinner(uint64_t nr, uint64_t seconds, bool unfair)
 	       ",\"unfair\":%s,\"longest_ns\":%" PRIu64 ",\"total_ns\":%" PRIu64 "}\n",
 	       nr, seconds * 1000000000, unfair ? "true" : "false", longest, spun);
 	free_buffers();
+/* ---- flush ---- */
+
+/* Function calls (CAL) and shootdowns of user mappings (TLB), all processors */
+static uint64_t interrupts(void)
+{
+	const char *text = read_file("/proc/interrupts"), *line;
+	static const char *const names[] = { "CAL:", "TLB:" };
+	uint64_t sum = 0, n;
+	unsigned int i;
+	char *next;
+
+	for (i = 0; i < ARRAY_LEN(names); i++) {
+		line = text ? strstr(text, names[i]) : NULL;
+		if (!line)
+			die("/proc/interrupts has no line %s", names[i]);
+		for (line += strlen(names[i]); ; line = next) {
+			n = strtoull(line, &next, 10);
+			if (next == line)
+				break;
+			sum += n;
+		}
+	}
+	return sum;
+}
+
+static void flush(uint64_t mib)
+{
+	static const char *const cachings[] = { "cached", "wc" };
+	uint64_t size = mib * MiB, backup, restore, backed_up;
+	unsigned int i;
+
+	/* cached, nothing is flushed for the caching: what others do meanwhile */
+	for (i = 0; i < (gpu.dumb ? 1 : ARRAY_LEN(cachings)); i++) {
+		gpu_create(&gpu, &bos[0], size, i ? DRM_VTTM_WC : DRM_VTTM_CACHED);
+		gpu_map(&gpu, &bos[0], NULL);
+		fill(&bos[0], 1);
+		gpu_unmap(&bos[0]);
+		writeback_settle();
+
+		backup = interrupts();
+		backed_up = gpu_backup(&gpu, size / PAGE, false);
+		backup = interrupts() - backup;
+		if (backed_up < size / PAGE)
+			die("%" PRIu64 " of %" PRIu64 " pages were backed up",
+			    backed_up, size / PAGE);
+
+		gpu_map(&gpu, &bos[0], NULL);
+		restore = interrupts();
+		*(volatile uint8_t *)bos[0].map;
+		restore = interrupts() - restore;
+		check(&bos[0], 1);
+		printf("{\"part\":\"flush\",\"caching\":\"%s\",\"cpus\":%ld,\"bytes\":%" PRIu64
+		       ",\"backup_ipis\":%" PRIu64 ",\"restore_ipis\":%" PRIu64 "}\n",
+		       gpu.dumb ? "driver" : cachings[i], sysconf(_SC_NPROCESSORS_ONLN),
+		       size, backup, restore);
+		fflush(stdout);
+		gpu_close(&gpu, &bos[0]);
+		gpu_drain();
+	}
 }
 
 int main(int argc, char **argv)
@@ -702,6 +763,9 @@ int main(int argc, char **argv)
 			die("spinner BUFFERS SECONDS [unfair]");
 		spinner(number(test, argv[i], 1, MAX_BUFFERS),
 			number(test, argv[i + 1], 1, 20), unfair);
+	} else if (!strcmp(test, "flush")) {
+		for (; i < argc; i++)
+			flush(number(test, argv[i], 2, 1 << 20));
 	} else {
 		die("unknown test '%s' (bench-behave --help)", test);
 	}

@@ -228,6 +228,12 @@ elif $want == "swapfile" then ($b | [("disk", "file") as $s | modes[] as $m | pa
 	map(row) | table(["swap", "kernel", "buffers, of RAM", "fill, s", "read once, s", "OOM kills",
 		"2 MiB swap entries", "4 KiB swap entries", "2 MiB that were split", "pages extracted", "pages copied back"]))
 
+elif $want == "flush" then ($b | [caching[] as $c | ([.results[] | select(.part == "flush") | .cpus] | unique[]) as $n |
+	[($c | title), "\($n)"] + [modes[] as $m | first(part("flush"; $m)[] | select(.caching == $c and .cpus == $n)) |
+		(.backup_ipis, .restore_ipis) * 1073741824 / .bytes | digits(0)]] |
+	map(row) | table(["caching", "processors", "upstream: backup", "restore", "zero_copy=0: backup", "restore",
+		"zero_copy=1: backup", "restore"]))
+
 elif $want == "growth" then ($b | [caching[] as $c | sizes[] as $s |
 	[($c | title), "\($s / 1048576) MiB"] + [("pristine", "insert") as $m | (grown($m; $c; $s)) |
 		(.backup_ns | count), (.restore_ns | count)]] |
