@@ -2722,6 +2722,67 @@ static void backup_c48_caching_fails_in_allocation(struct kunit *test)
 	backup_expect_baseline(test);
 }
 
+static const enum ttm_caching backup_cachings[] = {
+	ttm_write_combined, ttm_uncached
+};
+
+/* Are pages mapped by the kernel with entries larger than a page, all of them? */
+static bool backup_mapped_large(struct page *page, pgoff_t nr)
+{
+	unsigned int level;
+	pgoff_t i;
+
+	for (i = 0; i < nr; i++) {
+		lookup_address((unsigned long)page_address(page + i), &level);
+		if (level == PG_LEVEL_4K)
+			return false;
+	}
+
+	return true;
+}
+
+static bool backup_folio_mapped_large(struct folio *folio)
+{
+	return backup_mapped_large(folio_page(folio, 0), folio_nr_pages(folio));
+}
+
+/*
+ * Pages, of PMD_ORDER at least, whose mapping has not been taken apart by what ran
+ * before
+ */
+static struct page *backup_large_block(struct kunit *test, gfp_t gfp,
+				       unsigned int order)
+{
+	struct page *page, *refused[32];
+	unsigned int i, num = 0;
+
+	if (debug_pagealloc_enabled())
+		kunit_skip(test, "the kernel maps page by page, for debug_pagealloc");
+	if (order > MAX_PAGE_ORDER)
+		kunit_skip(test, "larger than the page allocator has it");
+
+	for (;;) {
+		page = alloc_pages(gfp | __GFP_NOWARN, order);
+		if (!page || backup_mapped_large(page, 1UL << order))
+			break;
+		refused[num++] = page;
+		page = NULL;
+		if (num == ARRAY_SIZE(refused))
+			break;
+	}
+	for (i = 0; i < num; i++)
+		__free_pages(refused[i], order);
+	KUNIT_ASSERT_NOT_NULL(test, page);
+
+	return page;
+}
+
+/* The same as a folio */
+static struct folio *backup_large_mapping(struct kunit *test, unsigned int order)
+{
+	return page_folio(backup_large_block(test, GFP_KERNEL | __GFP_COMP, order));
+}
+
 /* The pages of two folios, in an array as TTM has them */
 static struct page **backup_folio_pages(struct kunit *test, struct folio *first,
 					struct folio *second)
@@ -2743,6 +2804,44 @@ static struct page **backup_folio_pages(struct kunit *test, struct folio *first,
 		*next++ = folio_page(second, i);
 
 	return pages;
+}
+
+/* Page by page it would be taken apart for good. */
+static void backup_c48_large_mapping_stays_large(struct kunit *test)
+{
+	struct folio *huge, *single;
+	struct page **pages;
+	struct ttm_tt *tt;
+	unsigned int i;
+	pgoff_t nr, j;
+
+	/* Where there are none, the tests before have taken the mapping apart. */
+	tt = backup_filled_tt(test, ttm_cached, 2, false);
+	backup_needs_large(test, tt);
+	backup_tt_free(test, tt);
+
+	huge = backup_large_mapping(test, PMD_ORDER);
+	nr = folio_nr_pages(huge);
+	single = folio_alloc(GFP_KERNEL, 0);
+	pages = backup_folio_pages(test, single, huge);
+
+	for (i = 0; i < ARRAY_SIZE(backup_cachings); i++) {
+		KUNIT_EXPECT_EQ(test, 0, ttm_pool_set_caching(pages, nr + 1,
+							      backup_cachings[i]));
+		for (j = 0; j <= nr; j++)
+			if (backup_page_caching(pages[j]) != backup_cachings[i])
+				break;
+		KUNIT_EXPECT_EQ(test, j, nr + 1);
+		KUNIT_EXPECT_TRUE(test, backup_folio_mapped_large(huge));
+
+		KUNIT_EXPECT_EQ(test, 0, ttm_pool_set_caching(pages, nr + 1,
+							      ttm_cached));
+		KUNIT_EXPECT_EQ(test, backup_uncached_pages(pages, nr + 1), 0);
+		KUNIT_EXPECT_TRUE(test, backup_folio_mapped_large(huge));
+	}
+
+	folio_put(single);
+	folio_put(huge);
 }
 
 /* What is not in the array is not touched, whatever folio it is part of. */
@@ -2804,6 +2903,234 @@ static void backup_c48_caching_of_a_folio_fails(struct kunit *test)
 
 	folio_put(single);
 	folio_put(huge);
+}
+
+/* How many pages of an array have such a caching. */
+static pgoff_t backup_pages_of_caching(struct page **pages, pgoff_t nr,
+				       enum ttm_caching caching)
+{
+	pgoff_t i, num = 0;
+
+	for (i = 0; i < nr; i++)
+		num += backup_page_caching(pages[i]) == caching;
+
+	return num;
+}
+
+/*
+ * Change the caching of an array of pages and change it back. Pages have one
+ * after the other, so what a memory type is left of shows in the second round.
+ * Nothing else around, @all, may change. Returns in how many of the two rounds
+ * the mapping of @large was large while the caching was changed.
+ */
+static unsigned int backup_cycle_caching(struct kunit *test, struct page **pages,
+					 pgoff_t nr, struct folio *all,
+					 struct folio *large)
+{
+	unsigned int i, kept = 0;
+	pgoff_t j, changed;
+
+	for (i = 0; i < ARRAY_SIZE(backup_cachings); i++) {
+		KUNIT_EXPECT_EQ(test, 0, ttm_pool_set_caching(pages, nr,
+							      backup_cachings[i]));
+		KUNIT_EXPECT_EQ(test, nr, backup_pages_of_caching(pages, nr,
+								  backup_cachings[i]));
+		for (j = 0, changed = 0; all && j < folio_nr_pages(all); j++)
+			changed += backup_page_caching(folio_page(all, j)) != ttm_cached;
+		if (all)
+			KUNIT_EXPECT_EQ(test, nr, changed);
+		kept += large && backup_folio_mapped_large(large);
+		/* Each of them has a memory type of its own */
+		KUNIT_EXPECT_EQ(test, -ENOMEM,
+				ttm_pool_set_caching(&pages[nr - 1], 1, ttm_uncached));
+		KUNIT_EXPECT_EQ(test, -ENOMEM,
+				ttm_pool_set_caching(&pages[nr / 2], 1, ttm_uncached));
+
+		KUNIT_EXPECT_EQ(test, 0, ttm_pool_set_caching(pages, nr, ttm_cached));
+		KUNIT_EXPECT_EQ(test, nr, backup_pages_of_caching(pages, nr, ttm_cached));
+	}
+
+	return kept;
+}
+
+static struct page **backup_new_array(struct kunit *test, pgoff_t nr)
+{
+	struct page **pages = kunit_kmalloc_array(test, nr, sizeof(*pages),
+						  GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, pages);
+
+	return pages;
+}
+
+/* Large entries of the kernel's mapping are kept, whatever else is in the array. */
+static void backup_c81_huge_folios_among_others(struct kunit *test)
+{
+	struct folio *first = backup_large_mapping(test, PMD_ORDER);
+	struct folio *second = backup_large_mapping(test, PMD_ORDER);
+	struct page *single = alloc_page(GFP_KERNEL);
+	struct page *other = alloc_page(GFP_KERNEL);
+	pgoff_t n = 0, i, nr = folio_nr_pages(first);
+	struct page **pages = backup_new_array(test, 2 * nr + 2);
+
+	KUNIT_ASSERT_NOT_NULL(test, single);
+	KUNIT_ASSERT_NOT_NULL(test, other);
+
+	/* Nothing else: the array is the folio */
+	for (i = 0; i < nr; i++)
+		pages[i] = folio_page(first, i);
+	KUNIT_EXPECT_EQ(test, backup_cycle_caching(test, pages, nr, first, first), 2);
+
+	pages[n++] = single;
+	for (i = 0; i < nr; i++)
+		pages[n++] = folio_page(first, i);
+	pages[n++] = other;
+	for (i = 0; i < nr; i++)
+		pages[n++] = folio_page(second, i);
+	KUNIT_EXPECT_EQ(test, backup_cycle_caching(test, pages, n, NULL, first), 2);
+	KUNIT_EXPECT_EQ(test, backup_cycle_caching(test, pages, n, NULL, second), 2);
+	KUNIT_EXPECT_TRUE(test, backup_folio_mapped_large(first));
+	KUNIT_EXPECT_TRUE(test, backup_folio_mapped_large(second));
+
+	/* All but one page: that is taken apart, and the other is not */
+	KUNIT_EXPECT_EQ(test, backup_cycle_caching(test, pages, n - 1, NULL, first), 2);
+	KUNIT_EXPECT_FALSE(test, backup_folio_mapped_large(second));
+
+	__free_page(other);
+	__free_page(single);
+	folio_put(second);
+	folio_put(first);
+}
+
+/*
+ * Huge pages that are adjacent, as those of a larger folio are. The entries are
+ * kept where all of their pages are in the array, from the head of the folio on.
+ */
+static void backup_c81_adjacent_huge_pages(struct kunit *test)
+{
+	struct folio *folio = backup_large_mapping(test, PMD_ORDER + 1);
+	pgoff_t nr = folio_nr_pages(folio), i;
+	struct page **pages = backup_new_array(test, nr);
+
+	for (i = 0; i < nr; i++)
+		pages[i] = folio_page(folio, i);
+
+	KUNIT_EXPECT_EQ(test, backup_cycle_caching(test, pages, nr, folio, folio), 2);
+	/* One of them, and the neighbour stays as it is */
+	KUNIT_EXPECT_EQ(test, backup_cycle_caching(test, pages, nr / 2, folio, folio), 2);
+	backup_cycle_caching(test, pages + nr / 2, nr / 2, folio, NULL);
+	/* Half of each, so both are taken apart */
+	KUNIT_EXPECT_EQ(test, backup_cycle_caching(test, pages + nr / 4, nr / 2, folio,
+						   folio), 0);
+	KUNIT_EXPECT_FALSE(test, backup_folio_mapped_large(folio));
+	/* and all of them, by now page by page */
+	KUNIT_EXPECT_EQ(test, backup_cycle_caching(test, pages, nr, folio, folio), 0);
+
+	folio_put(folio);
+}
+
+/* Only what is in the array is changed, and it may be in any order. */
+static void backup_c81_part_of_a_huge_folio(struct kunit *test)
+{
+	struct folio *folio = backup_large_mapping(test, PMD_ORDER);
+	pgoff_t nr = folio_nr_pages(folio), i, n;
+	struct page **pages = backup_new_array(test, nr);
+
+	/* All but the last, the first, one in the middle and two at a time */
+	for (i = 0; i < nr - 1; i++)
+		pages[i] = folio_page(folio, i);
+	KUNIT_EXPECT_EQ(test, backup_cycle_caching(test, pages, nr - 1, folio, folio), 0);
+
+	for (i = 0; i < nr - 1; i++)
+		pages[i] = folio_page(folio, i + 1);
+	backup_cycle_caching(test, pages, nr - 1, folio, NULL);
+
+	for (i = 0, n = 0; i < nr; i++)
+		if (i != nr / 2)
+			pages[n++] = folio_page(folio, i);
+	backup_cycle_caching(test, pages, n, folio, NULL);
+
+	for (i = 0, n = 0; i < nr; i++)
+		if (i & 2)
+			pages[n++] = folio_page(folio, i);
+	backup_cycle_caching(test, pages, n, folio, NULL);
+
+	folio_put(folio);
+}
+
+/* Pages in descending order, and each half of a folio in the place of the other */
+static void backup_c81_pages_in_any_order(struct kunit *test)
+{
+	struct folio *folio = backup_large_mapping(test, PMD_ORDER + 1);
+	pgoff_t nr = folio_nr_pages(folio) / 2, i;
+	struct page **pages = backup_new_array(test, 2 * nr);
+
+	/* The last of the first huge page comes first, and the next one is not in it */
+	for (i = 0; i < nr; i++)
+		pages[i] = folio_page(folio, nr - 1 - i);
+	backup_cycle_caching(test, pages, nr, folio, NULL);
+
+	for (i = 0; i < 2 * nr; i++)
+		pages[i] = folio_page(folio, (i + nr) % (2 * nr));
+	backup_cycle_caching(test, pages, 2 * nr, folio, NULL);
+
+	for (i = 0; i < nr / 2; i++) {
+		pages[i] = folio_page(folio, nr / 2 + i);
+		pages[nr / 2 + i] = folio_page(folio, i);
+	}
+	backup_cycle_caching(test, pages, nr, folio, NULL);
+
+	folio_put(folio);
+}
+
+/*
+ * Pages that belong to nobody but themselves may be given back one by one. No
+ * large entry may be left that has to be split for that, which needs memory.
+ */
+static void backup_c81_separate_pages_need_no_memory(struct kunit *test)
+{
+	struct page *block = backup_large_block(test, GFP_KERNEL, PMD_ORDER);
+	pgoff_t nr = 1UL << PMD_ORDER, i;
+	struct page **pages = backup_new_array(test, nr);
+
+	split_page(block, PMD_ORDER);
+	for (i = 0; i < nr; i++)
+		pages[i] = block + i;
+
+	KUNIT_EXPECT_EQ(test, 0, ttm_pool_set_caching(pages, nr, ttm_write_combined));
+	KUNIT_EXPECT_EQ(test, nr, backup_pages_of_caching(pages, nr, ttm_write_combined));
+	KUNIT_EXPECT_FALSE(test, backup_mapped_large(block, 1));
+	KUNIT_EXPECT_EQ(test, 0, ttm_pool_set_caching(&pages[nr / 2], 1, ttm_cached));
+	KUNIT_EXPECT_EQ(test, nr - 1,
+			backup_pages_of_caching(pages, nr, ttm_write_combined));
+	KUNIT_EXPECT_EQ(test, 0, ttm_pool_set_caching(pages, nr, ttm_cached));
+	KUNIT_EXPECT_EQ(test, nr, backup_pages_of_caching(pages, nr, ttm_cached));
+
+	for (i = 0; i < nr; i++)
+		__free_page(pages[i]);
+}
+
+/* Where the change is refused for one page, the others get their memory type back. */
+static void backup_c81_refused_page_keeps_its_caching(struct kunit *test)
+{
+	struct folio *first = folio_alloc(GFP_KERNEL, PMD_ORDER);
+	struct folio *second = folio_alloc(GFP_KERNEL, PMD_ORDER);
+	struct page **pages = backup_folio_pages(test, first, second);
+	pgoff_t nr = folio_nr_pages(first) + folio_nr_pages(second);
+	struct page **refused = &pages[nr - 1];
+
+	KUNIT_EXPECT_EQ(test, 0, ttm_pool_set_caching(refused, 1, ttm_write_combined));
+	KUNIT_EXPECT_EQ(test, -ENOMEM, ttm_pool_set_caching(pages, nr, ttm_uncached));
+	KUNIT_EXPECT_EQ(test, ttm_write_combined, backup_page_caching(*refused));
+	KUNIT_EXPECT_EQ(test, nr - 1, backup_pages_of_caching(pages, nr, ttm_cached));
+	/* It has its memory type still, and the others have none */
+	KUNIT_EXPECT_EQ(test, -ENOMEM, ttm_pool_set_caching(refused, 1, ttm_uncached));
+	KUNIT_EXPECT_EQ(test, 0, ttm_pool_set_caching(pages, nr - 1, ttm_uncached));
+	KUNIT_EXPECT_EQ(test, 0, ttm_pool_set_caching(pages, nr, ttm_cached));
+	KUNIT_EXPECT_EQ(test, nr, backup_pages_of_caching(pages, nr, ttm_cached));
+
+	folio_put(second);
+	folio_put(first);
 }
 
 /* A backup that got nowhere, and cannot go back either */
@@ -3721,8 +4048,15 @@ static struct kunit_case backup_cases[] = {
 #ifdef CONFIG_X86
 	KUNIT_CASE(backup_c48_caching_fails),
 	KUNIT_CASE(backup_c48_caching_fails_in_allocation),
+	KUNIT_CASE(backup_c48_large_mapping_stays_large),
 	KUNIT_CASE(backup_c48_part_of_a_huge_folio),
 	KUNIT_CASE(backup_c48_caching_of_a_folio_fails),
+	KUNIT_CASE(backup_c81_huge_folios_among_others),
+	KUNIT_CASE(backup_c81_adjacent_huge_pages),
+	KUNIT_CASE(backup_c81_part_of_a_huge_folio),
+	KUNIT_CASE(backup_c81_pages_in_any_order),
+	KUNIT_CASE(backup_c81_separate_pages_need_no_memory),
+	KUNIT_CASE(backup_c81_refused_page_keeps_its_caching),
 	KUNIT_CASE(backup_c47_c48_cancel_fails),
 #endif
 	KUNIT_CASE(backup_c48_cancel_fails_to_map),
