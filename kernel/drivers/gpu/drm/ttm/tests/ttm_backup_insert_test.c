@@ -1094,8 +1094,8 @@ static void backup_c53_drop_while_backed_up(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, backup_run(test, tt), 1100);
 	KUNIT_EXPECT_EQ(test, backup_node_stat(NR_SHMEM) - priv->before.shmem, 1100);
 
-	ttm_pool_drop_backed_up(tt);
-	ttm_tt_clear_backed_up(tt);
+	ttm_tt_drop_backup(tt);
+	KUNIT_EXPECT_FALSE(test, ttm_tt_is_backed_up(tt));
 	KUNIT_EXPECT_EQ(test, inode->i_blocks, 0);
 	KUNIT_EXPECT_EQ(test, inode->i_mapping->nrpages, 0);
 	KUNIT_EXPECT_EQ(test, backup_node_stat(NR_SHMEM), priv->before.shmem);
@@ -1821,6 +1821,57 @@ static void backup_c52_c77_restore_in_a_bulk_move(struct kunit *test)
 			KUNIT_EXPECT_EQ(test, backup_bos_on_lru(bos), BIT(nth));
 			KUNIT_EXPECT_EQ(test, backup_bos_in_bulk(bos), BIT(nth));
 			backup_bos_free(test, bos);
+		}
+	}
+}
+
+/* Given up, it is as good as new, and where new ones are. */
+static void backup_c54_c77_dropped_in_a_bulk_move(struct kunit *test)
+{
+	unsigned int nth, how;
+
+	for (nth = 0; nth < 3; nth++) {
+		/* Incomplete or complete, and half-way back from that */
+		for (how = 0; how < 4; how++) {
+			struct backup_bos *bos = backup_bos(test, true, 0, 67);
+			struct ttm_buffer_object *bo = bos->bo[nth];
+			pgoff_t i;
+
+			KUNIT_EXPECT_EQ(test,
+					backup_bo_shrink_in_part(test, bo,
+								 BACKUP_NO_MEMORY),
+					64);
+			if (how & 1)
+				KUNIT_EXPECT_EQ(test, backup_bo_shrink(bo, false), 3);
+			if (how & 2) {
+				/* The first chunk is back, where there is a second. */
+				backup_interrupt_at(test, how & 1 ? 2 : 1);
+				KUNIT_EXPECT_EQ(test, backup_bo_populate(bo, true),
+						-EINTR);
+				backup_interrupt_at(test, 0);
+			}
+			dma_resv_lock(bo->base.resv, NULL);
+			ttm_bo_drop_backup(bo);
+			dma_resv_unlock(bo->base.resv);
+
+			KUNIT_EXPECT_EQ(test, backup_bos_on_lru(bos), 7);
+			KUNIT_EXPECT_EQ(test, backup_bos_in_bulk(bos), 7);
+			KUNIT_EXPECT_FALSE(test, ttm_tt_is_backed_up(bo->ttm));
+			KUNIT_EXPECT_FALSE(test, ttm_tt_is_populated(bo->ttm));
+			KUNIT_EXPECT_FALSE(test, backup_bo_suitable(bo));
+			KUNIT_EXPECT_EQ(test, bo->ttm->retained, 0);
+			KUNIT_EXPECT_NULL(test, bo->ttm->restore);
+			for (i = 0; i < 67; i++)
+				KUNIT_ASSERT_NULL(test, bo->ttm->pages[i]);
+			backup_expect_pages(test, bo->ttm, 0, 0, 0);
+
+			KUNIT_EXPECT_EQ(test, backup_bo_populate(bo, false), 0);
+			backup_fill(bo->ttm, 9);
+			backup_expect_populated(test, bo->ttm);
+			backup_expect_walk(test, bos, 7, 0, 3 * 67);
+			KUNIT_EXPECT_EQ(test, backup_bos_in_bulk(bos), 0);
+			backup_bos_free(test, bos);
+			backup_expect_baseline(test);
 		}
 	}
 }
@@ -3163,6 +3214,31 @@ static void backup_c47_c48_cancel_fails(struct kunit *test)
 	}
 	backup_expect_baseline(test);
 }
+
+/* A hole is nothing to come back for. */
+static void backup_c57_cancel_fails_beside_a_hole(struct kunit *test)
+{
+	struct ttm_tt *tt = backup_filled_tt(test, ttm_write_combined, 67, false);
+	struct folio *folio[2];
+
+	backup_needs_large(test, tt);
+	folio[0] = backup_tt_folio(tt, 0);
+	folio[1] = backup_tt_folio(tt, 66);
+	KUNIT_ASSERT_EQ(test, backup_punch(test, tt, 64), 2);
+	folio_get(folio[0]);
+	folio_get(folio[1]);
+	backup_caching_fails(test, 0, 1);
+	KUNIT_EXPECT_EQ(test, backup_run(test, tt), -EBUSY);
+	kunit_deactivate_static_stub(test, ttm_pool_set_caching);
+	folio_put(folio[0]);
+	folio_put(folio[1]);
+	backup_expect_retained(test, tt, 65);
+	KUNIT_EXPECT_EQ(test, backup_run(test, tt), 65);
+	backup_expect_pages(test, tt, 0, 65, 65);
+	backup_expect_retained(test, tt, 0);
+	backup_tt_free(test, tt);
+	backup_expect_baseline(test);
+}
 #endif
 
 /* The same for pages that cannot be mapped again, from one of the chunks on. */
@@ -4025,6 +4101,7 @@ static struct kunit_case backup_cases[] = {
 #ifdef CONFIG_FAULT_INJECTION_DEBUG_FS
 	KUNIT_CASE(backup_c57_c77_incomplete_stays_on_the_lru),
 	KUNIT_CASE(backup_c52_c77_restore_in_a_bulk_move),
+	KUNIT_CASE(backup_c54_c77_dropped_in_a_bulk_move),
 	KUNIT_CASE(backup_c77_destroyed_in_any_state),
 #endif
 #ifdef CONFIG_TRACEPOINTS
@@ -4058,6 +4135,7 @@ static struct kunit_case backup_cases[] = {
 	KUNIT_CASE(backup_c81_separate_pages_need_no_memory),
 	KUNIT_CASE(backup_c81_refused_page_keeps_its_caching),
 	KUNIT_CASE(backup_c47_c48_cancel_fails),
+	KUNIT_CASE(backup_c57_cancel_fails_beside_a_hole),
 #endif
 	KUNIT_CASE(backup_c48_cancel_fails_to_map),
 #ifdef CONFIG_FAULT_INJECTION_DEBUG_FS
