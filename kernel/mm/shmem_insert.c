@@ -13,16 +13,17 @@
  * shmem stays the allocator: shmem_alloc_detached_folio() gives out a folio
  * with the gfp mask and up to the order that the file accepts,
  * shmem_insert_folio() takes it, and shmem_extract_folio() gives it out again
- * with its contents. While it is out, the owner may do with it what he likes, as
- * long as he brings it back the way he got it.
+ * with its contents. While it is out, the owner may do anything with it that is
+ * undone before it comes back.
  */
 
 #include <linux/backing-dev.h>
+#include <linux/cacheflush.h>
 #include <linux/export.h>
-#include <linux/fcntl.h>
 #include <linux/fs.h>
 #include <linux/huge_mm.h>
 #include <linux/memcontrol.h>
+#include <linux/memory-tiers.h>
 #include <linux/mm.h>
 #include <linux/page_idle.h>
 #include <linux/pagemap.h>
@@ -35,6 +36,30 @@
 #include <trace/events/shmem_insert.h>
 
 #include "internal.h"
+
+/**
+ * shmem_set_insertable() - let folios be moved into and out of a file
+ * @file: A shmem file that has just been created and that nobody else knows.
+ *
+ * Extraction takes pages from under whoever reads or maps the file, so files
+ * have to be made for it. The creator promises that there will never be a file
+ * descriptor of @file, nor a mapping of it in user space.
+ *
+ * Nobody can seal such a file or freeze its mapping, as that takes a file
+ * descriptor; those of memfd_create(), System V shared memory and shared
+ * anonymous mappings do not get here. The inode keeps the property for as long
+ * as it lives, and no other inode inherits it.
+ *
+ * Context: Any context, before others can reach @file.
+ */
+void shmem_set_insertable(struct file *file)
+{
+	if (WARN_ON_ONCE(!shmem_mapping(file->f_mapping)))
+		return;
+
+	SHMEM_I(file_inode(file))->flags |= SHMEM_F_INSERTABLE;
+}
+EXPORT_SYMBOL_FOR_MODULES(shmem_set_insertable, "ttm");
 
 /**
  * shmem_insert_orders() - which folio orders a file takes
@@ -75,16 +100,21 @@ EXPORT_SYMBOL_FOR_MODULES(shmem_insert_orders, "ttm");
  * grouped with the reclaimable allocations and stays out of ZONE_MOVABLE and
  * CMA areas.
  *
+ * As it is shmem's, a large one is counted as allocated by shmem, once, however
+ * often it goes in and out.
+ *
  * Context: As the page allocator's for @gfp.
  * Return: The folio, with one reference that the caller owns and gives back
  * with folio_put(); NULL if there is no memory or @order is not allowed.
  */
-struct folio *shmem_alloc_detached_folio(struct file *file, unsigned int order,
-					 int nid, gfp_t gfp)
+struct folio *shmem_alloc_detached_folio_noprof(struct file *file,
+						unsigned int order, int nid,
+						gfp_t gfp)
 {
 	gfp_t zone = gfp & GFP_ZONEMASK & ~__GFP_MOVABLE;
 	gfp_t limit = mapping_gfp_mask(file->f_mapping) & GFP_ZONEMASK &
 		      ~__GFP_MOVABLE;
+	struct folio *folio;
 
 	if (order >= BITS_PER_LONG ||
 	    !(shmem_insert_orders(file, 0) & BIT(order)))
@@ -99,18 +129,25 @@ struct folio *shmem_alloc_detached_folio(struct file *file, unsigned int order,
 	if (nid == NUMA_NO_NODE)
 		nid = numa_mem_id();
 
-	return __folio_alloc_node(gfp, order, nid);
-}
-EXPORT_SYMBOL_FOR_MODULES(shmem_alloc_detached_folio, "ttm");
+	folio = __folio_alloc_node_noprof(gfp, order, nid);
+	if (folio) {
+		if (folio_test_pmd_mappable(folio))
+			count_vm_event(THP_FILE_ALLOC);
+		count_mthp_stat(order, MTHP_STAT_SHMEM_ALLOC);
+	}
 
-/* memory_failure() marks tail pages without a word to the folio's head. */
+	return folio;
+}
+EXPORT_SYMBOL_FOR_MODULES(shmem_alloc_detached_folio_noprof, "ttm");
+
+/*
+ * memory_failure() gives up on pages that are on no LRU list after it has marked
+ * them, tail pages as well, and does not get to telling the head, nor to counting.
+ */
 static bool shmem_folio_poisoned(struct folio *folio)
 {
 #ifdef CONFIG_MEMORY_FAILURE
 	unsigned long i, nr = folio_nr_pages(folio);
-
-	if (!atomic_long_read(&num_poisoned_pages))
-		return false;
 
 	for (i = 0; i < nr; i++)
 		if (PageHWPoison(folio_page(folio, i)))
@@ -134,29 +171,21 @@ static bool shmem_folio_detached(struct folio *folio)
 	    folio_test_large(folio) && !folio_test_large_rmappable(folio))
 		return false;
 
+	/* What is charged as kernel memory must not get on the LRU lists. */
 	return !folio->mapping && !folio_test_lru(folio) &&
 	       !folio_test_swapcache(folio) && !folio_test_writeback(folio) &&
-	       !folio_memcg_charged(folio);
+	       !folio_memcg_kmem(folio);
 }
 
 /* May folios be moved into and out of this file? */
 static int shmem_insert_check_file(struct file *file)
 {
 	struct address_space *mapping = file->f_mapping;
-	struct inode *inode = mapping->host;
-	struct shmem_inode_info *info;
 
 	if (!shmem_mapping(mapping))
 		return -EINVAL;
 
-	/* What user space mounted has limits and an owner of its own. */
-	if (!(inode->i_sb->s_flags & SB_KERNMOUNT))
-		return -EPERM;
-
-	info = SHMEM_I(inode);
-	if (info->flags & SHMEM_F_MAPPING_FROZEN)
-		return -EPERM;
-	if (READ_ONCE(info->seals) & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE))
+	if (!(SHMEM_I(mapping->host)->flags & SHMEM_F_INSERTABLE))
 		return -EPERM;
 
 	return 0;
@@ -193,11 +222,12 @@ static int shmem_insert_check(struct file *file, struct folio *folio,
 	if (!IS_ALIGNED(index, nr) || index >= end || end - index < nr)
 		return -EINVAL;
 
-	if (!(shmem_insert_orders(file, index) & BIT(folio_order(folio))))
-		return -EINVAL;
-
 	if (folio_zonenum(folio) > gfp_zone(mapping_gfp_mask(mapping)))
 		return -EINVAL;
+
+	/* The policy may have changed since the folio was allocated. */
+	if (!(shmem_insert_orders(file, index) & BIT(folio_order(folio))))
+		return -EOPNOTSUPP;
 
 	if (shmem_folio_poisoned(folio))
 		return -EHWPOISON;
@@ -211,7 +241,7 @@ static int __shmem_insert_folio(struct file *file, struct folio *folio,
 	struct address_space *mapping = file->f_mapping;
 	struct inode *inode = mapping->host;
 	long nr = folio_nr_pages(folio);
-	bool dirty, uptodate;
+	bool charged, dirty, uptodate;
 	pgoff_t old_index;
 	int ret;
 
@@ -236,9 +266,12 @@ static int __shmem_insert_folio(struct file *file, struct folio *folio,
 	if (ret)
 		goto err_unlock;
 
-	ret = mem_cgroup_charge(folio, NULL, gfp);
-	if (ret)
-		goto err_unacct;
+	charged = folio_memcg_charged(folio);
+	if (!charged) {
+		ret = mem_cgroup_charge(folio, NULL, gfp);
+		if (ret)
+			goto err_unacct;
+	}
 
 	old_index = folio->index;
 	dirty = folio_test_dirty(folio);
@@ -248,6 +281,9 @@ static int __shmem_insert_folio(struct file *file, struct folio *folio,
 	folio_set_swapbacked(folio);
 	folio_mark_uptodate(folio);
 	folio_set_dirty(folio);
+
+	/* The owner may have written it by way of the kernel's mapping. */
+	flush_dcache_folio(folio);
 
 	ret = shmem_add_to_page_cache(folio, mapping, index, NULL, gfp);
 	if (ret)
@@ -269,7 +305,8 @@ err_uncharge:
 		folio_clear_uptodate(folio);
 	folio_clear_swapbacked(folio);
 	folio->index = old_index;
-	mem_cgroup_uncharge(folio);
+	if (!charged)
+		mem_cgroup_uncharge(folio);
 err_unacct:
 	/* Pages that were accounted but never came are found missing. */
 	shmem_recalc_inode(inode, nr, 0);
@@ -280,24 +317,33 @@ err_unlock:
 
 /**
  * shmem_insert_folio() - make a folio the contents of a file, without a copy
- * @file: A shmem file on a kernel-internal mount, whose size does not change
- *	  during the call.
+ * @file: A shmem file that shmem_set_insertable() was called for, whose size does
+ *	  not change during the call.
  * @folio: The folio, as shmem_alloc_detached_folio() gave it out: with one
  *	   reference, unlocked, not mapped, ->private clear, its kernel mapping
  *	   write-back cached and no DMA going on. Its contents become those of the
- *	   file.
+ *	   file. It may have been charged to a memcg since, but not as kernel
+ *	   memory.
  * @index: Page index in @file, a multiple of the folio's size in pages.
  * @gfp: Flags for the charge and the page cache's xarray nodes, nothing else is
- *	 allocated. Reclaim wants __GFP_HIGH | __GFP_NOWARN: the charge then
- *	 succeeds even above the limit, where the pages of a swapout belong.
+ *	 allocated. Reclaim wants GFP_ATOMIC | __GFP_NOWARN: nodes may come from
+ *	 the reserves, and the charge succeeds even above the limit, since memory
+ *	 on its way out must not be stopped by one. Without any of the bits of
+ *	 __GFP_RECLAIM, the caller would be taken for one that must not spin: the
+ *	 charge would be made the slow way, and nobody notified of a limit.
  *
- * The folio is charged to the active memcg, see set_active_memcg(), or else to
- * the current task's. On return it is dirty and up to date on the LRU lists,
- * and reclaim treats it like any other shmem folio. A single page may still wait
- * in this CPU's batch of pages to be added.
+ * A folio that is charged keeps its charge and its memcg, whatever happens here.
+ * Another one is charged to the active memcg, see set_active_memcg(), or else to
+ * the current task's; to the root memcg, that costs nobody anything. Either way
+ * the charge is the page cache's from then on, and ends with truncation, reclaim
+ * or extraction.
  *
- * The caller's reference stays the caller's: after success he may use it, for
- * instance to start writeback with shmem_write_folio(), and drops it with
+ * On return the folio is dirty and up to date on the LRU lists, and reclaim
+ * treats it like any other shmem folio. A single page may still wait in this
+ * CPU's batch of pages to be added.
+ *
+ * The caller's reference stays the caller's: after success it may be used, for
+ * instance to start writeback with shmem_write_folio(), and is dropped with
  * folio_put(). After an error the folio, the file, the charge and all counters
  * of memory in use are as they were before.
  *
@@ -306,11 +352,13 @@ err_unlock:
  * direct reclaim. May sleep.
  * Return:
  * * 0 - the file has the folio
+ * * %-EOPNOTSUPP - the huge policy of the mount or of the system does not allow
+ *   the order at @index: copy it to smaller folios
  * * %-EINVAL - not a shmem file, or the index is misaligned or not within the
- *   size, or shmem does not allow the order, the zone or a set ->private; also,
- *   with a warning if CONFIG_DEBUG_VM is set, a folio that is on the LRU, mapped,
- *   charged or in a page cache already
- * * %-EPERM - the file is on a mount of user space, frozen or sealed
+ *   size, or the file does not take folios of this zone, or ->private is set;
+ *   also, with a warning if CONFIG_DEBUG_VM is set, a folio that is on the LRU,
+ *   mapped, in a page cache already or charged as kernel memory
+ * * %-EPERM - the file was not made for this
  * * %-EHWPOISON - memory failure has struck the folio
  * * %-EBUSY - somebody else holds a reference or the folio lock
  * * %-EEXIST - the file has contents in this range, resident or in swap
@@ -330,13 +378,11 @@ int shmem_insert_folio(struct file *file, struct folio *folio, pgoff_t index,
 EXPORT_SYMBOL_FOR_MODULES(shmem_insert_folio, "ttm");
 
 /* What the page cache, the LRU lists and reclaim leave in a folio's flags. */
-#define SHMEM_CACHE_FLAGS (BIT(PG_uptodate) | BIT(PG_swapbacked) |	\
-			   BIT(PG_active) | BIT(PG_unevictable) |	\
-			   BIT(PG_workingset) | BIT(PG_reclaim) |	\
-			   BIT(PG_dropbehind) | LRU_REFS_FLAGS)
-
-/* How often somebody else's short-lived use of a folio is waited out. */
-#define SHMEM_EXTRACT_TRIES	4
+#define SHMEM_CACHE_FLAGS (BIT(PG_uptodate) | BIT(PG_dirty) |		\
+			   BIT(PG_swapbacked) | BIT(PG_active) |	\
+			   BIT(PG_unevictable) | BIT(PG_workingset) |	\
+			   BIT(PG_reclaim) | BIT(PG_dropbehind) |	\
+			   LRU_REFS_FLAGS)
 
 /* Would the folio, pinned for as long as its new owner likes, be in the way? */
 static bool shmem_folio_movable_block(struct folio *folio)
@@ -376,7 +422,9 @@ static int shmem_extract_check(struct folio *folio, unsigned int min_order,
 
 	if (folio_zonenum(folio) > gfp_zone(gfp))
 		return -EXDEV;
-	if (nid != NUMA_NO_NODE && folio_nid(folio) != nid)
+	/* Nothing is demoted from the file to stay in slow memory for good. */
+	if (nid == NUMA_NO_NODE ? !node_is_toptier(folio_nid(folio)) :
+				  folio_nid(folio) != nid)
 		return -EXDEV;
 	if (shmem_folio_movable_block(folio))
 		return -EXDEV;
@@ -384,50 +432,58 @@ static int shmem_extract_check(struct folio *folio, unsigned int min_order,
 	return 0;
 }
 
+/* Leaves the folio with the one reference that its new owner gets. */
+static bool shmem_remove_isolated(struct address_space *mapping,
+				  struct folio *folio)
+{
+	/* The page cache's, the caller's, and that of the isolation */
+	int refs = folio_nr_pages(folio) + 2;
+	bool removed;
+
+	xa_lock_irq(&mapping->i_pages);
+	removed = folio_ref_freeze(folio, refs);
+	if (removed)
+		__filemap_remove_folio(folio, NULL);
+	xa_unlock_irq(&mapping->i_pages);
+
+	if (removed)
+		folio_ref_unfreeze(folio, 1);
+
+	return removed;
+}
+
 static struct folio *__shmem_extract_folio(struct file *file, pgoff_t index,
 					   unsigned int min_order, int nid,
-					   gfp_t gfp, bool *batched)
+					   gfp_t gfp)
 {
 	struct address_space *mapping = file->f_mapping;
 	struct inode *inode = mapping->host;
 	struct folio *folio;
-	bool dirty;
 	int ret;
 
-	ret = shmem_get_folio_gfp(inode, index, 0, &folio, SGP_NOALLOC, gfp,
-				  NULL, NULL);
-	if (ret)
-		return ERR_PTR(ret);
-
-	*batched = folio_may_be_lru_cached(folio);
+	folio = shmem_get_folio_noalloc_gfp(inode, index, gfp);
+	if (IS_ERR(folio))
+		return folio;
 
 	ret = shmem_extract_check(folio, min_order, nid, gfp);
 	if (ret)
 		goto err_unlock;
 
-	/* Just inserted or read, it may be in this CPU's batch still. */
-	if (!folio_test_lru(folio))
-		lru_add_drain();
-	if (!folio_isolate_lru(folio)) {
-		ret = -EBUSY;
-		goto err_unlock;
-	}
-
-	/* remove_mapping() wants one reference: that of the isolation. */
-	folio_put(folio);
-
 	/*
-	 * It also takes a dirty folio for one that must not be lost. Under the
-	 * folio lock and off the LRU, nobody takes this one for a clean one.
+	 * Just inserted, read or used, a small folio may be in a batch of this
+	 * CPU, which has a reference. The batches of other CPUs are left alone:
+	 * to drain them is to wait until each of these CPUs has run a worker,
+	 * and one that a real-time task keeps for itself may never do so.
 	 */
-	dirty = folio_test_clear_dirty(folio);
-	if (!remove_mapping(mapping, folio)) {
-		if (dirty)
-			folio_set_dirty(folio);
-		folio_unlock(folio);
-		folio_putback_lru(folio);
-		return ERR_PTR(-EBUSY);
-	}
+	if (folio_may_be_lru_cached(folio) &&
+	    folio_ref_count(folio) != folio_expected_ref_count(folio) + 1)
+		lru_add_drain();
+
+	ret = -EBUSY;
+	if (!folio_isolate_lru(folio))
+		goto err_unlock;
+	if (!shmem_remove_isolated(mapping, folio))
+		goto err_putback;
 
 	trace_shmem_extract_folio(inode, folio, folio->index);
 
@@ -444,6 +500,8 @@ static struct folio *__shmem_extract_folio(struct file *file, pgoff_t index,
 
 	return folio;
 
+err_putback:
+	folio_putback_lru(folio);
 err_unlock:
 	folio_unlock(folio);
 	folio_put(folio);
@@ -452,17 +510,22 @@ err_unlock:
 
 /**
  * shmem_extract_folio() - take a folio out of a file, without a copy
- * @file: A shmem file on a kernel-internal mount.
+ * @file: A shmem file that shmem_set_insertable() was called for.
  * @index: Page index in @file of any page of the folio.
  * @min_order: Smallest order of use to the caller. A smaller folio stays where
  *	       it is.
- * @nid: NUMA node that the folio has to be on, or NUMA_NO_NODE for any.
+ * @nid: NUMA node that the folio has to be on, or NUMA_NO_NODE for any but those
+ *	 that reclaim demotes to. Who allocates with __GFP_THISNODE wants the
+ *	 former. Where the allocator may fall back to other nodes, and a node
+ *	 without memory always does, insisting on one would mean to read a folio
+ *	 from swap only to have it refused, each time.
  * @gfp: Allocation flags for a folio that has to be read from swap. The folio
  *	 has to be in a zone that they allow.
  *
  * This is the way back of shmem_insert_folio(): the file has a hole afterwards,
  * where a folio can be inserted again, and the folio is as
- * shmem_alloc_detached_folio() gave it out, but with the contents of the file.
+ * shmem_alloc_detached_folio() gave it out, but with the contents of the file. It
+ * is charged to nobody, also if it came charged when it was inserted.
  *
  * A folio that is in swap is read first. It comes back as large as it went only
  * from a device with synchronous I/O, such as zram, if memory allows and zswap
@@ -470,10 +533,11 @@ err_unlock:
  * shmem_read_folio_gfp() to find. A folio in a movable or CMA pageblock is
  * refused, because the new owner would pin it there.
  *
- * The lock of the folio, its place on the LRU list or a reference may be taken
- * for a moment by reclaim, migration or a batch of another CPU. That is waited
- * out a few times. Against truncation, swapoff and other extractions the folio
- * lock protects: exactly one of them gets the folio.
+ * The folio lock is waited for, and nothing else is. Where reclaim or compaction
+ * have isolated the folio, or a small one waits in another CPU's batch of LRU
+ * operations, nobody can tell how long that will last: the contents can be
+ * copied meanwhile. Against truncation, swapoff and other extractions the lock
+ * protects: exactly one of them gets the folio.
  *
  * Context: Process context, may sleep. Takes the folio lock. Never from reclaim.
  * Return: The folio, with one reference that the caller owns and gives back with
@@ -489,13 +553,11 @@ err_unlock:
  * * %-EHWPOISON - memory failure has struck the folio
  * * %-ENOMEM - no memory to read the contents from swap
  * * %-EINVAL - not a shmem file, or @index is not within the size
- * * %-EPERM - the file is on a mount of user space, frozen or sealed
+ * * %-EPERM - the file was not made for this
  */
 struct folio *shmem_extract_folio(struct file *file, pgoff_t index,
 				  unsigned int min_order, int nid, gfp_t gfp)
 {
-	unsigned int tries = 0;
-	bool batched = false;
 	struct folio *folio;
 	int ret;
 
@@ -504,26 +566,12 @@ struct folio *shmem_extract_folio(struct file *file, pgoff_t index,
 	ret = shmem_insert_check_file(file);
 	if (!ret && index >= shmem_insert_end(file))
 		ret = -EINVAL;
-	if (ret) {
+
+	if (ret)
 		folio = ERR_PTR(ret);
-		goto out;
-	}
+	else
+		folio = __shmem_extract_folio(file, index, min_order, nid, gfp);
 
-	for (;;) {
-		folio = __shmem_extract_folio(file, index, min_order, nid, gfp,
-					      &batched);
-		if (PTR_ERR_OR_ZERO(folio) != -EBUSY ||
-		    ++tries == SHMEM_EXTRACT_TRIES)
-			break;
-
-		/* In a batch of some CPU, it has a reference for that. */
-		if (tries == 1 && batched)
-			lru_add_drain_all();
-		else
-			cond_resched();
-	}
-
-out:
 	if (IS_ERR(folio))
 		trace_shmem_extract_folio_fail(file_inode(file), index, min_order,
 					       PTR_ERR(folio));

@@ -14,8 +14,10 @@
 #include <linux/delay.h>
 #include <linux/fcntl.h>
 #include <linux/kthread.h>
+#include <linux/memory-tiers.h>
 #include <linux/migrate.h>
 #include <linux/mm.h>
+#include <linux/sched.h>
 #include <linux/sched/mm.h>
 #include <linux/swapops.h>
 #include <linux/workqueue.h>
@@ -60,6 +62,8 @@ static struct folio *extract_ok(struct kunit *test, struct file *file, pgoff_t i
 {
 	struct folio *folio;
 
+	/* The test may have been on another CPU when the folio got in. */
+	lru_add_drain_all();
 	folio = shmem_extract_folio(file, index, min_order, NUMA_NO_NODE, gfp);
 	KUNIT_ASSERT_EQ_MSG(test, PTR_ERR_OR_ZERO(folio), 0,
 			    "order %u at %lu", min_order, index);
@@ -68,6 +72,15 @@ static struct folio *extract_ok(struct kunit *test, struct file *file, pgoff_t i
 			kunit_add_action_or_reset(test, insert_put, folio));
 
 	return folio;
+}
+
+/* Gives others time, and gets the folio out of their batches now and then. */
+static void extract_wait(unsigned int tries)
+{
+	if (tries % 16)
+		cond_resched();
+	else
+		lru_add_drain_all();
 }
 
 /* Like extract_ok(), while others take the folio for a moment. */
@@ -82,7 +95,7 @@ static struct folio *extract_patiently(struct kunit *test, struct file *file,
 					    EXTRACT_GFP);
 		if (PTR_ERR_OR_ZERO(folio) != -EBUSY)
 			break;
-		cond_resched();
+		extract_wait(tries);
 	}
 	KUNIT_ASSERT_EQ_MSG(test, PTR_ERR_OR_ZERO(folio), 0,
 			    "order %u at %lu", min_order, index);
@@ -293,7 +306,7 @@ static void extract_c28_same_folio_same_bytes(struct kunit *test)
 		shmem_truncate_range(file_inode(file), 0, -1);
 		kunit_release_action(test, insert_put, out);
 
-		/* Smaller ones would do; and it may be in a batch still. */
+		/* Smaller ones would do. */
 		folio = extract_insert(test, within, order, 0, order + 2);
 		out = extract_ok(test, within, 0, 0, EXTRACT_GFP);
 		KUNIT_ASSERT_PTR_EQ(test, out, folio);
@@ -770,33 +783,62 @@ static long extract_work(void *data)
 	return 0;
 }
 
-static void extract_c36_batch_of_another_cpu(struct kunit *test)
+/*
+ * Puts the folio into a batch of another CPU: it is to be added, or to become
+ * active. False if somebody has drained that already, as others may at any time.
+ */
+static bool extract_batch(struct kunit *test, struct extract_work *work,
+			  unsigned int there)
+{
+	if (work->accessed) {
+		insert_expect_inserted(test, work->file, work->folio, 0);
+		lru_add_drain_all();
+	}
+	work_on_cpu(there, extract_batch_work, work);
+	KUNIT_ASSERT_EQ(test, work->ret, 0);
+	kunit_release_action(test, insert_put, work->folio);
+
+	return work->batched;
+}
+
+/* Its own batches are drained for it, those of others are not. */
+static void extract_c36_c74_batches(struct kunit *test)
 {
 	struct file *file = extract_file(test, insert_always, 1);
 	unsigned int here = cpumask_first(cpu_online_mask);
 	unsigned int there = cpumask_next(here, cpu_online_mask);
-	unsigned int round, batched[2] = { };
+	unsigned int round, batched[4] = { };
 
 	if (there >= nr_cpu_ids)
 		kunit_skip(test, "needs two processors");
 
-	/* Somebody else may drain the batches at any time. */
-	for (round = 0; round < 64 && (batched[0] < 4 || batched[1] < 4); round++) {
-		struct extract_work work = { .file = file };
+	for (round = 0; round < 256 && (batched[0] < 4 || batched[1] < 4 ||
+					batched[2] < 4 || batched[3] < 4); round++) {
+		struct extract_work work = { .file = file, .accessed = round & 1 };
 		struct folio *folio = insert_folio(test, file, 0, round);
+		bool own = round & 2;
+		int ret;
 
 		work.folio = folio;
-		work.accessed = round & 1;
-		if (work.accessed) {
-			insert_expect_inserted(test, file, folio, 0);
-			lru_add_drain_all();
-		}
-		work_on_cpu(there, extract_batch_work, &work);
-		KUNIT_ASSERT_EQ(test, work.ret, 0);
-		batched[round & 1] += work.batched;
-		kunit_release_action(test, insert_put, folio);
+		batched[round & 3] += extract_batch(test, &work, there);
 
-		work_on_cpu(here, extract_work, &work);
+		work_on_cpu(own ? there : here, extract_work, &work);
+		ret = PTR_ERR_OR_ZERO(work.folio);
+		if (own) {
+			KUNIT_EXPECT_EQ(test, ret, 0);
+		} else if (ret) {
+			KUNIT_ASSERT_EQ(test, ret, -EBUSY);
+			/* It is as good as before, and can be read. */
+			extract_expect_refused(test, file, folio, 0, 1, NUMA_NO_NODE,
+					       EXTRACT_GFP, -EAGAIN, "in a batch");
+			insert_expect_read(test, file, 0, 0, round);
+		} else {
+			/* Drained in the meantime */
+			batched[round & 3] -= work.batched;
+		}
+		if (ret)
+			work.folio = shmem_extract_folio(file, 0, 0, NUMA_NO_NODE,
+							 EXTRACT_GFP);
 		KUNIT_ASSERT_PTR_EQ(test, work.folio, folio);
 		KUNIT_ASSERT_EQ(test, 0,
 				kunit_add_action_or_reset(test, insert_put, folio));
@@ -806,6 +848,84 @@ static void extract_c36_batch_of_another_cpu(struct kunit *test)
 	}
 	KUNIT_EXPECT_GE(test, batched[0], 4);
 	KUNIT_EXPECT_GE(test, batched[1], 4);
+	KUNIT_EXPECT_GE(test, batched[2], 4);
+	KUNIT_EXPECT_GE(test, batched[3], 4);
+}
+
+struct extract_hog {
+	bool started;
+	bool stop;
+	bool gave_up;
+};
+
+/* Nothing else runs on its CPU, not even a worker of the highest priority. */
+static int extract_hog(void *data)
+{
+	struct extract_hog *hog = data;
+	unsigned long end;
+
+	preempt_disable();
+	WRITE_ONCE(hog->started, true);
+	end = jiffies + 10 * HZ;
+	while (!READ_ONCE(hog->stop) && time_before(jiffies, end))
+		cpu_relax();
+	WRITE_ONCE(hog->gave_up, !READ_ONCE(hog->stop));
+	preempt_enable();
+
+	while (!kthread_should_stop())
+		schedule_timeout_interruptible(1);
+
+	return 0;
+}
+
+static void extract_c74_cpu_that_never_schedules(struct kunit *test)
+{
+	struct file *file = extract_file(test, insert_always, 1);
+	unsigned int here = cpumask_first(cpu_online_mask);
+	unsigned int there = cpumask_next(here, cpu_online_mask);
+	struct extract_work work = { .file = file };
+	struct extract_hog hog = { };
+	struct task_struct *task;
+	struct folio *folio;
+	unsigned int tries;
+
+	if (there >= nr_cpu_ids)
+		kunit_skip(test, "needs two processors");
+
+	/* Not where nothing else is going to run */
+	KUNIT_ASSERT_EQ(test, 0, set_cpus_allowed_ptr(current, cpumask_of(here)));
+
+	for (tries = 0; ; tries++) {
+		folio = insert_folio(test, file, 0, tries);
+		work.folio = folio;
+		if (extract_batch(test, &work, there) || tries == 64)
+			break;
+		shmem_truncate_range(file_inode(file), 0, -1);
+	}
+
+	task = kthread_create(extract_hog, &hog, "extract_hog");
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, task);
+	kthread_bind(task, there);
+	get_task_struct(task);
+	wake_up_process(task);
+	while (!READ_ONCE(hog.started))
+		schedule_timeout_uninterruptible(1);
+
+	work_on_cpu(here, extract_work, &work);
+	WRITE_ONCE(hog.stop, true);
+	kthread_stop(task);
+	put_task_struct(task);
+
+	KUNIT_EXPECT_FALSE_MSG(test, hog.gave_up, "waited for CPU %u", there);
+	KUNIT_EXPECT_EQ(test, PTR_ERR_OR_ZERO(work.folio), -EBUSY);
+	if (!IS_ERR(work.folio)) {
+		folio_put(work.folio);
+		return;
+	}
+
+	lru_add_drain_all();
+	KUNIT_EXPECT_PTR_EQ(test, folio, extract_ok(test, file, 0, 0, EXTRACT_GFP));
+	KUNIT_EXPECT_TRUE(test, insert_intact(folio, tries));
 }
 
 static void extract_c37_movable_block(struct kunit *test)
@@ -865,6 +985,58 @@ static void extract_c37_movable_zone(struct kunit *test)
 	insert_expect_read(test, file, 0, 0, 1);
 	extract_ok(test, file, 0, 0, EXTRACT_GFP);
 }
+
+#ifdef CONFIG_NUMA
+/* Nobody has slow memory here: lie about where this folio is. */
+static void extract_c73_demoted(struct kunit *test)
+{
+	struct file *file = extract_file(test, insert_always, 1);
+	struct folio *folio = extract_insert(test, file, 0, 0, 1);
+	int nid = folio_nid(folio), slow, ret[2];
+
+	for (slow = MAX_NUMNODES - 1; slow && node_is_toptier(slow); slow--)
+		;
+	if (!slow)
+		kunit_skip(test, "all nodes are the fastest");
+
+	lru_add_drain_all();
+	set_page_node(&folio->page, slow);
+	ret[0] = extract_error(file, 0, 0, NUMA_NO_NODE, EXTRACT_GFP);
+	ret[1] = extract_error(file, 0, 0, nid, EXTRACT_GFP);
+	set_page_node(&folio->page, nid);
+	KUNIT_EXPECT_EQ(test, ret[0], -EXDEV);
+	KUNIT_EXPECT_EQ(test, ret[1], -EXDEV);
+	insert_expect_read(test, file, 0, 0, 1);
+	extract_ok(test, file, 0, 0, EXTRACT_GFP);
+}
+
+/* Each of the nodes is as good as the other to who does not ask for one. */
+static void extract_c73_any_node(struct kunit *test)
+{
+	unsigned int order, max = insert_max_order();
+	struct file *file = extract_file(test, insert_always, 1UL << max);
+	int nid;
+
+	for_each_node_state(nid, N_MEMORY) {
+		for (order = 0; order <= max; order += max ?: 1) {
+			struct folio *folio;
+
+			folio = shmem_alloc_detached_folio(file, order, nid,
+							   GFP_HIGHUSER | __GFP_THISNODE);
+			KUNIT_ASSERT_NOT_NULL(test, folio);
+			KUNIT_ASSERT_EQ(test, 0,
+					kunit_add_action_or_reset(test, insert_put,
+								  folio));
+			insert_expect_inserted(test, file, folio, 0);
+			kunit_release_action(test, insert_put, folio);
+			KUNIT_EXPECT_PTR_EQ(test, folio,
+					    extract_ok(test, file, 0, order,
+						       EXTRACT_GFP));
+			kunit_release_action(test, insert_put, folio);
+		}
+	}
+}
+#endif
 
 static void extract_c38_wrong_node(struct kunit *test)
 {
@@ -932,7 +1104,6 @@ static void extract_c39_hwpoison(struct kunit *test)
 			before = extract_insert(test, file, order, 0, 2);
 			after = extract_insert(test, file, order, 2 * nr, 3);
 			SetPageHWPoison(page);
-			atomic_long_inc(&num_poisoned_pages);
 			extract_expect_refused(test, file, folio, nr, order,
 					       NUMA_NO_NODE, EXTRACT_GFP,
 					       -EHWPOISON, "poisoned");
@@ -945,7 +1116,6 @@ static void extract_c39_hwpoison(struct kunit *test)
 						       EXTRACT_GFP));
 			KUNIT_EXPECT_TRUE(test, insert_intact(before, 2));
 			KUNIT_EXPECT_TRUE(test, insert_intact(after, 3));
-			atomic_long_dec(&num_poisoned_pages);
 			ClearPageHWPoison(page);
 		}
 		folio = extract_ok(test, file, nr, order, EXTRACT_GFP);
@@ -1011,45 +1181,108 @@ static void extract_refuses_not_shmem(struct kunit *test)
 	insert_expect_read(test, file, 0, 0, 1);
 }
 
-static void extract_refuses_mount_of_user_space(struct kunit *test)
+/* A file that has pages, but not for this */
+static void extract_expect_foreign(struct kunit *test, struct file *file,
+				   const char *what)
 {
-	struct vfsmount *mnt = insert_test_mount(test, 0, "huge", "never");
-	struct file *file = extract_file(test, mnt, 4);
 	struct folio *folio = shmem_read_folio(file->f_mapping, 1);
 
 	KUNIT_ASSERT_FALSE(test, IS_ERR(folio));
 	folio_mark_dirty(folio);
 	extract_expect_refused(test, file, folio, 1, 0, NUMA_NO_NODE, EXTRACT_GFP,
-			       -EPERM, "mount of user space");
+			       -EPERM, what);
 	folio_put(folio);
 	extract_expect_refused(test, file, folio, 1, 0, NUMA_NO_NODE, EXTRACT_GFP,
-			       -EPERM, "mount of user space");
+			       -EPERM, what);
 	/* A hole is none of the caller's business either. */
-	KUNIT_EXPECT_EQ(test, extract_error(file, 2, 0, NUMA_NO_NODE, EXTRACT_GFP),
-			-EPERM);
+	KUNIT_EXPECT_EQ_MSG(test, extract_error(file, 2, 0, NUMA_NO_NODE, EXTRACT_GFP),
+			    -EPERM, "%s", what);
 }
 
-static void extract_refuses_frozen_or_sealed(struct kunit *test)
+static void extract_c15_c70_mount_of_user_space(struct kunit *test)
 {
-	struct file *file = extract_file(test, insert_always, 4);
-	struct shmem_inode_info *info = SHMEM_I(file_inode(file));
-	struct folio *folio = extract_insert(test, file, 0, 0, 1);
-	unsigned int old = info->seals;
+	struct vfsmount *mnt = insert_test_mount(test, 0, "huge", "never");
 
-	shmem_freeze(file_inode(file), true);
-	extract_expect_refused(test, file, folio, 0, 0, NUMA_NO_NODE, EXTRACT_GFP,
-			       -EPERM, "frozen");
-	shmem_freeze(file_inode(file), false);
-	info->seals = F_SEAL_SEAL | F_SEAL_WRITE;
-	extract_expect_refused(test, file, folio, 0, 0, NUMA_NO_NODE, EXTRACT_GFP,
-			       -EPERM, "F_SEAL_WRITE");
-	info->seals = F_SEAL_FUTURE_WRITE;
-	extract_expect_refused(test, file, folio, 0, 0, NUMA_NO_NODE, EXTRACT_GFP,
-			       -EPERM, "F_SEAL_FUTURE_WRITE");
-	info->seals = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW;
-	extract_ok(test, file, 0, 0, EXTRACT_GFP);
-	info->seals = old;
+	extract_expect_foreign(test, insert_plain_file(test, mnt, 4 * PAGE_SIZE),
+			       "mount of user space");
 }
+
+/* Nothing else can be frozen or sealed. */
+static void extract_c16_c70_memfd(struct kunit *test)
+{
+	struct file *file = insert_memfd(test, 4 * PAGE_SIZE);
+	struct shmem_inode_info *info = SHMEM_I(file_inode(file));
+
+	extract_expect_foreign(test, file, "memfd");
+	shmem_freeze(file_inode(file), true);
+	extract_expect_foreign(test, file, "frozen");
+	shmem_freeze(file_inode(file), false);
+	info->seals |= F_SEAL_WRITE;
+	extract_expect_foreign(test, file, "F_SEAL_WRITE");
+}
+
+/* All of these are on a mount of the kernel's own. */
+static void extract_c70_shared_memory(struct kunit *test)
+{
+	extract_expect_foreign(test, insert_shared_memory(test, 4 * PAGE_SIZE),
+			       "SysV");
+	extract_expect_foreign(test, insert_shared_anonymous(test, 4 * PAGE_SIZE),
+			       "shared anonymous");
+	extract_expect_foreign(test, insert_plain_file(test, insert_within,
+						       4 * PAGE_SIZE),
+			       "beside others");
+}
+
+#ifdef CONFIG_TRANSPARENT_HUGEPAGE
+/* Huge folios are grouped by mobility as the mapping says. */
+static void extract_c72_huge_gfp(struct kunit *test)
+{
+	static const gfp_t masks[] = {
+		GFP_HIGHUSER | __GFP_RECLAIMABLE, GFP_HIGHUSER, GFP_HIGHUSER_MOVABLE,
+		GFP_KERNEL | GFP_DMA32 | __GFP_RECLAIMABLE,
+	};
+	const gfp_t mobility = __GFP_RECLAIMABLE | __GFP_MOVABLE;
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(masks); i++) {
+		gfp_t gfp = thp_shmem_limit_gfp_mask(vma_thp_gfp_mask(NULL), masks[i]);
+
+		KUNIT_EXPECT_EQ_MSG(test, (__force unsigned int)(gfp & mobility),
+				    (__force unsigned int)(masks[i] & mobility),
+				    "mask %u", i);
+		KUNIT_EXPECT_EQ_MSG(test, (unsigned int)gfp_zone(gfp),
+				    (unsigned int)gfp_zone(masks[i]), "mask %u", i);
+		KUNIT_EXPECT_TRUE_MSG(test, gfp & __GFP_COMP, "mask %u", i);
+	}
+}
+
+static void extract_expect_reclaimable(struct kunit *test, struct folio *folio)
+{
+	unsigned long pfn = folio_pfn(folio), end = pfn + folio_nr_pages(folio);
+
+	/* A block as a whole changes its type with its use. */
+	KUNIT_ASSERT_GE(test, folio_order(folio), pageblock_order);
+	for (; pfn < end; pfn += pageblock_nr_pages)
+		KUNIT_EXPECT_EQ(test, get_pageblock_migratetype(pfn_to_page(pfn)),
+				MIGRATE_RECLAIMABLE);
+}
+
+/* What the file allocates by itself, as for a copy */
+static void extract_c72_huge_blocks(struct kunit *test)
+{
+	unsigned int max = insert_max_order();
+	struct file *file = extract_file(test, insert_always, 1UL << max);
+	struct folio *folio;
+
+	if (max < pageblock_order || page_group_by_mobility_disabled)
+		kunit_skip(test, "no folio has a block for itself here");
+
+	folio = shmem_read_folio(file->f_mapping, 0);
+	KUNIT_ASSERT_FALSE(test, IS_ERR(folio));
+	extract_expect_reclaimable(test, folio);
+	folio_put(folio);
+}
+#endif
 
 /*
  * Races
@@ -1231,6 +1464,41 @@ static void extract_c42_hole_punch(struct kunit *test)
 	KUNIT_EXPECT_LT(test, leaked, 24L << (20 - PAGE_SHIFT));
 }
 
+/*
+ * Takes all out of a range of which the second page was punched out: a hole if
+ * the folio could be split for that, else it is full of zeroes in a whole folio.
+ */
+static void extract_expect_punched(struct kunit *test, struct file *file,
+				   pgoff_t nr, u64 seed)
+{
+	unsigned long page, pages;
+	pgoff_t i;
+
+	for (i = 0; i < nr; i += pages) {
+		struct folio *folio;
+		int bad = 0;
+
+		pages = 1;
+		if (i == 1 && !xa_load(&file->f_mapping->i_pages, i))
+			continue;
+
+		folio = extract_patiently(test, file, i, 0);
+		pages = folio_nr_pages(folio);
+		for (page = 0; page < pages; page++) {
+			if (i + page != 1) {
+				bad += insert_differs(folio, page, i + page, seed);
+			} else {
+				void *p = kmap_local_folio(folio, page * PAGE_SIZE);
+
+				bad += !!memchr_inv(p, 0, PAGE_SIZE);
+				kunmap_local(p);
+			}
+		}
+		KUNIT_EXPECT_EQ_MSG(test, bad, 0, "from page %lu on", i);
+		kunit_release_action(test, insert_put, folio);
+	}
+}
+
 /* One page of many is punched out; the folio may be split for that. */
 static void extract_c42_partial_punch(struct kunit *test)
 {
@@ -1283,9 +1551,8 @@ static void extract_c42_partial_punch(struct kunit *test)
 
 		if (PTR_ERR(folio) != -EBUSY)
 			KUNIT_EXPECT_EQ(test, PTR_ERR(folio), -EAGAIN);
-		/* All but the punched page is there. */
-		extract_expect_all(test, file, 0, 1, round);
-		shmem_truncate_range(file_inode(file), 0, -1);
+		extract_expect_punched(test, file, nr, round);
+		KUNIT_EXPECT_EQ(test, file->f_mapping->nrpages, 0);
 	}
 	extract_expect_counters(test, file, &base, "punched");
 }
@@ -1403,7 +1670,7 @@ static void extract_c41_migration(struct kunit *test)
 				out = shmem_extract_folio(file, index, orders[i],
 							  NUMA_NO_NODE, EXTRACT_GFP);
 				ret = PTR_ERR_OR_ZERO(out);
-				cond_resched();
+				extract_wait(tries + 1);
 			}
 			KUNIT_EXPECT_EQ(test, ret, 0);
 			intact = !ret && insert_intact(out, round);
@@ -1642,6 +1909,28 @@ static void extract_c33_c34_from_swap(struct kunit *test)
 		extract_expect_counters(test, file, &base, "from swap");
 	}
 }
+
+#ifdef CONFIG_TRANSPARENT_HUGEPAGE
+/* What is read from swap as a whole must not lie among unmovable pages. */
+static void extract_c72_huge_from_swap(struct kunit *test)
+{
+	unsigned int max = insert_max_order();
+	struct file *file = extract_file(test, insert_always, 1UL << max);
+	struct folio *folio;
+	bool synchronous;
+
+	if (max < pageblock_order || page_group_by_mobility_disabled)
+		kunit_skip(test, "no folio has a block for itself here");
+
+	synchronous = extract_synchronous(test, extract_swapped(test, file, max, 0, 5));
+	folio = shmem_read_folio(file->f_mapping, 0);
+	KUNIT_ASSERT_FALSE(test, IS_ERR(folio));
+	KUNIT_EXPECT_EQ(test, folio_order(folio), synchronous ? max : 0);
+	if (synchronous)
+		extract_expect_reclaimable(test, folio);
+	folio_put(folio);
+}
+#endif
 
 /* Smaller ones are taken if the caller says so. */
 static void extract_c34_page_by_page(struct kunit *test)
@@ -1927,11 +2216,16 @@ static struct kunit_case extract_cases[] = {
 	KUNIT_CASE(extract_c31_hole),
 	KUNIT_CASE(extract_c35_below_min_order),
 	KUNIT_CASE(extract_c36_foreign_use),
-	KUNIT_CASE(extract_c36_batch_of_another_cpu),
+	KUNIT_CASE_SLOW(extract_c36_c74_batches),
+	KUNIT_CASE_SLOW(extract_c74_cpu_that_never_schedules),
 	KUNIT_CASE_SLOW(extract_c36_one_winner),
 	KUNIT_CASE(extract_c37_movable_block),
 	KUNIT_CASE(extract_c37_movable_zone),
 	KUNIT_CASE(extract_c38_wrong_node),
+#ifdef CONFIG_NUMA
+	KUNIT_CASE(extract_c73_demoted),
+	KUNIT_CASE(extract_c73_any_node),
+#endif
 #ifdef CONFIG_ZONE_DMA32
 	KUNIT_CASE(extract_c38_wrong_zone),
 #endif
@@ -1949,8 +2243,13 @@ static struct kunit_case extract_cases[] = {
 	KUNIT_CASE(extract_what_the_file_allocated),
 	KUNIT_CASE(extract_refuses_past_the_end),
 	KUNIT_CASE(extract_refuses_not_shmem),
-	KUNIT_CASE(extract_refuses_mount_of_user_space),
-	KUNIT_CASE(extract_refuses_frozen_or_sealed),
+	KUNIT_CASE(extract_c15_c70_mount_of_user_space),
+	KUNIT_CASE(extract_c16_c70_memfd),
+	KUNIT_CASE(extract_c70_shared_memory),
+#ifdef CONFIG_TRANSPARENT_HUGEPAGE
+	KUNIT_CASE(extract_c72_huge_gfp),
+	KUNIT_CASE(extract_c72_huge_blocks),
+#endif
 	KUNIT_CASE(extract_traced_once),
 	{}
 };
@@ -1970,6 +2269,9 @@ static struct kunit_case extract_swap_cases[] = {
 	KUNIT_CASE_SLOW(extract_c33_c34_from_swap),
 	KUNIT_CASE_SLOW(extract_c34_page_by_page),
 	KUNIT_CASE_SLOW(extract_c35_too_small_in_swap),
+#ifdef CONFIG_TRANSPARENT_HUGEPAGE
+	KUNIT_CASE(extract_c72_huge_from_swap),
+#endif
 #ifdef CONFIG_ZONE_DMA32
 	KUNIT_CASE(extract_c38_read_into_the_zone),
 #endif

@@ -16,6 +16,7 @@
 #include <linux/highmem.h>
 #include <linux/initrd.h>
 #include <linux/memcontrol.h>
+#include <linux/memfd.h>
 #include <linux/mman.h>
 #include <linux/mount.h>
 #include <linux/pagemap.h>
@@ -28,10 +29,12 @@
 #include <linux/swap.h>
 #include <linux/vmstat.h>
 
+#include <uapi/linux/memfd.h>
+
 #include "../internal.h"
 
 /* What reclaim passes, and what makes failslab fail it. */
-#define GFP_RECLAIM_INSERT	(__GFP_HIGH | __GFP_NOWARN)
+#define GFP_RECLAIM_INSERT	(GFP_ATOMIC | __GFP_NOWARN)
 
 static struct vfsmount *insert_always, *insert_within;
 
@@ -99,19 +102,62 @@ static inline struct vfsmount *insert_noswap_mount(struct kunit *test)
 	return mnt;
 }
 
-static inline struct file *insert_file_bytes(struct kunit *test, struct vfsmount *mnt,
-					     loff_t size)
+/* The file is closed at the end of the test. */
+static inline struct file *insert_keep_file(struct kunit *test, struct file *file)
 {
-	struct file *file;
-
-	/* Without a reservation, each page is accounted when it comes. */
-	file = shmem_file_setup_with_mnt(mnt, "insert", size,
-					 mk_vma_flags(VMA_NORESERVE_BIT));
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, file);
 	KUNIT_ASSERT_EQ(test, 0,
 			kunit_add_action_or_reset(test, insert_close, file));
 
 	return file;
+}
+
+/* A file that nobody has made for insertion */
+static inline struct file *insert_plain_file(struct kunit *test, struct vfsmount *mnt,
+					     loff_t size)
+{
+	/* Without a reservation, each page is accounted when it comes. */
+	return insert_keep_file(test, shmem_file_setup_with_mnt(mnt, "insert", size,
+						mk_vma_flags(VMA_NORESERVE_BIT)));
+}
+
+static inline struct file *insert_file_bytes(struct kunit *test, struct vfsmount *mnt,
+					     loff_t size)
+{
+	struct file *file = insert_plain_file(test, mnt, size);
+
+	shmem_set_insertable(file);
+
+	return file;
+}
+
+/* What user space gets by memfd_create(), with seals */
+static inline struct file *insert_memfd(struct kunit *test, loff_t size)
+{
+	struct file *file = insert_keep_file(test, memfd_alloc_file("insert",
+							MFD_ALLOW_SEALING));
+
+	i_size_write(file_inode(file), size);
+
+	return file;
+}
+
+/* What shmget() and mmap() of shared anonymous memory are made of */
+static inline struct file *insert_shared_memory(struct kunit *test, loff_t size)
+{
+	return insert_keep_file(test, shmem_kernel_file_setup("SYSV00000000", size,
+						mk_vma_flags(VMA_NORESERVE_BIT)));
+}
+
+static inline struct file *insert_shared_anonymous(struct kunit *test, loff_t size)
+{
+	struct vm_area_desc desc = {
+		.end = size, .vma_flags = mk_vma_flags(VMA_NORESERVE_BIT),
+	};
+
+	KUNIT_ASSERT_EQ(test, shmem_zero_setup_desc(&desc), 0);
+
+	return insert_keep_file(test, desc.vm_file);
 }
 
 static inline struct file *insert_file(struct kunit *test, struct vfsmount *mnt,

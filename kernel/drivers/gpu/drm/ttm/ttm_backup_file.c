@@ -56,6 +56,7 @@ struct file *ttm_backup_file_create(loff_t size)
 	 * those that the pools allocate.
 	 */
 	mapping_set_gfp_mask(file->f_mapping, GFP_HIGHUSER | __GFP_RECLAIMABLE);
+	shmem_set_insertable(file);
 
 	return file;
 }

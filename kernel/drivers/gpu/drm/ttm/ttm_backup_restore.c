@@ -8,6 +8,7 @@
 #include <linux/highmem.h>
 #include <linux/log2.h>
 #include <linux/mm.h>
+#include <linux/numa.h>
 #include <linux/pagemap.h>
 #include <linux/sched/signal.h>
 #include <linux/shmem_fs.h>
@@ -112,7 +113,12 @@ ttm_backup_restore_extract(struct ttm_pool *pool, struct ttm_tt *tt,
 	if (ctx->gfp_retry_mayfail)
 		gfp |= __GFP_RETRY_MAYFAIL | __GFP_NOWARN;
 
-	folio = shmem_extract_folio(tt->backup, idx, *order, pool->nid, gfp);
+	/*
+	 * The pools insist on their node for chunks only. A single page may have
+	 * come from another one, and where there is no memory it always has.
+	 */
+	folio = shmem_extract_folio(tt->backup, idx, *order,
+				    *order ? pool->nid : NUMA_NO_NODE, gfp);
 	if (IS_ERR(folio)) {
 		ret = PTR_ERR(folio);
 		ttm_backup_stats_extract_refused(ret);
