@@ -105,8 +105,10 @@ bool bo_backup(const struct gpu *g, const struct bo *b, bool writeback)
 	for (tries = 0; tries < 64; tries++) {
 		if (!bo_info(g, b, &i))
 			return false;
-		if (!i.resident_pages)
+		if (!i.resident_pages) {
+			lru_drain();
 			return true;
+		}
 		ret = vttm_shrink(g->minor, i.resident_pages, writeback, NULL);
 		if (ret) {
 			FAIL("shrink of %llu pages: %s",

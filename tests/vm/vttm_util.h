@@ -98,6 +98,11 @@ int swap_all_on(const struct swap_list *l);
 uint64_t swap_used_pages(void);
 /* wait until nothing is under writeback */
 void writeback_settle(void);
+/*
+ * Get single pages out of all processors' batches of LRU operations: what waits
+ * in that of another one is restored by a copy.
+ */
+void lru_drain(void);
 
 /* ---- memory cgroups ---- */
 
