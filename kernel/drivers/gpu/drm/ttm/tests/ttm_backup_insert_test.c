@@ -539,8 +539,13 @@ static struct ttm_tt *backup_filled_tt(struct kunit *test,
 static long backup_run(struct kunit *test, struct ttm_tt *tt)
 {
 	struct backup_test *priv = test->priv;
+	long ret;
 
-	return ttm_tt_backup(&priv->bdev, tt, (struct ttm_backup_flags) {});
+	ret = ttm_tt_backup(&priv->bdev, tt, (struct ttm_backup_flags) {});
+	/* What waits in another processor's batches comes back by a copy. */
+	lru_add_drain_all();
+
+	return ret;
 }
 
 static void backup_restore(struct kunit *test, struct ttm_tt *tt)
