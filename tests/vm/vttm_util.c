@@ -486,18 +486,21 @@ int reclaim(uint64_t bytes)
 void reclaim_all(void)
 {
 	uint64_t left, least = UINT64_MAX;
-	unsigned int tries, futile = 0;
+	unsigned int tries, none = 0, futile = 0;
 
 	/*
-	 * What waits in a processor's batch is not counted, so do not believe it
-	 * the first time.
+	 * What waits in a processor's batch is not counted, and is looked for where
+	 * reclaim finds nothing else. What was in use lately takes some tries.
 	 */
-	for (tries = 0; tries < 50 && futile < 3; tries++) {
+	for (tries = 0; tries < 50 && futile < 8; tries++) {
 		left = vmstat("nr_inactive_anon") + vmstat("nr_active_anon");
-		futile = left < least && left ? 0 : futile + 1;
+		none = left ? 0 : none + 1;
+		if (none == 2)
+			break;
+		futile = left < least ? 0 : futile + 1;
 		if (left < least)
 			least = left;
-		reclaim(left * PAGE + 4 * MiB);
+		reclaim(left ? left * PAGE : 4 * MiB);
 		writeback_settle();
 	}
 }
