@@ -659,6 +659,8 @@ static void spinner(uint64_t nr, uint64_t seconds, bool unfair)
 	       ",\"unfair\":%s,\"longest_ns\":%" PRIu64 ",\"total_ns\":%" PRIu64 "}\n",
 	       nr, seconds * 1000000000, unfair ? "true" : "false", longest, spun);
 	free_buffers();
+}
+
 /* ---- flush ---- */
 
 /* Function calls (CAL) and shootdowns of user mappings (TLB), all processors */

@@ -54,14 +54,9 @@ int ttm_backup_insert_charged(struct ttm_tt *tt, struct folio *folio, pgoff_t id
 	return ret;
 }
 
-/* Start writeback of a folio that has just been put on the LRU. */
-static void ttm_backup_insert_writeback(const struct file *backup,
-					struct folio *folio)
+/* Start writeback of a folio that is on the LRU. */
+static void ttm_backup_insert_write(const struct file *backup, struct folio *folio)
 {
-	/* Without room for all of it, swap would take a page and split the rest. */
-	if (get_nr_swap_pages() < folio_nr_pages(folio))
-		return;
-
 	/* If it is locked, reclaim is already at it. */
 	if (!folio_trylock(folio))
 		return;
@@ -80,6 +75,33 @@ static void ttm_backup_insert_writeback(const struct file *backup,
 	} else if (!folio_test_writeback(folio)) {
 		/* Synchronous swap is done already. */
 		folio_clear_reclaim(folio);
+	}
+}
+
+/* Start writeback of a folio that has just been inserted at @idx. */
+static void ttm_backup_insert_writeback(const struct file *backup,
+					struct folio *folio, pgoff_t idx)
+{
+	pgoff_t end = idx + folio_nr_pages(folio);
+
+	/* Without room for all of it, swap would take a page and split the rest. */
+	if (get_nr_swap_pages() < folio_nr_pages(folio))
+		return;
+
+	ttm_backup_insert_write(backup, folio);
+
+	/*
+	 * Swap that takes single pages only, such as a swap file, has had the
+	 * folio split and got the first page of it. Go on with the others.
+	 */
+	for (idx += folio_nr_pages(folio); idx < end; idx++) {
+		struct folio *rest = filemap_get_folio(backup->f_mapping, idx);
+
+		if (IS_ERR(rest))
+			continue;
+
+		ttm_backup_insert_write(backup, rest);
+		folio_put(rest);
 	}
 }
 
@@ -125,7 +147,7 @@ int ttm_backup_insert_folio(struct ttm_tt *tt, struct folio *folio,
 	ttm_backup_stats_inserted(tt, idx, order);
 
 	if (writeback)
-		ttm_backup_insert_writeback(tt->backup, folio);
+		ttm_backup_insert_writeback(tt->backup, folio, idx);
 
 	folio_put(folio);
 
@@ -160,7 +182,7 @@ static long ttm_backup_insert_copies(struct ttm_tt *tt, struct page *page,
 		copy_highpage(folio_page(folio, 0), page + i);
 		ret = ttm_backup_insert_charged(tt, folio, idx + i);
 		if (!ret && writeback)
-			ttm_backup_insert_writeback(tt->backup, folio);
+			ttm_backup_insert_writeback(tt->backup, folio, idx + i);
 		folio_put(folio);
 		if (ret)
 			break;
