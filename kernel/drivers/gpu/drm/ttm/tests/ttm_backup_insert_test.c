@@ -1753,20 +1753,19 @@ static void backup_incomplete_on_the_lru(struct kunit *test, bool in_bulk,
 	KUNIT_EXPECT_EQ(test, backup_bos_on_lru(bos), others);
 	KUNIT_EXPECT_EQ(test, backup_bos_in_bulk(bos), bulk & others);
 
-	/* Only once, also if somebody does not ask first. */
-	KUNIT_EXPECT_EQ(test, backup_bo_shrink(bo, false), 0);
-	KUNIT_EXPECT_EQ(test, backup_bos_on_lru(bos), others);
-	KUNIT_EXPECT_EQ(test, backup_bos_in_bulk(bos), bulk & others);
-
 	KUNIT_EXPECT_EQ(test, backup_bo_populate(bo, false), 0);
 	backup_expect_populated(test, bo->ttm);
 	KUNIT_EXPECT_EQ(test, backup_bos_on_lru(bos), 7);
 	KUNIT_EXPECT_EQ(test, backup_bos_in_bulk(bos), bulk);
 
-	/* Incomplete again, and back without having left */
+	/* Incomplete again, and back without having left: it keeps its place. */
+	backup_move_to_lru_tail(bos, bos->bo[(nth + 1) % 3]);
 	KUNIT_EXPECT_EQ(test, backup_bo_shrink_in_part(test, bo, why), done);
 	KUNIT_EXPECT_EQ(test, backup_bo_populate(bo, false), 0);
 	backup_expect_populated(test, bo->ttm);
+	if (in_bulk)
+		KUNIT_EXPECT_PTR_EQ(test, bos->bulk.pos[TTM_PL_SYSTEM][0].last,
+				    bos->bo[(nth + 1) % 3]->resource);
 	KUNIT_EXPECT_EQ(test, backup_bos_on_lru(bos), 7);
 	KUNIT_EXPECT_EQ(test, backup_bos_in_bulk(bos), bulk);
 
@@ -1774,6 +1773,9 @@ static void backup_incomplete_on_the_lru(struct kunit *test, bool in_bulk,
 	KUNIT_EXPECT_EQ(test, backup_bo_shrink_in_part(test, bo, why), done);
 	backup_expect_walk(test, bos, 7, 0, 2 * 67 + pages - done);
 	KUNIT_EXPECT_EQ(test, backup_bos_on_lru(bos), 0);
+	KUNIT_EXPECT_EQ(test, backup_bos_in_bulk(bos), 0);
+	/* Nothing leaves twice, also if somebody does not ask first. */
+	KUNIT_EXPECT_EQ(test, backup_bo_shrink(bo, false), 0);
 	KUNIT_EXPECT_EQ(test, backup_bos_in_bulk(bos), 0);
 	backup_bos_free(test, bos);
 	backup_expect_baseline(test);
