@@ -375,13 +375,16 @@ static void restore_drops(void)
 
 	ASSERT(reclaim_prepare());
 	ASSERT(gpu_open(&g));
+	ASSERT(bo_new(&g, &b, 8 * MiB + 5 * PAGE, DRM_VTTM_WC, 1));
+	/* what others have in memory goes out as well, so look at a second time */
+	ASSERT(push_out(&g, &b));
+	ASSERT(bo_check_map(&b));
 	writeback_settle();
 	used = swap_used_pages();
 	shmem = vmstat("nr_shmem");
-	ASSERT(bo_new(&g, &b, 8 * MiB + 5 * PAGE, DRM_VTTM_WC, 1));
 	ASSERT(push_out(&g, &b));
 	ASSERT(bo_check_map(&b));
-	EXPECT_EQ(vmstat("nr_shmem"), shmem);
+	EXPECT_LE(vmstat("nr_shmem"), shmem + SWAP_OTHERS);
 	EXPECT_LE(swap_used_pages(), used + SWAP_OTHERS);
 }
 
