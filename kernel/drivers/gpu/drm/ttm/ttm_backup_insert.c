@@ -85,7 +85,7 @@ static void ttm_backup_insert_writeback(const struct file *backup,
 	pgoff_t end = idx + folio_nr_pages(folio);
 
 	/* Without room for all of it, swap would take a page and split the rest. */
-	if (get_nr_swap_pages() < folio_nr_pages(folio))
+	if (get_nr_swap_pages() < (long)folio_nr_pages(folio))
 		return;
 
 	ttm_backup_insert_write(backup, folio);
