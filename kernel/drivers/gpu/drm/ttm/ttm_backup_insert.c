@@ -97,11 +97,17 @@ static void ttm_backup_insert_writeback(const struct file *backup,
 	for (idx += folio_nr_pages(folio); idx < end; idx++) {
 		struct folio *rest = filemap_get_folio(backup->f_mapping, idx);
 
+		bool refused;
+
 		if (IS_ERR(rest))
 			continue;
 
 		ttm_backup_insert_write(backup, rest);
+		refused = folio_test_dirty(rest);
 		folio_put(rest);
+		/* Nothing of this is freed before reclaim gets to it. */
+		if (refused)
+			break;
 	}
 }
 

@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * KUnit tests of what the page allocator gives to reclaim. For a short time they
+ * leave nothing to anybody else, so they are not for a machine that is in use.
+ *
+ * The clause that a case checks stands in its name.
+ */
+
+#include <kunit/test.h>
+#include <linux/cpumask.h>
+#include <linux/gfp.h>
+#include <linux/list.h>
+#include <linux/mm.h>
+#include <linux/mmzone.h>
+#include <linux/module.h>
+#include <linux/sched.h>
+#include <linux/sched/mm.h>
+#include <linux/swap.h>
+#include <linux/workqueue.h>
+
+#include "../page_alloc.h"
+
+/* As many as lists keep by default. Others use them as well. */
+#define PARKED		128
+#define OTHERS		(PARKED / 2)
+
+/* kswapd is not to run, which would free some */
+#define PAGES_GFP	((GFP_HIGHUSER & ~__GFP_KSWAPD_RECLAIM) | __GFP_NOWARN)
+
+struct page_work {
+	unsigned int there;	/* the CPU whose lists are looked at */
+	bool reclaim;		/* or somebody else who may use the reserves */
+	unsigned long nr;	/* pages got until there were no more */
+	unsigned long left;	/* what its lists had at that time */
+};
+
+static unsigned long pages_on_lists(unsigned int cpu)
+{
+	unsigned long nr = 0;
+	struct zone *zone;
+
+	for_each_populated_zone(zone)
+		nr += READ_ONCE(per_cpu_ptr(zone->per_cpu_pageset, cpu)->count);
+
+	return nr;
+}
+
+static unsigned long pages_take(struct list_head *pages, unsigned long most)
+{
+	struct page *page;
+	unsigned long nr;
+
+	for (nr = 0; nr < most; nr++) {
+		if (nr % PARKED == 0)
+			cond_resched();
+		page = alloc_page(PAGES_GFP);
+		if (!page)
+			break;
+		list_add(&page->lru, pages);
+	}
+
+	return nr;
+}
+
+static void pages_give_back(struct list_head *pages)
+{
+	struct page *page, *next;
+
+	list_for_each_entry_safe(page, next, pages, lru) {
+		list_del(&page->lru);
+		__free_page(page);
+	}
+}
+
+/* Leave pages on the lists of the CPU this runs on. */
+static long pages_park(void *arg)
+{
+	struct page_work *work = arg;
+	LIST_HEAD(pages);
+
+	drain_all_pages(NULL);
+	pages_take(&pages, PARKED);
+	pages_give_back(&pages);
+	work->left = pages_on_lists(raw_smp_processor_id());
+
+	return 0;
+}
+
+/* As reclaim does it: down to the last page. */
+static long pages_exhaust(void *arg)
+{
+	struct page_work *work = arg;
+	struct reclaim_state reclaim_state = { };
+	unsigned int flags = memalloc_noreclaim_save();
+	LIST_HEAD(pages);
+
+	current->reclaim_state = work->reclaim ? &reclaim_state : NULL;
+	work->nr = pages_take(&pages, ULONG_MAX);
+	work->left = pages_on_lists(work->there);
+	current->reclaim_state = NULL;
+	pages_give_back(&pages);
+	memalloc_noreclaim_restore(flags);
+
+	return 0;
+}
+
+static void pages_until_none(struct kunit *test, struct page_work *work)
+{
+	unsigned int here = cpumask_first(cpu_online_mask);
+
+	work->there = cpumask_next(here, cpu_online_mask);
+	if (work->there >= nr_cpu_ids)
+		kunit_skip(test, "needs two processors");
+
+	work_on_cpu(work->there, pages_park, work);
+	KUNIT_ASSERT_GE(test, work->left, PARKED - OTHERS / 2);
+
+	work_on_cpu(here, pages_exhaust, work);
+	kunit_info(test, "%lu pages, %lu are on the lists of CPU %u",
+		   work->nr, work->left, work->there);
+}
+
+static void page_alloc_c83_reclaim_gets_the_last_page(struct kunit *test)
+{
+	struct page_work work = { .reclaim = true };
+
+	pages_until_none(test, &work);
+	KUNIT_EXPECT_LT(test, work.left, OTHERS);
+}
+
+static void page_alloc_c83_others_do_not_drain(struct kunit *test)
+{
+	struct page_work work = { .reclaim = false };
+
+	pages_until_none(test, &work);
+	KUNIT_EXPECT_GE(test, work.left, OTHERS);
+}
+
+static struct kunit_case page_alloc_cases[] = {
+	KUNIT_CASE_SLOW(page_alloc_c83_reclaim_gets_the_last_page),
+	KUNIT_CASE_SLOW(page_alloc_c83_others_do_not_drain),
+	{}
+};
+
+static struct kunit_suite page_alloc_suite = {
+	.name = "page_alloc_reclaim",
+	.test_cases = page_alloc_cases,
+};
+
+kunit_test_suite(page_alloc_suite);
+
+MODULE_DESCRIPTION("KUnit tests of the page allocator in reclaim");
+MODULE_LICENSE("GPL");
