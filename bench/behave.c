@@ -13,7 +13,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -53,13 +55,20 @@ static void usage(void)
 	     "                       up on a processor where SCHED_FIFO spins since then;\n"
 	     "                       unfair: without the deadline server that makes way for others\n"
 	     "  flush MIB...         interrupts between processors, by which they flush their TLBs,\n"
-	     "                       for the backup and the restore of one buffer of MIB");
+	     "                       for the backup and the restore of one buffer of MIB\n"
+	     "  oom KIND PERCENT half|noise TOUCH half|noise\n"
+	     "                       whether a process that touches TOUCH percent of RAM is\n"
+	     "                       killed, and how long it takes, with PERCENT of RAM in idle\n"
+	     "                       memory of a KIND: gpu, tmpfs (huge=always), anon or thp;\n"
+	     "                       what is in each compresses to a half or not at all");
 	exit(0);
 }
 
 /* Buffers worth so many bytes, filled; every other one WC */
-static void fill_buffers(uint64_t bytes, uint64_t size)
+static void fill_buffers(uint64_t bytes, uint64_t size, bool noise)
 {
+	uint64_t nr;
+
 	for (nr_bos = 0; bytes >= size; bytes -= size, nr_bos++) {
 		struct bo *b = &bos[nr_bos];
 
@@ -67,7 +76,8 @@ static void fill_buffers(uint64_t bytes, uint64_t size)
 			die("more than %u buffers", MAX_BUFFERS);
 		gpu_create(&gpu, b, size, nr_bos & 1 ? DRM_VTTM_CACHED : DRM_VTTM_WC);
 		gpu_map(&gpu, b, NULL);
-		fill(b, nr_bos + 1);
+		for (nr = 0; nr < size / PAGE; nr++)
+			fill_page(b->map + nr * PAGE, nr_bos + 1, nr, noise);
 	}
 }
 
@@ -147,7 +157,7 @@ static void peak(uint64_t percent)
 	char line[512];
 	FILE *trace;
 
-	fill_buffers(size, size);
+	fill_buffers(size, size, false);
 	gpu_unmap(&bos[0]);
 	writeback_settle();
 	tracing("buffer_size_kb", "12288");
@@ -355,7 +365,7 @@ static void reserve(int nr, char **percents)
 	sysctl_set("min_free_kbytes", "1024");
 	for (i = 0; i < nr; i++) {
 		/* anew, as what was restored may be in smaller pieces */
-		fill_buffers(size, 2 * MiB);
+		fill_buffers(size, 2 * MiB, false);
 		for (n = 0; n < nr_bos; n++)
 			gpu_unmap(&bos[n]);
 		write_file("/proc/sys/vm/drop_caches", "1");
@@ -461,7 +471,7 @@ static void cycle_child(uint64_t percent, uint64_t rounds)
 	uint64_t t = now_ns(), filled;
 	uint64_t i;
 
-	fill_buffers(ram * percent / 100, 4 * MiB);
+	fill_buffers(ram * percent / 100, 4 * MiB, false);
 	filled = now_ns();
 	for (i = 0; i < rounds; i++)
 		check_buffers();
@@ -547,7 +557,7 @@ static void latency(uint64_t percent)
 	uint64_t *ns = eat(nr * sizeof(*ns));
 	uint8_t *p;
 
-	fill_buffers(ram * percent / 100, 4 * MiB);
+	fill_buffers(ram * percent / 100, 4 * MiB, false);
 	for (i = 0; i < nr_bos; i++)
 		gpu_unmap(&bos[i]);
 	p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -722,6 +732,205 @@ static void flush(uint64_t mib)
 	}
 }
 
+/* ---- oom ---- */
+
+#define TMPFS		"/tmp/bench-oom"
+#define THP		"/sys/kernel/mm/transparent_hugepage/enabled"
+
+struct idle {
+	const char *kind;
+	uint64_t size;		/* of tmpfs and anonymous memory, mapped in one piece */
+	uint8_t *map;
+	bool noise;
+};
+
+static bool on_gpu(const struct idle *idle)
+{
+	return !strcmp(idle->kind, "gpu");
+}
+
+static uint8_t *map_tmpfs(uint64_t size)
+{
+	uint8_t *map;
+	int fd;
+
+	fd = open(TMPFS "/file", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (fd < 0 || ftruncate(fd, (off_t)size))
+		die(TMPFS "/file: %s", strerror(errno));
+	map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (map == MAP_FAILED)
+		die("no address space: %s", strerror(errno));
+	close(fd);
+	return map;
+}
+
+static uint8_t *map_anonymous(uint64_t size, bool huge)
+{
+	uint8_t *map = mmap(NULL, size + 2 * MiB, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (map == MAP_FAILED)
+		die("no address space: %s", strerror(errno));
+	map += -(uintptr_t)map & (2 * MiB - 1);
+	/* small machines have it off */
+	if ((huge && write_file(THP, "madvise")) ||
+	    madvise(map, size, huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE))
+		die("no huge pages: %s", strerror(errno));
+	return map;
+}
+
+/* Fill it, and leave it alone. */
+static void idle_start(struct idle *idle, uint64_t bytes)
+{
+	uint64_t nr;
+
+	if (on_gpu(idle)) {
+		fill_buffers(bytes, 4 * MiB, idle->noise);
+		for (nr = 0; nr < nr_bos; nr++)
+			gpu_unmap(&bos[nr]);
+		return;
+	}
+
+	idle->size = bytes & -(2 * MiB);
+	if (!strcmp(idle->kind, "tmpfs")) {
+		mkdir("/tmp", 0755);
+		mkdir(TMPFS, 0700);
+		if (mount("none", TMPFS, "tmpfs", 0, "huge=always,size=100%"))
+			die("cannot mount a tmpfs: %s", strerror(errno));
+		idle->map = map_tmpfs(idle->size);
+	} else {
+		idle->map = map_anonymous(idle->size, !strcmp(idle->kind, "thp"));
+	}
+	for (nr = 0; nr < idle->size / PAGE; nr++)
+		fill_page(idle->map + nr * PAGE, 1, nr, idle->noise);
+	if (!strcmp(idle->kind, "tmpfs")) {
+		munmap(idle->map, idle->size);
+		idle->map = NULL;
+	}
+}
+
+/* Every byte is there still. */
+static void idle_end(struct idle *idle)
+{
+	uint64_t nr;
+
+	if (on_gpu(idle)) {
+		for (nr = 0; nr < nr_bos; nr++) {
+			gpu_map(&gpu, &bos[nr], NULL);
+			check(&bos[nr], (uint32_t)nr + 1);
+			gpu_unmap(&bos[nr]);
+		}
+		free_buffers();
+		return;
+	}
+
+	if (!idle->map)
+		idle->map = map_tmpfs(idle->size);
+	for (nr = 0; nr < idle->size / PAGE; nr++)
+		check_page(idle->map + nr * PAGE, 1, nr);
+	munmap(idle->map, idle->size);
+	if (!strcmp(idle->kind, "tmpfs"))
+		umount(TMPFS);
+}
+
+struct touched {
+	uint64_t total, longest;
+};
+
+/* In a process of its own, whose end says whether it has been killed. */
+static bool touch(uint64_t bytes, bool noise, volatile struct touched *touched)
+{
+	uint64_t i, t, start, longest = 0;
+	int status;
+	pid_t pid;
+
+	fflush(stdout);
+	pid = fork();
+	if (pid < 0)
+		die("fork: %s", strerror(errno));
+	if (!pid) {
+		uint8_t *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+				  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+		if (p == MAP_FAILED || madvise(p, bytes, MADV_NOHUGEPAGE) ||
+		    write_file("/proc/self/oom_score_adj", "0"))
+			die("no memory to touch: %s", strerror(errno));
+		start = now_ns();
+		for (i = 0; i < bytes / PAGE; i++) {
+			t = now_ns();
+			*(volatile uint64_t *)(p + i * PAGE) = i;
+			t = now_ns() - t;
+			if (t > longest)
+				longest = t;
+			touched->longest = longest;
+			if (noise)
+				fill_page(p + i * PAGE, 0, i, true);
+			touched->total = now_ns() - start;
+		}
+		_exit(0);
+	}
+	if (waitpid(pid, &status, 0) != pid)
+		die("waitpid: %s", strerror(errno));
+	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL)
+		return true;
+	if (!WIFEXITED(status) || WEXITSTATUS(status))
+		die("who touched memory ended with status %d", status);
+	return false;
+}
+
+static bool is_noise(const char *contents)
+{
+	if (strcmp(contents, "half") && strcmp(contents, "noise"))
+		die("contents are half or noise, not '%s'", contents);
+	return !strcmp(contents, "noise");
+}
+
+static void oom(char **argv)
+{
+	static const char *const kinds[] = { "gpu", "tmpfs", "anon", "thp" };
+	struct idle idle = { .kind = argv[0], .noise = is_noise(argv[2]) };
+	uint64_t percent = number("oom", argv[1], 1, 300);
+	uint64_t more = number("oom", argv[3], 1, 300);
+	uint64_t kills, swpout, fallback, failed, inserted = 0, splits;
+	struct touched *touched;
+	bool killed;
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_LEN(kinds) && strcmp(kinds[i], idle.kind); i++)
+		;
+	if (i == ARRAY_LEN(kinds))
+		die("oom: there is no memory of kind '%s' (bench-behave --help)", idle.kind);
+	touched = mmap(NULL, PAGE, PROT_READ | PROT_WRITE,
+		       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	/* who is killed is who touches memory */
+	if (touched == MAP_FAILED || write_file("/proc/self/oom_score_adj", "-1000"))
+		die("cannot set up: %s", strerror(errno));
+	memset(touched, 0, sizeof(*touched));
+
+	idle_start(&idle, ram * percent / 100);
+	kills = vmstat("oom_kill");
+	swpout = vmstat("thp_swpout");
+	fallback = vmstat("thp_swpout_fallback");
+	splits = vmstat("thp_split_page");
+	failed = zram_failed_writes();
+	if (have_backup_stats())
+		inserted = backup_stat("inserted");
+	killed = touch(ram * more / 100, is_noise(argv[4]), touched);
+	printf("{\"part\":\"oom\",\"kind\":\"%s\",\"percent\":%" PRIu64
+	       ",\"contents\":\"%s\",\"touch\":%" PRIu64 ",\"touched\":\"%s\""
+	       ",\"killed\":%d,\"kills\":%" PRIu64 ",\"total_ns\":%" PRIu64
+	       ",\"max_ns\":%" PRIu64 ",\"inserted\":%" PRIu64
+	       ",\"thp_swpout\":%" PRIu64 ",\"thp_swpout_fallback\":%" PRIu64
+	       ",\"thp_split\":%" PRIu64 ",\"failed_writes\":%" PRIu64 "}\n",
+	       idle.kind, percent, argv[2], more, argv[4], killed,
+	       vmstat("oom_kill") - kills, touched->total, touched->longest,
+	       (have_backup_stats() ? backup_stat("inserted") : 0) - inserted,
+	       vmstat("thp_swpout") - swpout, vmstat("thp_swpout_fallback") - fallback,
+	       vmstat("thp_split_page") - splits, zram_failed_writes() - failed);
+	fflush(stdout);
+	idle_end(&idle);
+}
+
 int main(int argc, char **argv)
 {
 	const char *node = NULL, *test;
@@ -765,6 +974,10 @@ int main(int argc, char **argv)
 			die("spinner BUFFERS SECONDS [unfair]");
 		spinner(number(test, argv[i], 1, MAX_BUFFERS),
 			number(test, argv[i + 1], 1, 20), unfair);
+	} else if (!strcmp(test, "oom")) {
+		if (i + 5 != argc)
+			die("oom KIND PERCENT half|noise TOUCH half|noise");
+		oom(argv + i);
 	} else if (!strcmp(test, "flush")) {
 		for (; i < argc; i++)
 			flush(number(test, argv[i], 2, 1 << 20));

@@ -147,45 +147,63 @@ void gpu_drain(void)
 
 /* ---- contents ---- */
 
+static uint64_t next_noise(uint64_t *state)
+{
+	*state ^= *state << 13;
+	*state ^= *state >> 7;
+	*state ^= *state << 17;
+	return *state;
+}
+
 /*
  * Half of a page is of one value and half is noise: it compresses to about
- * half, as what is in GPU memory may. The first two words tell whose it is.
+ * half, as what is in GPU memory may. Or all of it is noise, and none is like
+ * another. The first two words tell whose it is.
  */
-void fill(struct bo *b, uint32_t seed)
+void fill_page(void *page, uint32_t seed, uint64_t nr, bool noise)
 {
-	static uint64_t noise[PAGE / 8 + 512];
-	uint64_t page, x = 88172645463325252ULL;
+	static uint64_t some[PAGE / 8 + 512];
+	uint64_t *p = page, x = 88172645463325252ULL;
 	unsigned int i;
 
-	if (!noise[0])
-		for (i = 0; i < ARRAY_LEN(noise); i++) {
-			x ^= x << 13;
-			x ^= x >> 7;
-			x ^= x << 17;
-			noise[i] = x;
-		}
-	for (page = 0; page < b->size / PAGE; page++) {
-		uint64_t *p = (uint64_t *)(b->map + page * PAGE);
-
+	if (noise) {
+		x += ((uint64_t)seed << 32) + nr;
+		for (i = 0; i < PAGE / 8; i++)
+			p[i] = next_noise(&x);
+	} else {
+		if (!some[0])
+			for (i = 0; i < ARRAY_LEN(some); i++)
+				some[i] = next_noise(&x);
 		memset(p + PAGE / 16, (int)(seed & 0xff), PAGE / 2);
-		memcpy(p, noise + (seed * 31 + page) % 512, PAGE / 2);
-		p[0] = seed;
-		p[1] = page;
+		memcpy(p, some + (seed * 31 + nr) % 512, PAGE / 2);
 	}
+	p[0] = seed;
+	p[1] = nr;
+}
+
+void check_page(const void *page, uint32_t seed, uint64_t nr)
+{
+	const volatile uint64_t *p = page;
+
+	if (p[0] != seed || p[1] != nr)
+		die("page %" PRIu64 " of buffer %u is that of page %" PRIu64
+		    " of buffer %" PRIu64, nr, seed, p[1], p[0]);
+}
+
+void fill(struct bo *b, uint32_t seed)
+{
+	uint64_t nr;
+
+	for (nr = 0; nr < b->size / PAGE; nr++)
+		fill_page(b->map + nr * PAGE, seed, nr, false);
 }
 
 void check(const struct bo *b, uint32_t seed)
 {
-	uint64_t page;
+	uint64_t nr;
 
-	for (page = 0; page < b->size / PAGE; page++) {
-		const volatile uint64_t *p =
-			(const volatile uint64_t *)(b->map + page * PAGE);
-
-		if (p[0] != seed || p[1] != page)
-			die("page %" PRIu64 " of buffer %u is that of page %" PRIu64
-			    " of buffer %" PRIu64, page, seed, p[1], p[0]);
-	}
+	for (nr = 0; nr < b->size / PAGE; nr++)
+		check_page(b->map + nr * PAGE, seed, nr);
 }
 
 /* ---- memory ---- */

@@ -49,10 +49,13 @@ uint64_t gpu_active(void);
 /* give what TTM's pools keep back to the system */
 void gpu_drain(void);
 
-/* ---- contents: a stamp in each page, and bytes that compress ---- */
+/* ---- contents: a stamp in each page, and bytes that compress or do not ---- */
 
+void fill_page(void *page, uint32_t seed, uint64_t nr, bool noise);
+/* die if a page is not what fill_page() left there */
+void check_page(const void *page, uint32_t seed, uint64_t nr);
+/* the pages of a buffer; checking restores it */
 void fill(struct bo *b, uint32_t seed);
-/* die if a page is not what fill() left there; restores the buffer */
 void check(const struct bo *b, uint32_t seed);
 
 /* ---- memory ---- */

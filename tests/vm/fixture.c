@@ -243,3 +243,38 @@ bool reclaim_prepare(void)
 	reclaim_all();
 	return true;
 }
+
+void level_get(struct level *l)
+{
+	writeback_settle();
+	l->shmem = vmstat("nr_shmem");
+	l->active = vmstat("nr_gpu_active");
+	l->swap = swap_used_pages();
+}
+
+bool level_is(const struct level *l)
+{
+	struct level now;
+
+	level_get(&now);
+	if (now.shmem <= l->shmem && now.active == l->active &&
+	    now.shmem + now.swap <= l->shmem + l->swap + SWAP_OTHERS)
+		return true;
+	FAIL("shmem/GPU/swap pages %" PRIu64 "/%" PRIu64 "/%" PRIu64 ", were %" PRIu64 "/%" PRIu64 "/%" PRIu64,
+	     now.shmem, now.active, now.swap, l->shmem, l->active, l->swap);
+	return false;
+}
+
+int run_by_swap(struct test_table zram, struct test_table disk,
+		struct test_table file, struct test_table copy)
+{
+	const struct test_table *t = &file;
+
+	if (!zero_copy_get())
+		t = &copy;
+	else if (swap_kind() == SWAP_ZRAM)
+		t = &zram;
+	else if (swap_kind() == SWAP_DISK)
+		t = &disk;
+	return ktap_run(t->tests, t->nr);
+}

@@ -66,4 +66,26 @@ bool reclaim_prepare(void);
  */
 #define SWAP_OTHERS	16
 
+/* Memory that backups and restores move to and fro. */
+struct level {
+	uint64_t shmem;
+	uint64_t active;
+	uint64_t swap;
+};
+
+void level_get(struct level *l);
+/* Is it that again? What others have in shmem may have gone to swap meanwhile. */
+bool level_is(const struct level *l);
+
+/* What a program runs depends on what pages are swapped to and on ttm.zero_copy. */
+struct test_table {
+	const struct test *tests;
+	unsigned int nr;
+};
+
+#define TEST_TABLE(t)	((struct test_table){ t, ARRAY_LEN(t) })
+
+int run_by_swap(struct test_table zram, struct test_table disk,
+		struct test_table file, struct test_table copy);
+
 #endif

@@ -181,35 +181,6 @@ static bool restore(const struct bo *b)
 	return false;
 }
 
-/* Memory that backups and restores move to and fro. */
-struct level {
-	uint64_t shmem;
-	uint64_t active;
-	uint64_t swap;
-};
-
-static void level_get(struct level *l)
-{
-	writeback_settle();
-	l->shmem = vmstat("nr_shmem");
-	l->active = vmstat("nr_gpu_active");
-	l->swap = swap_used_pages();
-}
-
-static bool level_is(const struct level *l)
-{
-	struct level now;
-
-	level_get(&now);
-	/* shmem of others may have gone to swap meanwhile */
-	if (now.shmem <= l->shmem && now.active == l->active &&
-	    now.shmem + now.swap <= l->shmem + l->swap + SWAP_OTHERS)
-		return true;
-	FAIL("shmem/GPU/swap pages %" PRIu64 "/%" PRIu64 "/%" PRIu64 ", were %" PRIu64 "/%" PRIu64 "/%" PRIu64,
-	     now.shmem, now.active, now.swap, l->shmem, l->active, l->swap);
-	return false;
-}
-
 /* Out of memory into swap. */
 static bool push_out(const struct gpu *g, const struct bo *b)
 {
@@ -1307,14 +1278,6 @@ int main(int argc, char **argv)
 	mount_all();
 	if (argc > 1 && !strcmp(argv[1], "dma32"))
 		return ktap_run(tests_dma32, ARRAY_LEN(tests_dma32));
-	if (!zero_copy_get())
-		return ktap_run(tests_copy, ARRAY_LEN(tests_copy));
-	switch (swap_kind()) {
-	case SWAP_ZRAM:
-		return ktap_run(tests_zram, ARRAY_LEN(tests_zram));
-	case SWAP_DISK:
-		return ktap_run(tests_disk, ARRAY_LEN(tests_disk));
-	default:
-		return ktap_run(tests_file, ARRAY_LEN(tests_file));
-	}
+	return run_by_swap(TEST_TABLE(tests_zram), TEST_TABLE(tests_disk),
+			   TEST_TABLE(tests_file), TEST_TABLE(tests_copy));
 }

@@ -386,6 +386,16 @@ int swap_all_on(const struct swap_list *l)
 	return 0;
 }
 
+uint64_t zram_failed_writes(void)
+{
+	const char *io = read_file("/sys/block/zram0/io_stat");
+	unsigned long long reads, writes = 0;
+
+	if (io && sscanf(io, "%llu %llu", &reads, &writes) != 2)
+		die("cannot read zram's io_stat");
+	return writes;
+}
+
 uint64_t swap_used_pages(void)
 {
 	return (meminfo_kib("SwapTotal") - meminfo_kib("SwapFree")) * KiB / PAGE;

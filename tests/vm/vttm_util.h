@@ -96,6 +96,8 @@ enum swap_kind swap_kind(void);
 int swap_all_off(const struct swap_list *l, unsigned int timeout_s);
 int swap_all_on(const struct swap_list *l);
 uint64_t swap_used_pages(void);
+/* that zram has refused; 0 where there is none */
+uint64_t zram_failed_writes(void);
 /* wait until nothing is under writeback */
 void writeback_settle(void);
 /*
