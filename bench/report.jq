@@ -205,14 +205,16 @@ elif $want == "latency" then ($b | [modes[] as $m | [.results[] | select(.part =
 		(map(.kills // 0) | add | tostring)]] |
 	map(row) | table(["kernel", "p50, µs", "p99, µs", "p99.9, µs", "longest, µs", "all, ms", "killed"]))
 
-elif $want == "oom" then ($b | [([.results[] | select(.name | startswith("oom-")) | .name] |
-	unique | sort_by(ltrimstr("oom-") | rtrimstr("M") | tonumber)[]) as $n |
-	[($n | ltrimstr("oom-") | rtrimstr("M") + " MiB")] + [modes[] as $m |
-	[.results[] | select(.name == $n and .mode == $m)] |
-	"\(map(.kills // 0) | add) of \(length)",
-	(map(.total_ns | values) | if length > 0 then "\(min | seconds) – \(max | seconds)" else "–" end)]] |
-	map(row) | table(["RAM", "upstream: killed", "took, s", "zero_copy=0: killed", "took, s",
-		"zero_copy=1: killed", "took, s"]))
+elif $want == "oom" then ($b | def mib: .name | ltrimstr("oom-") | rtrimstr("M") | tonumber;
+	[([.results[] | select(.part == "oom")] | group_by([.contents, mib])[]) as $cell |
+	["\($cell[0] | mib) MiB", ($cell[0].contents | if . == "half" then "to a half" else "not at all" end)] +
+	[modes[] as $m | [$cell[] | select(.mode == $m)] | select(length > 0) |
+	"\(map(.killed) | add) of \(length)",
+	(map(select(.killed == 0).total_ns) | if length > 0 then "\(min | seconds) – \(max | seconds)" else "–" end),
+	(map(.max_ns) | max | seconds)]] |
+	map(row) | table(["RAM", "compresses", "upstream: killed", "took, s", "longest fault, s",
+		"zero_copy=0: killed", "took, s", "longest fault, s",
+		"zero_copy=1: killed", "took, s", "longest fault, s"]))
 
 elif $want == "spinner" then ($b | [modes[] as $m | [(false, true) as $u |
 	first(.results[] | select(.part == "spinner" and .mode == $m and .unfair == $u))] | select(length == 2) |
