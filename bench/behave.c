@@ -260,9 +260,7 @@ static pid_t take_memory(void)
 
 	if (pipe2(ready, O_CLOEXEC))
 		die("pipe: %s", strerror(errno));
-	pid = fork();
-	if (pid < 0)
-		die("fork: %s", strerror(errno));
+	pid = fork_or_die();
 	if (!pid) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		write_file("/proc/self/oom_score_adj", "1000");
@@ -508,12 +506,9 @@ static void cycle(uint64_t percent, uint64_t rounds)
 	}
 	for (i = 0; i < ARRAY_LEN(counters); i++)
 		before[i] = vmstat(counters[i]);
-	fflush(stdout);
 
 	/* The one to be killed if there is not enough memory */
-	pid = fork();
-	if (pid < 0)
-		die("fork: %s", strerror(errno));
+	pid = fork_or_die();
 	if (!pid) {
 		write_file("/proc/self/oom_score_adj", "1000");
 		cycle_child(percent, rounds);
@@ -588,14 +583,12 @@ static void latency(uint64_t percent)
 
 #define FAIR_SERVER	"/sys/kernel/debug/sched/fair_server/cpu1/runtime"
 
-static void run_on(int cpu)
+static void stay_on(int cpu)
 {
-	cpu_set_t set;
+	int ret = run_on(cpu);
 
-	CPU_ZERO(&set);
-	CPU_SET(cpu, &set);
-	if (sched_setaffinity(0, sizeof(set), &set))
-		die("cannot run on processor %d: %s", cpu, strerror(errno));
+	if (ret)
+		die("cannot run on processor %d: %s", cpu, strerror(-ret));
 }
 
 /*
@@ -618,7 +611,7 @@ static void spinner(uint64_t nr, uint64_t seconds, bool unfair)
 		snprintf(usual, sizeof(usual), "%s", text);
 	else if (unfair)
 		die("cannot read " FAIR_SERVER ": %s", strerror(errno));
-	run_on(0);
+	stay_on(0);
 	for (nr_bos = 0; nr_bos < nr; nr_bos++) {
 		gpu_create(&gpu, &bos[nr_bos], PAGE, DRM_VTTM_CACHED);
 		gpu_map(&gpu, &bos[nr_bos], NULL);
@@ -631,12 +624,10 @@ static void spinner(uint64_t nr, uint64_t seconds, bool unfair)
 		die("cannot write " FAIR_SERVER ": %s", strerror(-ret));
 	if (pipe2(ready, O_CLOEXEC))
 		die("pipe: %s", strerror(errno));
-	pid = fork();
-	if (pid < 0)
-		die("fork: %s", strerror(errno));
+	pid = fork_or_die();
 	if (!pid) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		run_on(1);
+		stay_on(1);
 		if (gpu_backup(&gpu, nr, false) < nr)
 			die("not all buffers were backed up");
 		if (sched_setscheduler(0, SCHED_FIFO, &param))
@@ -844,10 +835,7 @@ static bool touch(uint64_t bytes, bool noise, volatile struct touched *touched)
 	int status;
 	pid_t pid;
 
-	fflush(stdout);
-	pid = fork();
-	if (pid < 0)
-		die("fork: %s", strerror(errno));
+	pid = fork_or_die();
 	if (!pid) {
 		uint8_t *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
 				  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -878,6 +866,12 @@ static bool touch(uint64_t bytes, bool noise, volatile struct touched *touched)
 	return false;
 }
 
+/* Upstream's kernel inserts none, and has no counter for it. */
+static uint64_t inserted_pages(void)
+{
+	return have_backup_stats() ? backup_stat("inserted") : 0;
+}
+
 static bool is_noise(const char *contents)
 {
 	if (strcmp(contents, "half") && strcmp(contents, "noise"))
@@ -891,7 +885,7 @@ static void oom(char **argv)
 	struct idle idle = { .kind = argv[0], .noise = is_noise(argv[2]) };
 	uint64_t percent = number("oom", argv[1], 1, 300);
 	uint64_t more = number("oom", argv[3], 1, 300);
-	uint64_t kills, swpout, fallback, failed, inserted = 0, splits;
+	uint64_t kills, swpout, fallback, failed, inserted, splits;
 	struct touched *touched;
 	bool killed;
 	unsigned int i;
@@ -913,8 +907,7 @@ static void oom(char **argv)
 	fallback = vmstat("thp_swpout_fallback");
 	splits = vmstat("thp_split_page");
 	failed = zram_failed_writes();
-	if (have_backup_stats())
-		inserted = backup_stat("inserted");
+	inserted = inserted_pages();
 	killed = touch(ram * more / 100, is_noise(argv[4]), touched);
 	printf("{\"part\":\"oom\",\"kind\":\"%s\",\"percent\":%" PRIu64
 	       ",\"contents\":\"%s\",\"touch\":%" PRIu64 ",\"touched\":\"%s\""
@@ -924,7 +917,7 @@ static void oom(char **argv)
 	       ",\"thp_split\":%" PRIu64 ",\"failed_writes\":%" PRIu64 "}\n",
 	       idle.kind, percent, argv[2], more, argv[4], killed,
 	       vmstat("oom_kill") - kills, touched->total, touched->longest,
-	       (have_backup_stats() ? backup_stat("inserted") : 0) - inserted,
+	       inserted_pages() - inserted,
 	       vmstat("thp_swpout") - swpout, vmstat("thp_swpout_fallback") - fallback,
 	       vmstat("thp_split_page") - splits, zram_failed_writes() - failed);
 	fflush(stdout);

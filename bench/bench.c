@@ -147,14 +147,6 @@ void gpu_drain(void)
 
 /* ---- contents ---- */
 
-static uint64_t next_noise(uint64_t *state)
-{
-	*state ^= *state << 13;
-	*state ^= *state >> 7;
-	*state ^= *state << 17;
-	return *state;
-}
-
 /*
  * Half of a page is of one value and half is noise: it compresses to about
  * half, as what is in GPU memory may. Or all of it is noise, and none is like
@@ -169,11 +161,11 @@ void fill_page(void *page, uint32_t seed, uint64_t nr, bool noise)
 	if (noise) {
 		x += ((uint64_t)seed << 32) + nr;
 		for (i = 0; i < PAGE / 8; i++)
-			p[i] = next_noise(&x);
+			p[i] = xorshift(&x);
 	} else {
 		if (!some[0])
 			for (i = 0; i < ARRAY_LEN(some); i++)
-				some[i] = next_noise(&x);
+				some[i] = xorshift(&x);
 		memset(p + PAGE / 16, (int)(seed & 0xff), PAGE / 2);
 		memcpy(p, some + (seed * 31 + nr) % 512, PAGE / 2);
 	}

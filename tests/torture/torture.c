@@ -985,12 +985,8 @@ static void __attribute__((noreturn)) disturber(void)
 
 static pid_t start(void (*fn)(void))
 {
-	pid_t pid;
+	pid_t pid = fork_or_die();
 
-	fflush(stdout);
-	pid = fork();
-	if (pid < 0)
-		die("fork: %s", strerror(errno));
 	if (!pid) {
 		fn();
 		_exit(0);

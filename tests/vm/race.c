@@ -55,11 +55,7 @@ struct worker {
 
 static uint32_t rnd(struct worker *w, uint32_t limit)
 {
-	/* xorshift: small, and the same everywhere */
-	w->rnd ^= w->rnd << 13;
-	w->rnd ^= w->rnd >> 7;
-	w->rnd ^= w->rnd << 17;
-	return (w->rnd >> 33) % limit;
+	return (xorshift(&w->rnd) >> 33) % limit;
 }
 
 static uint32_t new_seed(void)

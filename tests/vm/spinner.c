@@ -23,18 +23,6 @@ struct shared {
 	bool spinning, stop, gave_up;
 };
 
-static bool run_on(int cpu)
-{
-	cpu_set_t set;
-
-	CPU_ZERO(&set);
-	CPU_SET(cpu, &set);
-	if (!sched_setaffinity(0, sizeof(set), &set))
-		return true;
-	FAIL("processor %d: %s", cpu, strerror(errno));
-	return false;
-}
-
 /* Back up on processor 1, and never let go of that */
 static void spin(const struct gpu *g, struct bo *b, unsigned int nr, struct shared *s)
 {
@@ -43,7 +31,7 @@ static void spin(const struct gpu *g, struct bo *b, unsigned int nr, struct shar
 	uint64_t start;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	ASSERT(run_on(1));
+	ASSERT_OK(run_on(1));
 	for (i = 0; i < nr; i++)
 		ASSERT(bo_backup(g, &b[i], false));
 	ASSERT(!sched_setscheduler(0, SCHED_FIFO, &param));
@@ -74,7 +62,7 @@ static void beside(uint64_t size)
 		 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	ASSERT(s != MAP_FAILED);
 	memset(s, 0, sizeof(*s));
-	ASSERT(run_on(0));
+	ASSERT_OK(run_on(0));
 	ASSERT(gpu_open(&g));
 	for (i = 0; i < BUFFERS; i++)
 		ASSERT(bo_new(&g, &b[i], size, i % 3, i + 1));

@@ -29,20 +29,12 @@ struct setup {
 };
 
 /* Every page its own, and none that compresses. */
-static uint64_t next_word(uint64_t *state)
-{
-	*state ^= *state << 13;
-	*state ^= *state >> 7;
-	*state ^= *state << 17;
-	return *state;
-}
-
 static void fill(uint64_t *map)
 {
 	uint64_t i, state = 88172645463325252ULL;
 
 	for (i = 0; i < SIZE / sizeof(*map); i++)
-		map[i] = next_word(&state);
+		map[i] = xorshift(&state);
 }
 
 static bool intact(const uint64_t *map)
@@ -50,7 +42,7 @@ static bool intact(const uint64_t *map)
 	uint64_t i, state = 88172645463325252ULL;
 
 	for (i = 0; i < SIZE / sizeof(*map); i++)
-		if (map[i] != next_word(&state))
+		if (map[i] != xorshift(&state))
 			return false;
 	return true;
 }
@@ -67,17 +59,22 @@ static void *map_file(void)
 	return map == MAP_FAILED ? NULL : map;
 }
 
-static void *map_memory(const struct setup *s)
+static bool mount_tmpfs(const char *huge)
 {
 	char options[32];
+
+	mkdir("/tmp", 0755);
+	mkdir(DIR, 0700);
+	snprintf(options, sizeof(options), "huge=%s", huge);
+	return !mount("none", DIR, "tmpfs", 0, options);
+}
+
+static void *map_memory(const struct setup *s)
+{
 	uint8_t *map;
 
-	if (s->huge) {
-		mkdir("/tmp", 0755);
-		mkdir(DIR, 0700);
-		snprintf(options, sizeof(options), "huge=%s", s->huge);
-		return mount("none", DIR, "tmpfs", 0, options) ? NULL : map_file();
-	}
+	if (s->huge)
+		return mount_tmpfs(s->huge) ? map_file() : NULL;
 
 	map = mmap(NULL, SIZE + 2 * MiB, PROT_READ | PROT_WRITE,
 		   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -264,13 +261,17 @@ static bool file_open(struct file *f)
 	return f->map != MAP_FAILED;
 }
 
+static void file_unmap(struct file *f)
+{
+	munmap(f->map, FILE_PAGES * PAGE);
+}
+
 /* Its last user: the inode goes, whatever is being written of it. */
 static void file_remove(struct file *f)
 {
 	char path[32];
 
 	snprintf(path, sizeof(path), DIR "/%u", f->nr);
-	munmap(f->map, FILE_PAGES * PAGE);
 	unlink(path);
 	close(f->fd);
 	memset(f->stamp, 0, sizeof(f->stamp));
@@ -282,7 +283,7 @@ static void page_store(struct file *f, uint64_t nr, uint32_t stamp)
 	unsigned int i;
 
 	for (i = 0; i < PAGE / sizeof(*p); i++)
-		p[i] = next_word(&state);
+		p[i] = xorshift(&state);
 	f->stamp[nr] = stamp;
 }
 
@@ -293,7 +294,7 @@ static bool page_right(const struct file *f, uint64_t nr)
 	unsigned int i;
 
 	for (i = 0; i < PAGE / sizeof(*p); i++)
-		if (p[i] != (f->stamp[nr] ? next_word(&state) : 0))
+		if (p[i] != (f->stamp[nr] ? xorshift(&state) : 0))
 			return false;
 	return true;
 }
@@ -304,6 +305,7 @@ static void file_use(struct file *f, uint64_t rnd)
 
 	switch (rnd % 8) {
 	case 0:
+		file_unmap(f);
 		file_remove(f);
 		EXPECT(file_open(f));
 		break;
@@ -338,7 +340,7 @@ static void *user(void *arg)
 	unsigned int i;
 
 	for (i = 0; i < USER_OPS && !test_failures; i++) {
-		uint64_t rnd = next_word(&state);
+		uint64_t rnd = xorshift(&state);
 		struct file *f = &race.files[rnd % FILES];
 
 		pthread_mutex_lock(&f->lock);
@@ -387,9 +389,7 @@ static void huge_races(void)
 
 	swap_list(&race.swaps);
 	ASSERT_OK(cg_create(GROUP));
-	mkdir("/tmp", 0755);
-	mkdir(DIR, 0700);
-	ASSERT(!mount("none", DIR, "tmpfs", 0, "huge=always"));
+	ASSERT(mount_tmpfs("always"));
 	ASSERT_OK(cg_enter(GROUP));
 	for (i = 0; i < FILES; i++) {
 		race.files[i].nr = i;
@@ -412,6 +412,7 @@ static void huge_races(void)
 	EXPECT_GT(vmstat("thp_swpout_fallback"), fallback);
 	for (i = 0; i < FILES; i++) {
 		file_use(&race.files[i], 3);
+		file_unmap(&race.files[i]);
 		file_remove(&race.files[i]);
 	}
 	EXPECT_EQ(blocks_used(), 0);
@@ -431,15 +432,6 @@ static struct {
 	bool stop;
 } removal;
 
-static bool use_processor(int cpu)
-{
-	cpu_set_t set;
-
-	CPU_ZERO(&set);
-	CPU_SET(cpu, &set);
-	return !sched_setaffinity(0, sizeof(set), &set);
-}
-
 static bool removing(void)
 {
 	return !__atomic_load_n(&removal.stop, __ATOMIC_SEQ_CST);
@@ -449,7 +441,7 @@ static void *slow_reclaimer(void *arg)
 {
 	struct sched_param param = { 0 };
 
-	EXPECT(use_processor(1));
+	EXPECT_OK(run_on(1));
 	EXPECT(!sched_setscheduler(0, SCHED_IDLE, &param));
 	while (removing())
 		cg_write(GROUP, "memory.reclaim", "4M");
@@ -458,7 +450,7 @@ static void *slow_reclaimer(void *arg)
 
 static void *processor_hog(void *arg)
 {
-	EXPECT(use_processor(1));
+	EXPECT_OK(run_on(1));
 	while (removing()) {
 		uint64_t end = now_ns() + 60000000;
 
@@ -478,11 +470,9 @@ static void removed_while_written(void)
 	unsigned int i;
 
 	ASSERT_OK(cg_create(GROUP));
-	mkdir("/tmp", 0755);
-	mkdir(DIR, 0700);
-	ASSERT(!mount("none", DIR, "tmpfs", 0, "huge=always"));
+	ASSERT(mount_tmpfs("always"));
 	ASSERT_OK(cg_enter(GROUP));
-	ASSERT(use_processor(0));
+	ASSERT_OK(run_on(0));
 	/* it fails after most of a huge folio has been stored */
 	ASSERT_OK(write_file(ZRAM "mem_limit", "%" PRIu64, stored() + 1900 * KiB));
 	for (i = 0; i < ARRAY_LEN(others); i++)
@@ -491,12 +481,10 @@ static void removed_while_written(void)
 		ASSERT(file_open(f));
 		for (nr = 0; nr < FILE_PAGES; nr++)
 			page_store(f, nr, i + 1);
-		munmap(f->map, FILE_PAGES * PAGE);
+		file_unmap(f);
 		/* some time in the midst of it */
 		usleep(i * 79193 % 200000);
-		unlink(DIR "/0");
-		close(f->fd);
-		memset(f->stamp, 0, sizeof(f->stamp));
+		file_remove(f);
 	}
 	__atomic_store_n(&removal.stop, true, __ATOMIC_SEQ_CST);
 	for (i = 0; i < ARRAY_LEN(others); i++)

@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include <drm.h>
 #include <vttm_drm.h>
@@ -30,6 +31,13 @@ void die(const char *fmt, ...) __attribute__((noreturn, format(printf, 1, 2)));
 
 /* What init may not have mounted yet; harmless when it has. */
 void mount_all(void);
+
+/* ---- processes ---- */
+
+/* Ends the program when it fails, and leaves no output that both would print. */
+pid_t fork_or_die(void);
+/* the calling thread, on that processor only */
+int run_on(int cpu);
 
 /* ---- files ---- */
 
@@ -152,6 +160,9 @@ int vttm_purge(unsigned int minor, uint64_t pages, uint64_t *done);
 void pools_drain(void);
 
 /* ---- contents ---- */
+
+/* The next of a series of words that do not compress; the state is not 0. */
+uint64_t xorshift(uint64_t *state);
 
 /*
  * Real bytes, cut from files, with every page made unique: see
