@@ -274,20 +274,28 @@ static inline unsigned int insert_max_order(void)
 	return MAX_PAGECACHE_ORDER;
 }
 
-/* With what is still in the processors' counters. */
+/*
+ * With what is in the processors' counters as yet. When one of them is added to the
+ * node's between the reads, the sum lacks it.
+ */
 static inline long insert_node_stat(enum node_stat_item item)
 {
 	struct pglist_data *pgdat;
-	long sum = 0;
-	int cpu;
+	long sum = 0, node, cpus;
 
 	for_each_online_pgdat(pgdat) {
-		sum += atomic_long_read(&pgdat->vm_stat[item]);
+		do {
+			int cpu;
+
+			node = atomic_long_read(&pgdat->vm_stat[item]);
+			cpus = 0;
 #ifdef CONFIG_SMP
-		for_each_possible_cpu(cpu)
-			sum += per_cpu_ptr(pgdat->per_cpu_nodestats,
-					   cpu)->vm_node_stat_diff[item];
+			for_each_possible_cpu(cpu)
+				cpus += data_race(per_cpu_ptr(pgdat->per_cpu_nodestats,
+							      cpu)->vm_node_stat_diff[item]);
 #endif
+		} while (node != atomic_long_read(&pgdat->vm_stat[item]));
+		sum += node + cpus;
 	}
 
 	return sum;
