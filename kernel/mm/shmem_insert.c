@@ -384,14 +384,20 @@ EXPORT_SYMBOL_FOR_MODULES(shmem_insert_folio, "ttm");
 			   BIT(PG_reclaim) | BIT(PG_dropbehind) |	\
 			   LRU_REFS_FLAGS)
 
-/* Would the folio, pinned for as long as its new owner likes, be in the way? */
-static bool shmem_folio_movable_block(struct folio *folio)
+/*
+ * Would the folio, pinned for as long as its new owner likes, be in the way? One
+ * that has just been read lies where the next allocation of its owner would lie
+ * as well, so only zones and areas matter that this never comes from.
+ */
+static bool shmem_folio_must_move(struct folio *folio, bool read)
 {
 	unsigned long pfn = folio_pfn(folio);
 	unsigned long end = pfn + folio_nr_pages(folio);
 
 	if (!folio_is_longterm_pinnable(folio))
 		return true;
+	if (read)
+		return false;
 
 	for (; pfn < end; pfn += pageblock_nr_pages) {
 		switch (get_pageblock_migratetype(pfn_to_page(pfn))) {
@@ -408,13 +414,14 @@ static bool shmem_folio_movable_block(struct folio *folio)
 }
 
 /* Is the folio one that the caller can use? */
-static int shmem_extract_check(struct folio *folio, unsigned int min_order,
-			       int nid, gfp_t gfp)
+static int shmem_extract_check(struct folio *folio, pgoff_t index,
+			       unsigned int min_order, int nid, gfp_t gfp,
+			       bool read)
 {
 	if (shmem_folio_poisoned(folio))
 		return -EHWPOISON;
 
-	if (folio_order(folio) < min_order)
+	if (folio->index != index || folio_order(folio) < min_order)
 		return -EAGAIN;
 
 	if (folio_mapped(folio))
@@ -426,7 +433,7 @@ static int shmem_extract_check(struct folio *folio, unsigned int min_order,
 	if (nid == NUMA_NO_NODE ? !node_is_toptier(folio_nid(folio)) :
 				  folio_nid(folio) != nid)
 		return -EXDEV;
-	if (shmem_folio_movable_block(folio))
+	if (shmem_folio_must_move(folio, read))
 		return -EXDEV;
 
 	return 0;
@@ -457,15 +464,24 @@ static struct folio *__shmem_extract_folio(struct file *file, pgoff_t index,
 					   gfp_t gfp)
 {
 	struct address_space *mapping = file->f_mapping;
+	unsigned int max_order = MAX_PAGECACHE_ORDER;
 	struct inode *inode = mapping->host;
+	unsigned long orders;
 	struct folio *folio;
+	bool read;
 	int ret;
 
-	folio = shmem_get_folio_noalloc_gfp(inode, index, gfp);
+	if (index)
+		max_order = min_t(unsigned int, max_order, __ffs(index));
+	/* If no order fits, ask for one that nothing has: a hole is found still. */
+	orders = min_order <= max_order ? GENMASK(max_order, min_order) :
+					  BIT(BITS_PER_LONG - 1);
+
+	folio = shmem_find_lock_folio(inode, index, orders, gfp, &read);
 	if (IS_ERR(folio))
 		return folio;
 
-	ret = shmem_extract_check(folio, min_order, nid, gfp);
+	ret = shmem_extract_check(folio, index, min_order, nid, gfp, read);
 	if (ret)
 		goto err_unlock;
 
@@ -511,43 +527,49 @@ err_unlock:
 /**
  * shmem_extract_folio() - take a folio out of a file, without a copy
  * @file: A shmem file that shmem_set_insertable() was called for.
- * @index: Page index in @file of any page of the folio.
+ * @index: Page index in @file of the first page of the folio.
  * @min_order: Smallest order of use to the caller. A smaller folio stays where
- *	       it is.
+ *	       it is, and if it is in swap it is not read.
  * @nid: NUMA node that the folio has to be on, or NUMA_NO_NODE for any but those
- *	 that reclaim demotes to. Who allocates with __GFP_THISNODE wants the
- *	 former. Where the allocator may fall back to other nodes, and a node
+ *	 that reclaim demotes to. Callers that allocate with __GFP_THISNODE want
+ *	 the former. Where the allocator may fall back to other nodes, and a node
  *	 without memory always does, insisting on one would mean to read a folio
  *	 from swap only to have it refused, each time.
- * @gfp: Allocation flags for a folio that has to be read from swap. The folio
- *	 has to be in a zone that they allow.
+ * @gfp: Allocation flags for a folio that has to be read from swap. With
+ *	 __GFP_COMP, they are used for a large folio as they are, else no more
+ *	 effort is made for one than in a fault of shared memory. The folio has to
+ *	 be in a zone that they allow.
  *
  * This is the way back of shmem_insert_folio(): the file has a hole afterwards,
  * where a folio can be inserted again, and the folio is as
  * shmem_alloc_detached_folio() gave it out, but with the contents of the file. It
  * is charged to nobody, also if it came charged when it was inserted.
  *
- * A folio that is in swap is read first. It comes back as large as it went only
- * from a device with synchronous I/O, such as zram, if memory allows and zswap
- * has never been enabled. What was read in vain is in the page cache then, for
- * shmem_read_folio_gfp() to find. A folio in a movable or CMA pageblock is
- * refused, because the new owner would pin it there.
+ * A folio that is in swap is read first, in the highest order that there is memory
+ * for, and as large as it went at most: swap files, of which mm uses single pages only,
+ * and pages that are in zswap give single pages. With the
+ * order that the folio went with as @min_order and __GFP_COMP in @gfp, a caller can
+ * try to get it back whole before it asks for less. What was read and then refused
+ * is in the page cache, for shmem_read_folio_gfp() to find.
  *
- * The folio lock is waited for, and nothing else is. Where reclaim or compaction
- * have isolated the folio, or a small one waits in another CPU's batch of LRU
+ * A folio in a movable zone or a CMA area is refused, because the new owner would
+ * pin it there, and so is a resident one in a pageblock of movable pages, to which
+ * compaction has moved it.
+ *
+ * The folio lock is waited for, what swap takes to read or write the folio, and
+ * nothing else. Where reclaim or compaction have isolated the folio, or a small one waits in another CPU's batch of LRU
  * operations, nobody can tell how long that will last: the contents can be
  * copied meanwhile. Against truncation, swapoff and other extractions the lock
  * protects: exactly one of them gets the folio.
  *
  * Context: Process context, may sleep. Takes the folio lock. Never from reclaim.
  * Return: The folio, with one reference that the caller owns and gives back with
- * folio_put(). Its order is at least @min_order, and it starts at @index rounded
- * down to its size. Otherwise an error pointer, and the contents, but for -EIO,
- * are still in the file:
+ * folio_put(). Its order is at least @min_order, and it starts at @index. Otherwise
+ * an error pointer, and the contents, but for -EIO, are still in the file:
  * * %-ENOENT - nothing at @index; nothing has been allocated
- * * %-EAGAIN - the folio is smaller than @min_order
+ * * %-EAGAIN - the folio is smaller than @min_order, or starts before @index
  * * %-EBUSY - somebody else uses the folio
- * * %-EXDEV - wrong node or zone, or in a pageblock of movable pages
+ * * %-EXDEV - wrong node or zone, or among movable pages
  * * %-EIO - the contents could not be read from swap and are lost; for a large
  *   folio that was read at once, all of them
  * * %-EHWPOISON - memory failure has struck the folio
@@ -579,3 +601,28 @@ struct folio *shmem_extract_folio(struct file *file, pgoff_t index,
 	return folio;
 }
 EXPORT_SYMBOL_FOR_MODULES(shmem_extract_folio, "ttm");
+
+/**
+ * shmem_extract_readahead() - begin to read a folio that will be taken out of a file
+ * @file: A shmem file that shmem_set_insertable() was called for.
+ * @index: Page index in @file of the first page of the folio.
+ * @order: Order that it is in swap with.
+ * @gfp: Allocation flags, as for shmem_extract_folio(). Reclaim is up to the caller
+ *	 to forbid.
+ *
+ * For callers that take out one folio after another: the next ones can be read while
+ * the first is waited for and put to use. Nothing is read if memory is short, if the
+ * swap device has nothing to gain from it, or if what is in swap is not of that
+ * order. What is read and not taken out after all stays in the swap cache, with its
+ * swap entries, until reclaim gets there.
+ *
+ * Context: Process context, may sleep. Does not wait for the read.
+ */
+void shmem_extract_readahead(struct file *file, pgoff_t index, unsigned int order,
+			     gfp_t gfp)
+{
+	if (!shmem_insert_check_file(file) && IS_ALIGNED(index, 1UL << order) &&
+	    index < shmem_insert_end(file))
+		shmem_swap_readahead(file_inode(file), index, order, gfp);
+}
+EXPORT_SYMBOL_FOR_MODULES(shmem_extract_readahead, "ttm");

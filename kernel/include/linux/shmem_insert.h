@@ -22,6 +22,8 @@ int shmem_insert_folio(struct file *file, struct folio *folio, pgoff_t index,
 		       gfp_t gfp);
 struct folio *shmem_extract_folio(struct file *file, pgoff_t index,
 				  unsigned int min_order, int nid, gfp_t gfp);
+void shmem_extract_readahead(struct file *file, pgoff_t index, unsigned int order,
+			     gfp_t gfp);
 #else
 static inline void shmem_set_insertable(struct file *file)
 {
@@ -50,6 +52,11 @@ shmem_extract_folio(struct file *file, pgoff_t index, unsigned int min_order,
 		    int nid, gfp_t gfp)
 {
 	return ERR_PTR(-EOPNOTSUPP);
+}
+
+static inline void shmem_extract_readahead(struct file *file, pgoff_t index,
+					   unsigned int order, gfp_t gfp)
+{
 }
 #endif /* CONFIG_SHMEM_INSERT */
 

@@ -257,8 +257,8 @@ static void extract_expect_counters(struct kunit *test, struct file *file,
 }
 
 /* Takes all out of a range that was filled as one folio, and looks at it. */
-static void extract_expect_all(struct kunit *test, struct file *file,
-			       pgoff_t index, pgoff_t nr, u64 seed)
+static void extract_expect_all_at(struct kunit *test, struct file *file,
+				  pgoff_t index, pgoff_t nr, pgoff_t first, u64 seed)
 {
 	pgoff_t i = 0;
 
@@ -270,11 +270,17 @@ static void extract_expect_all(struct kunit *test, struct file *file,
 		extract_expect_fresh(test, file, folio, "one of many");
 		KUNIT_ASSERT_TRUE(test, IS_ALIGNED(index + i, pages));
 		for (page = 0; page < pages; page++)
-			bad += insert_differs(folio, page, i + page, seed);
+			bad += insert_differs(folio, page, first + i + page, seed);
 		KUNIT_EXPECT_EQ_MSG(test, bad, 0, "from page %lu on", i);
 		kunit_release_action(test, insert_put, folio);
 		i += pages;
 	}
+}
+
+static void extract_expect_all(struct kunit *test, struct file *file,
+			       pgoff_t index, pgoff_t nr, u64 seed)
+{
+	extract_expect_all_at(test, file, index, nr, 0, seed);
 }
 
 /*
@@ -488,6 +494,7 @@ static void extract_c30_insert_again(struct kunit *test)
 	}
 }
 
+/* What begins earlier is not for who asks for the rest. */
 static void extract_c44_index_in_the_middle(struct kunit *test)
 {
 	unsigned int order, max = insert_max_order();
@@ -504,10 +511,15 @@ static void extract_c44_index_in_the_middle(struct kunit *test)
 			struct folio *folio, *out;
 
 			folio = extract_insert(test, file, order, nr, i);
-			out = extract_ok(test, file, where[i], order, EXTRACT_GFP);
+			extract_expect_refused(test, file, folio, where[i], 0,
+					       NUMA_NO_NODE, EXTRACT_GFP, -EAGAIN,
+					       "by the middle");
+			extract_expect_refused(test, file, folio, where[i], order,
+					       NUMA_NO_NODE, EXTRACT_GFP, -EAGAIN,
+					       "by the middle, whole");
+			out = extract_ok(test, file, nr, order, EXTRACT_GFP);
 			KUNIT_ASSERT_PTR_EQ(test, out, folio);
 			KUNIT_EXPECT_TRUE(test, insert_intact(out, i));
-			extract_expect_fresh(test, file, out, "by the middle");
 			KUNIT_EXPECT_EQ(test, file->f_mapping->nrpages, 0);
 			kunit_release_action(test, insert_put, out);
 		}
@@ -619,7 +631,7 @@ static void extract_traced_once(struct kunit *test)
 								    inode));
 	if (!register_trace_shmem_extract_folio_fail(extract_probe_fail, inode)) {
 		extract_insert(test, file, 1, 2, 1);
-		folio = shmem_extract_folio(file, 3, 1, NUMA_NO_NODE, EXTRACT_GFP);
+		folio = shmem_extract_folio(file, 2, 1, NUMA_NO_NODE, EXTRACT_GFP);
 		KUNIT_EXPECT_FALSE(test, IS_ERR(folio));
 		if (!IS_ERR(folio))
 			folio_put(folio);
@@ -714,9 +726,8 @@ static void extract_c36_foreign_use(struct kunit *test)
 
 		/* Of a user of one of its pages */
 		get_page(folio_page(folio, nr - 1));
-		extract_expect_refused(test, file, folio, 2 * nr - 1, order,
-				       NUMA_NO_NODE, EXTRACT_GFP, -EBUSY,
-				       "reference to a page");
+		extract_expect_refused(test, file, folio, nr, order, NUMA_NO_NODE,
+				       EXTRACT_GFP, -EBUSY, "reference to a page");
 		put_page(folio_page(folio, nr - 1));
 
 		if (order)
@@ -961,7 +972,7 @@ static void extract_c37_movable_block(struct kunit *test)
 
 		extract_expect_refused(test, file, folio, nr, order, NUMA_NO_NODE,
 				       EXTRACT_GFP, -EXDEV, "movable");
-		extract_expect_refused(test, file, folio, 2 * nr - 1, 0, NUMA_NO_NODE,
+		extract_expect_refused(test, file, folio, nr, 0, NUMA_NO_NODE,
 				       GFP_HIGHUSER_MOVABLE, -EXDEV,
 				       "movable, and asked for");
 		insert_expect_read(test, file, nr, order, order);
@@ -1398,7 +1409,7 @@ static void extract_c36_one_winner(struct kunit *test)
 			{ .kind = EXTRACT_IT, .file = file, .order = order,
 			  .ready = &ready },
 			{ .kind = EXTRACT_IT, .file = file, .order = order,
-			  .index = (1UL << order) - 1, .ready = &ready },
+			  .ready = &ready },
 		};
 		unsigned int winners = 0;
 
@@ -1698,7 +1709,7 @@ static void extract_c41_migration(struct kunit *test)
  */
 
 #ifdef CONFIG_SWAP
-/* Is it a device that large folios are read from? */
+/* Is it a device that everybody reads large folios from? */
 static bool extract_synchronous(struct kunit *test, swp_entry_t entry)
 {
 	struct swap_info_struct *si = get_swap_device(entry);
@@ -1810,8 +1821,8 @@ static void extract_c32_swap_cache_hit(struct kunit *test)
 		extract_write(test, file, folio);
 		swapins = extract_swapins();
 
-		/* The middle will do, and so will a writeback that is going on. */
-		out = extract_ok(test, file, nr + nr / 2, order, EXTRACT_GFP);
+		/* A writeback that is going on does not matter. */
+		out = extract_ok(test, file, nr, order, EXTRACT_GFP);
 		KUNIT_ASSERT_PTR_EQ(test, out, folio);
 		KUNIT_EXPECT_EQ(test, extract_swapins(), swapins);
 		KUNIT_EXPECT_TRUE(test, insert_intact(out, order));
@@ -1852,59 +1863,41 @@ static void extract_c32_c36_busy_in_swap_cache(struct kunit *test)
 	}
 }
 
-/*
- * From a synchronous device, folios come back as they went, and nothing else is
- * allocated. From any other one page by page, or not at all if that is no use.
- */
-static void extract_c33_c34_from_swap(struct kunit *test)
+/* From any device, folios come back as they went, and nothing else is allocated. */
+static void extract_c33_from_swap(struct kunit *test)
 {
 	unsigned int order, max = insert_max_order();
 	struct file *file = extract_file(test, insert_always, 2UL << max);
 
 	for (order = 0; order <= max; order++) {
-		pgoff_t nr = 1UL << order, index;
-		unsigned int round;
 		struct extract_counters base;
-		bool synchronous = false;
 		long least = LONG_MAX, free;
+		pgoff_t nr = 1UL << order;
+		unsigned int round;
 
 		extract_get_counters(&base, file);
 		free = get_nr_swap_pages();
 		/* The rest of the system allocates, too, but not all the time. */
 		for (round = 0; round < 8 && least > (long)nr; round++) {
+			long pages = 0, slab = 0;
 			struct folio *folio;
-			swp_entry_t entry;
-			long pages = 0, slab = 0, allocated;
 
-			entry = extract_swapped(test, file, order, nr, order);
-			synchronous = extract_synchronous(test, entry);
-			index = nr + round % nr;
+			extract_swapped(test, file, order, nr, order);
 			extract_allocated(&pages, &slab);
-			folio = shmem_extract_folio(file, index, order,
-						    NUMA_NO_NODE, EXTRACT_GFP);
-			allocated = extract_allocated(&pages, &slab);
-
-			if (!synchronous && order) {
-				KUNIT_ASSERT_TRUE(test, IS_ERR(folio));
-				KUNIT_ASSERT_EQ(test, PTR_ERR(folio), -EAGAIN);
-				/* One page was in vain, and can be seen. */
-				KUNIT_EXPECT_GE(test, file->f_mapping->nrpages, 1);
-				extract_expect_all(test, file, nr, nr, order);
-				break;
-			}
+			folio = shmem_extract_folio(file, nr, order, NUMA_NO_NODE,
+						    EXTRACT_GFP);
+			least = min(least, extract_allocated(&pages, &slab));
 
 			KUNIT_ASSERT_EQ(test, PTR_ERR_OR_ZERO(folio), 0);
 			KUNIT_ASSERT_EQ(test, 0,
 					kunit_add_action_or_reset(test, insert_put,
 								  folio));
-			least = min(least, allocated);
 			KUNIT_EXPECT_EQ(test, folio_order(folio), order);
 			KUNIT_EXPECT_TRUE(test, insert_intact(folio, order));
 			extract_expect_fresh(test, file, folio, "from swap");
 			kunit_release_action(test, insert_put, folio);
 		}
-		if (synchronous)
-			KUNIT_EXPECT_EQ_MSG(test, least, nr, "order %u", order);
+		KUNIT_EXPECT_EQ_MSG(test, least, nr, "order %u", order);
 		KUNIT_EXPECT_EQ(test, get_nr_swap_pages(), free);
 		extract_expect_counters(test, file, &base, "from swap");
 	}
@@ -1932,35 +1925,54 @@ static void extract_c72_huge_from_swap(struct kunit *test)
 }
 #endif
 
-/* Smaller ones are taken if the caller says so. */
+/* What went in pieces comes back in pieces. */
 static void extract_c34_page_by_page(struct kunit *test)
 {
-	unsigned int max = insert_max_order();
-	struct file *file = extract_file(test, insert_always, 1UL << max);
+	struct file *file = extract_file(test, insert_always, 16);
 	struct extract_counters base;
+	pgoff_t i;
 
 	extract_get_counters(&base, file);
-	extract_swapped(test, file, max, 0, 5);
-	extract_expect_all(test, file, 0, 1UL << max, 5);
+	for (i = 0; i < 16; i++)
+		extract_swapped(test, file, 0, i, i);
+	for (i = 0; i < 16; i++) {
+		struct folio *folio = extract_ok(test, file, i, 0, EXTRACT_GFP);
+
+		KUNIT_EXPECT_EQ(test, folio_order(folio), 0);
+		KUNIT_EXPECT_TRUE(test, insert_intact(folio, i));
+	}
 	extract_expect_counters(test, file, &base, "page by page");
 }
 
-/* What is too small comes in, and stays in the file. */
+/* What is too small is not read for nothing, nor what begins earlier. */
 static void extract_c35_too_small_in_swap(struct kunit *test)
 {
 	unsigned int order, max = insert_max_order();
 	struct file *file = extract_file(test, insert_always, 2UL << max);
 
 	for (order = 0; order < max; order += 2) {
-		pgoff_t nr = 1UL << order;
+		pgoff_t nr = 1UL << order, start;
 
-		extract_swapped(test, file, order, nr, order);
-		KUNIT_EXPECT_EQ(test, extract_error(file, nr, max, NUMA_NO_NODE,
-						    EXTRACT_GFP), -EAGAIN);
-		KUNIT_EXPECT_EQ(test, file_inode(file)->i_blocks,
-				nr * (PAGE_SIZE / SECTOR_SIZE));
-		insert_expect_read(test, file, nr, order, order);
-		extract_expect_all(test, file, nr, nr, order);
+		for (start = 0; start <= nr; start += nr) {
+			swp_entry_t entry = extract_swapped(test, file, order, start, 5);
+			unsigned long swapins = extract_swapins();
+
+			KUNIT_EXPECT_EQ(test, extract_error(file, start, order + 1,
+							    NUMA_NO_NODE, EXTRACT_GFP),
+					-EAGAIN);
+			KUNIT_EXPECT_EQ(test, extract_error(file, start, max, NUMA_NO_NODE,
+							    EXTRACT_GFP), -EAGAIN);
+			if (order)
+				KUNIT_EXPECT_EQ(test, extract_error(file, start + 1, 1,
+								    NUMA_NO_NODE,
+								    EXTRACT_GFP),
+						-EAGAIN);
+			KUNIT_EXPECT_EQ(test, extract_swapins(), swapins);
+			KUNIT_EXPECT_FALSE(test, swap_cache_has_folio(entry));
+			KUNIT_EXPECT_EQ(test, extract_entry(test, file, start).val,
+					entry.val);
+			extract_expect_all(test, file, start, nr, 5);
+		}
 	}
 }
 
@@ -2096,17 +2108,17 @@ static void extract_c40_unuse(struct kunit *test)
 
 #if defined(CONFIG_FAIL_PAGE_ALLOC) && defined(CONFIG_FAULT_INJECTION_DEBUG_FS)
 /* Extracts while no allocation of at least this order works. */
-static int extract_without_memory(struct kunit *test, struct file *file,
-				  pgoff_t index, unsigned int order,
-				  unsigned int fail_order)
+static struct folio *extract_without_memory(struct kunit *test, struct file *file,
+					    pgoff_t index, unsigned int order,
+					    unsigned int fail_order)
 {
 	struct fault_attr *attr = insert_fault_attr("fail_page_alloc"), old;
 	bool *wait = insert_fault_setting("fail_page_alloc", "ignore-gfp-wait");
 	bool *highmem = insert_fault_setting("fail_page_alloc", "ignore-gfp-highmem");
 	u32 *min_order = insert_fault_setting("fail_page_alloc", "min-order");
 	bool old_wait, old_highmem;
+	struct folio *folio;
 	u32 old_min_order;
-	int ret;
 
 	if (!attr || !wait || !highmem || !min_order)
 		kunit_skip(test, "no fail_page_alloc in debugfs");
@@ -2118,13 +2130,17 @@ static int extract_without_memory(struct kunit *test, struct file *file,
 	*highmem = false;
 	*min_order = fail_order;
 	insert_start_faults(attr, &old, 0);
-	ret = extract_error(file, index, order, NUMA_NO_NODE, EXTRACT_GFP);
+	folio = shmem_extract_folio(file, index, order, NUMA_NO_NODE, EXTRACT_GFP);
 	insert_stop_faults(attr, &old);
 	*min_order = old_min_order;
 	*highmem = old_highmem;
 	*wait = old_wait;
 
-	return ret;
+	if (!IS_ERR(folio))
+		KUNIT_ASSERT_EQ(test, 0,
+				kunit_add_action_or_reset(test, insert_put, folio));
+
+	return folio;
 }
 
 static void extract_c43_no_memory_to_read(struct kunit *test)
@@ -2140,8 +2156,8 @@ static void extract_c43_no_memory_to_read(struct kunit *test)
 
 		extract_get_counters(&base, file);
 		for (tries = 0; tries < 3; tries++)
-			KUNIT_ASSERT_EQ(test, extract_without_memory(test, file, nr,
-								     order, 0),
+			KUNIT_ASSERT_EQ(test, PTR_ERR(extract_without_memory(test, file,
+									     nr, order, 0)),
 					-ENOMEM);
 		extract_expect_counters(test, file, &base, "out of memory");
 		/* It is in swap as before, */
@@ -2149,25 +2165,198 @@ static void extract_c43_no_memory_to_read(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, xa_get_order(&file->f_mapping->i_pages, nr),
 				order);
 		/* and when memory is back, so are the contents. */
-		if (extract_synchronous(test, entry)) {
-			struct folio *folio = extract_ok(test, file, nr, order,
-							 EXTRACT_GFP);
-
-			KUNIT_EXPECT_EQ(test, folio_order(folio), order);
-			KUNIT_EXPECT_TRUE(test, insert_intact(folio, 6));
-		} else {
-			extract_expect_all(test, file, nr, nr, 6);
-		}
+		extract_expect_all(test, file, nr, nr, 6);
 	}
 
 	if (!max)
 		return;
+	/* In the midst of what is in swap as one, and with an order that fits there */
+	extract_swapped(test, file, max, 0, 7);
+	KUNIT_EXPECT_EQ(test, PTR_ERR(extract_without_memory(test, file, 1, 0, 0)),
+			-ENOMEM);
+	KUNIT_EXPECT_EQ(test, PTR_ERR(extract_without_memory(test, file, 2, 1, 1)),
+			-ENOMEM);
+	extract_expect_all(test, file, 0, 1UL << max, 7);
+
 	/* No large ones, but single pages are to be had. */
 	extract_swapped(test, file, max, 0, 7);
-	KUNIT_EXPECT_EQ(test, extract_without_memory(test, file, 3, max, 1), -EAGAIN);
+	KUNIT_EXPECT_EQ(test, PTR_ERR(extract_without_memory(test, file, 0, max, 1)),
+			-ENOMEM);
 	extract_expect_all(test, file, 0, 1UL << max, 7);
 }
+
+/*
+ * Without memory for a folio as it went, it comes in parts, as large as there is
+ * memory for, and so does what is left of it, at once or after the next writeback.
+ */
+static void extract_c85_as_large_as_possible(struct kunit *test)
+{
+	unsigned int fail, max = insert_max_order();
+	struct file *file = extract_file(test, insert_always, 1UL << max);
+	long free = get_nr_swap_pages();
+
+	if (!max)
+		kunit_skip(test, "needs large folios");
+
+	for (fail = 1; fail <= max; fail++) {
+		pgoff_t nr = 1UL << (fail - 1), index, end = 1UL << max;
+		swp_entry_t entry = extract_swapped(test, file, max, 0, fail);
+		struct extract_counters base;
+		struct folio *folio;
+		unsigned int parts;
+		int bad = 0;
+
+		extract_get_counters(&base, file);
+		/* From the front, as an owner does */
+		for (index = 0, parts = 0; index < end && parts < 5; parts++) {
+			folio = extract_without_memory(test, file, index, 0, fail);
+			KUNIT_ASSERT_EQ(test, PTR_ERR_OR_ZERO(folio), 0);
+			KUNIT_ASSERT_EQ(test, folio_order(folio), fail - 1);
+			bad += insert_differs(folio, 0, index, fail);
+			bad += insert_differs(folio, nr - 1, index + nr - 1, fail);
+			extract_expect_fresh(test, file, folio, "a part");
+			index += nr;
+		}
+		KUNIT_EXPECT_EQ(test, bad, 0);
+		/* What is left is in swap, in parts of that size at least. */
+		if (index < end) {
+			KUNIT_EXPECT_EQ(test, extract_entry(test, file, index).val,
+					entry.val + index);
+			KUNIT_EXPECT_GE(test, xa_get_order(&file->f_mapping->i_pages,
+							   index), fail - 1);
+			KUNIT_EXPECT_EQ(test, SHMEM_I(file_inode(file))->swapped,
+					end - index);
+			extract_expect_all_at(test, file, index, end - index, index, fail);
+		}
+		KUNIT_EXPECT_EQ(test, file->f_mapping->nrpages, 0);
+		KUNIT_EXPECT_EQ(test, file_inode(file)->i_blocks, 0);
+		KUNIT_EXPECT_EQ(test, get_nr_swap_pages(), free);
+	}
+}
+
+/*
+ * How hard to try is up to the caller, if the mask is one for large folios. Only
+ * what does not reclaim fails here.
+ */
+static void extract_c85_effort(struct kunit *test)
+{
+	const gfp_t hard = EXTRACT_GFP | __GFP_COMP | __GFP_NORETRY | __GFP_NOWARN;
+	unsigned int max = insert_max_order();
+	struct file *file = extract_file(test, insert_always, 1UL << max);
+	struct fault_attr *attr = insert_fault_attr("fail_page_alloc"), old;
+	bool *wait = insert_fault_setting("fail_page_alloc", "ignore-gfp-wait");
+	bool *highmem = insert_fault_setting("fail_page_alloc", "ignore-gfp-highmem");
+	struct folio *light, *folio;
+	bool old_wait, old_highmem;
+
+	if (!max)
+		kunit_skip(test, "needs large folios");
+	if (!attr || !wait || !highmem)
+		kunit_skip(test, "no fail_page_alloc in debugfs");
+
+	extract_swapped(test, file, max, 0, 1);
+	old_wait = *wait;
+	old_highmem = *highmem;
+	*wait = true;
+	*highmem = false;
+	insert_start_faults(attr, &old, 0);
+	light = shmem_extract_folio(file, 0, max, NUMA_NO_NODE, EXTRACT_GFP);
+	folio = shmem_extract_folio(file, 0, max, NUMA_NO_NODE, hard);
+	insert_stop_faults(attr, &old);
+	*wait = old_wait;
+	*highmem = old_highmem;
+
+	if (!IS_ERR(light)) {
+		folio_put(light);
+		kunit_skip(test, "defrag makes an effort for everything");
+	}
+	if (!IS_ERR(folio)) {
+		KUNIT_EXPECT_EQ(test, folio_order(folio), max);
+		KUNIT_EXPECT_TRUE(test, insert_intact(folio, 1));
+		folio_put(folio);
+	}
+	KUNIT_EXPECT_EQ(test, PTR_ERR_OR_ZERO(light), -ENOMEM);
+	KUNIT_EXPECT_EQ(test, PTR_ERR_OR_ZERO(folio), 0);
+}
+
+/* A part that begins in the middle: all around it stays in swap, and can be had. */
+static void extract_c85_from_the_middle(struct kunit *test)
+{
+	unsigned int order, max = insert_max_order();
+	struct file *file = extract_file(test, insert_always, 1UL << max);
+	pgoff_t end = 1UL << max;
+
+	if (max < 2)
+		kunit_skip(test, "needs large folios");
+
+	for (order = 0; order < max; order++) {
+		pgoff_t nr = 1UL << order;
+		struct folio *folio;
+
+		extract_swapped(test, file, max, 0, order);
+		folio = extract_ok(test, file, nr, order, EXTRACT_GFP);
+		KUNIT_ASSERT_EQ(test, folio_order(folio), order);
+		KUNIT_EXPECT_EQ(test, insert_differs(folio, 0, nr, order), 0);
+		KUNIT_EXPECT_EQ(test, SHMEM_I(file_inode(file))->swapped, end - nr);
+		extract_expect_all_at(test, file, 0, nr, 0, order);
+		if (2 * nr < end)
+			extract_expect_all_at(test, file, 2 * nr, end - 2 * nr, 2 * nr,
+					      order);
+		KUNIT_EXPECT_EQ(test, file_inode(file)->i_blocks, 0);
+	}
+}
 #endif
+
+/*
+ * What is read ahead is in the swap cache, and need not be read again. Where that is
+ * no use, or what is there is something else, nothing is done.
+ */
+static void extract_c88_readahead(struct kunit *test)
+{
+	unsigned int order, max = insert_max_order();
+	struct file *file = extract_file(test, insert_always, 2UL << max);
+	struct file *plain = insert_plain_file(test, insert_always, PAGE_SIZE << max);
+	struct extract_counters base;
+
+	extract_get_counters(&base, file);
+	for (order = 0; order <= max; order += max ?: 1) {
+		pgoff_t nr = 1UL << order;
+		swp_entry_t entry = extract_swapped(test, file, order, nr, order);
+		bool synchronous = extract_synchronous(test, entry);
+		unsigned long swapins = extract_swapins();
+		struct folio *folio;
+
+		shmem_extract_readahead(plain, 0, order, EXTRACT_GFP);
+		shmem_extract_readahead(file, 0, order, EXTRACT_GFP);
+		shmem_extract_readahead(file, 2UL << max, order, EXTRACT_GFP);
+		shmem_extract_readahead(file, nr, order ? order - 1 : 1, EXTRACT_GFP);
+		KUNIT_EXPECT_EQ(test, extract_swapins(), swapins);
+		KUNIT_EXPECT_FALSE(test, swap_cache_has_folio(entry));
+
+		shmem_extract_readahead(file, nr, order, EXTRACT_GFP);
+		folio = swap_cache_get_folio(entry);
+		KUNIT_EXPECT_EQ(test, !!folio, !synchronous);
+		if (folio) {
+			folio_wait_locked(folio);
+			KUNIT_EXPECT_EQ(test, folio_order(folio), order);
+			folio_put(folio);
+		}
+		KUNIT_EXPECT_EQ(test, extract_swapins() - swapins, synchronous ? 0 : nr);
+		/* Once more, while it is read, and what is resident */
+		shmem_extract_readahead(file, nr, order, EXTRACT_GFP);
+		folio = extract_ok(test, file, nr, order, EXTRACT_GFP);
+		KUNIT_EXPECT_EQ(test, folio_order(folio), order);
+		KUNIT_EXPECT_TRUE(test, insert_intact(folio, order));
+		KUNIT_EXPECT_EQ(test, extract_swapins() - swapins, nr);
+		insert_expect_inserted(test, file, folio, nr);
+		shmem_extract_readahead(file, nr, order, EXTRACT_GFP);
+		KUNIT_EXPECT_EQ(test, extract_swapins() - swapins, nr);
+		KUNIT_EXPECT_PTR_EQ(test, xa_load(&file->f_mapping->i_pages, nr), folio);
+		kunit_release_action(test, insert_put, folio);
+		shmem_truncate_range(file_inode(file), 0, -1);
+	}
+	extract_expect_counters(test, file, &base, "read ahead");
+}
 
 static void extract_c45_fput_after_swap(struct kunit *test)
 {
@@ -2190,7 +2379,9 @@ static void extract_c45_fput_after_swap(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, file_inode(file)->i_blocks, 0);
 		/* Of this one, what was in vain is left to the file. */
 		extract_swapped(test, file, order, 0, 1);
-		extract_error(file, 0, UINT_MAX, NUMA_NO_NODE, EXTRACT_GFP);
+		KUNIT_EXPECT_EQ(test, extract_error(file, 0, order, MAX_NUMNODES,
+						    EXTRACT_GFP), -EXDEV);
+		KUNIT_EXPECT_EQ(test, file->f_mapping->nrpages, nr);
 
 		kunit_release_action(test, insert_close, file);
 		KUNIT_EXPECT_EQ(test, insert_node_stat(NR_SHMEM), shmem);
@@ -2266,7 +2457,7 @@ static struct kunit_case extract_swap_cases[] = {
 	KUNIT_CASE(extract_c31_hole_beside_swap),
 	KUNIT_CASE_SLOW(extract_c32_swap_cache_hit),
 	KUNIT_CASE_SLOW(extract_c32_c36_busy_in_swap_cache),
-	KUNIT_CASE_SLOW(extract_c33_c34_from_swap),
+	KUNIT_CASE_SLOW(extract_c33_from_swap),
 	KUNIT_CASE_SLOW(extract_c34_page_by_page),
 	KUNIT_CASE_SLOW(extract_c35_too_small_in_swap),
 #ifdef CONFIG_TRANSPARENT_HUGEPAGE
@@ -2279,7 +2470,11 @@ static struct kunit_case extract_swap_cases[] = {
 	KUNIT_CASE_SLOW(extract_c40_unuse),
 #if defined(CONFIG_FAIL_PAGE_ALLOC) && defined(CONFIG_FAULT_INJECTION_DEBUG_FS)
 	KUNIT_CASE_SLOW(extract_c43_no_memory_to_read),
+	KUNIT_CASE_SLOW(extract_c85_as_large_as_possible),
+	KUNIT_CASE_SLOW(extract_c85_from_the_middle),
+	KUNIT_CASE(extract_c85_effort),
 #endif
+	KUNIT_CASE_SLOW(extract_c88_readahead),
 	KUNIT_CASE_SLOW(extract_c45_fput_after_swap),
 	{}
 };

@@ -7,13 +7,16 @@
 #include <kunit/visibility.h>
 #include <linux/highmem.h>
 #include <linux/log2.h>
+#include <linux/minmax.h>
 #include <linux/mm.h>
 #include <linux/numa.h>
 #include <linux/pagemap.h>
 #include <linux/sched/signal.h>
 #include <linux/shmem_fs.h>
 #include <linux/shmem_insert.h>
+#include <linux/sizes.h>
 #include <linux/vmstat.h>
+#include <linux/xarray.h>
 
 #include <drm/ttm/ttm_backup.h>
 #include <drm/ttm/ttm_bo.h>
@@ -25,6 +28,9 @@
 #include "ttm_backup_restore.h"
 #include "ttm_backup_stats.h"
 #include "ttm_pool_internal.h"
+
+/* How far to look ahead, in base pages: the next chunk while one is put to use */
+#define TTM_RESTORE_READAHEAD	(SZ_4M >> PAGE_SHIFT)
 
 /**
  * ttm_backup_restore_page() - copy a page back and release it
@@ -88,20 +94,64 @@ int ttm_backup_restore_page(struct file *backup, struct page *dst,
 	return 0;
 }
 
-/* Take a chunk out of the backup file, as a retained one. */
+static gfp_t ttm_backup_restore_gfp(struct ttm_pool *pool,
+				    const struct ttm_operation_ctx *ctx)
+{
+	gfp_t gfp = GFP_USER | __GFP_RECLAIMABLE;
+
+	gfp |= ttm_pool_uses_dma32(pool) ? GFP_DMA32 : GFP_HIGHUSER;
+	if (ctx->gfp_retry_mayfail)
+		gfp |= __GFP_RETRY_MAYFAIL | __GFP_NOWARN;
+
+	return gfp;
+}
+
+/*
+ * Have the chunks from @idx on read from swap, if they are there. What is free is
+ * enough to look ahead with: nothing is reclaimed for that.
+ */
+static void ttm_backup_restore_readahead(struct ttm_pool *pool, const struct ttm_tt *tt,
+					 const struct ttm_operation_ctx *ctx,
+					 pgoff_t idx)
+{
+	gfp_t gfp = ttm_backup_restore_gfp(pool, ctx) & ~__GFP_RECLAIM;
+	pgoff_t end = min_t(pgoff_t, idx + TTM_RESTORE_READAHEAD, tt->num_pages);
+	unsigned int order;
+
+	for (; idx < end && !fatal_signal_pending(current); idx += 1UL << order) {
+		struct page *page = tt->pages[idx];
+		unsigned long handle;
+
+		if (!page || !ttm_backup_page_ptr_is_handle(page))
+			break;
+		handle = ttm_backup_page_ptr_to_handle(page);
+		if (!ttm_backup_handle_inserted(handle))
+			break;
+		order = ttm_backup_handle_order(handle);
+		if (!order || !IS_ALIGNED(idx, 1UL << order))
+			break;
+		shmem_extract_readahead(tt->backup, idx, order, gfp);
+	}
+}
+
+/*
+ * Take a chunk out of the backup file, as a retained one. With @effort, the pool's for
+ * this order is made to find memory to read one of @min_order.
+ */
 VISIBLE_IF_KUNIT int
 ttm_backup_restore_extract(struct ttm_pool *pool, struct ttm_tt *tt,
 			   const struct ttm_operation_ctx *ctx, pgoff_t idx,
-			   bool progress, unsigned int *order)
+			   unsigned int min_order, bool effort, bool progress,
+			   unsigned int *order)
 {
-	gfp_t gfp = GFP_USER | __GFP_RECLAIMABLE;
+	gfp_t gfp = ttm_backup_restore_gfp(pool, ctx);
 	struct page **pages = &tt->pages[idx];
 	struct folio *folio;
 	pgoff_t i, nr;
 	int ret;
 
 	KUNIT_STATIC_STUB_REDIRECT(ttm_backup_restore_extract, pool, tt, ctx, idx,
-				   progress, order);
+				   min_order, effort, progress, order);
 
 	if (ctx->interruptible && progress && signal_pending(current))
 		return -EINTR;
@@ -109,16 +159,18 @@ ttm_backup_restore_extract(struct ttm_pool *pool, struct ttm_tt *tt,
 	    ttm_backup_fault_inject_folio())
 		return -EINTR;
 
-	gfp |= ttm_pool_uses_dma32(pool) ? GFP_DMA32 : GFP_HIGHUSER;
-	if (ctx->gfp_retry_mayfail)
-		gfp |= __GFP_RETRY_MAYFAIL | __GFP_NOWARN;
+	/* Which node it is read to, the task's policy decides. */
+	if (min_order && effort)
+		gfp = (ttm_pool_order_gfp(pool, gfp, min_order) | __GFP_COMP) &
+		      ~__GFP_THISNODE;
 
 	/*
 	 * The pools insist on their node for chunks only. A single page may have
-	 * come from another one, and where there is no memory it always has.
+	 * come from another one, and where there is no memory it always has. What
+	 * is taken because nothing better can be had may be anywhere.
 	 */
-	folio = shmem_extract_folio(tt->backup, idx, *order,
-				    *order ? pool->nid : NUMA_NO_NODE, gfp);
+	folio = shmem_extract_folio(tt->backup, idx, min_order,
+				    min_order ? pool->nid : NUMA_NO_NODE, gfp);
 	if (IS_ERR(folio)) {
 		ret = PTR_ERR(folio);
 		ttm_backup_stats_extract_refused(ret);
@@ -127,8 +179,8 @@ ttm_backup_restore_extract(struct ttm_pool *pool, struct ttm_tt *tt,
 
 	nr = folio_nr_pages(folio);
 	/* Nothing merges the folios of a file that is never mapped. */
-	if (WARN_ON_ONCE(!IS_ALIGNED(idx, nr) || tt->num_pages - idx < nr)) {
-		ttm_backup_insert_charged(tt, folio, round_down(idx, nr));
+	if (WARN_ON_ONCE(tt->num_pages - idx < nr)) {
+		ttm_backup_insert_charged(tt, folio, idx);
 		folio_put(folio);
 		return -EIO;
 	}
@@ -165,37 +217,150 @@ static pgoff_t ttm_backup_restore_run(const struct ttm_tt *tt, pgoff_t idx,
 	return i;
 }
 
+/* What the device works best with, if it says so, and what the pool tries first */
+static unsigned int ttm_backup_restore_best_order(struct ttm_pool *pool,
+						  const struct ttm_restore_attempt *attempt)
+{
+	return min_not_zero(ttm_pool_beneficial_order(pool), attempt->max);
+}
+
+/**
+ * ttm_backup_restore_no_memory() - tell that there is no memory for a chunk
+ * @pool: The pool that did not get it.
+ * @order: The order.
+ * @attempt: The state of the attempt to restore a struct ttm_tt.
+ *
+ * An effort that was in vain once is not made again. The pool makes one for the order
+ * that the device works best with, or for all of them if it does not say; others are
+ * free or not, which is worth a look for each chunk.
+ *
+ * Context: Any context.
+ */
+void ttm_backup_restore_no_memory(struct ttm_pool *pool, unsigned int order,
+				  struct ttm_restore_attempt *attempt)
+{
+	unsigned int beneficial = ttm_pool_beneficial_order(pool);
+
+	if (!order)
+		return;
+
+	attempt->next = min(attempt->next, order - 1);
+	if (!beneficial || order >= beneficial)
+		attempt->highest = min(attempt->highest, order - 1);
+}
+
+/*
+ * The order of a chunk, at most @max_order, that is worth a copy of what lies at
+ * @idx; 0 for none. That is the best one; and where swap has less than 64 KiB in one
+ * piece, the smallest that GPUs have anything to gain from, any from there on. No
+ * part of it may be there already.
+ */
+static unsigned int ttm_backup_restore_merge_order(struct ttm_pool *pool,
+						   const struct ttm_tt *tt, pgoff_t idx,
+						   const struct ttm_restore_attempt *attempt,
+						   unsigned int max_order)
+{
+	unsigned int best = ttm_backup_restore_best_order(pool, attempt);
+	unsigned int least = min_t(unsigned int, best, get_order(SZ_64K));
+	struct xarray *entries = &tt->backup->f_mapping->i_pages;
+	unsigned int order = min3(best, attempt->next, max_order);
+	pgoff_t i;
+
+	if (!order || order < least)
+		return 0;
+
+	if (!xa_is_value(xa_load(entries, idx)) || xa_get_order(entries, idx) >= least)
+		least = best;
+	if (order < least)
+		return 0;
+
+	for (i = 0; i < 1UL << order; i++) {
+		struct page *page = tt->pages[idx + i];
+
+		if (page && !ttm_backup_page_ptr_is_handle(page))
+			break;
+	}
+	order = ilog2(i);
+
+	return order < least ? 0 : order;
+}
+
+/* Is the pool to make an effort for the chunk as it went, before anything else? */
+static bool ttm_backup_restore_as_it_went(struct ttm_pool *pool, const struct ttm_tt *tt,
+					  pgoff_t idx,
+					  const struct ttm_restore_attempt *attempt,
+					  unsigned int handle_order,
+					  unsigned int max_order)
+{
+	if (attempt->merge || handle_order > max_order ||
+	    handle_order > attempt->highest)
+		return false;
+
+	if (handle_order >= ttm_backup_restore_best_order(pool, attempt))
+		return true;
+
+	return !ttm_pool_beneficial_order(pool) &&
+	       handle_order >= ttm_backup_restore_merge_order(pool, tt, idx, attempt,
+							      max_order);
+}
+
+/*
+ * The order of a chunk to copy to: it ends where the folio at @idx ends, since what
+ * comes next need not be copied.
+ */
+static unsigned int ttm_backup_restore_copy_order(const struct ttm_tt *tt,
+						  pgoff_t idx, unsigned int max_order)
+{
+	struct folio *folio = filemap_get_folio(tt->backup->f_mapping, idx);
+	pgoff_t nr;
+
+	if (IS_ERR(folio))
+		return max_order;
+
+	nr = folio_next_index(folio) - idx;
+	folio_put(folio);
+
+	return min_t(unsigned int, max_order, ilog2(nr));
+}
+
 /**
  * ttm_backup_restore_chunk() - get a chunk of a struct ttm_tt back without a copy
  * @pool: The pool that the pages are restored for.
  * @tt: The struct ttm_tt, with a backup file that takes folios.
  * @ctx: The operation context.
  * @idx: Index in @tt of the first page that is not restored yet.
- * @extract: Whether to try it where the chunk is in the backup file.
- * @progress: Whether the restore has made progress since it was called, so that
- *	      it may end for a signal.
- * @order: On entry the highest order that fits, on return the order of the chunk,
- *	   or of the one that may be allocated instead.
+ * @attempt: The state of the attempt to restore @tt.
+ * @order: On entry the highest order that what is missing has room for, on return
+ *	   the order of the chunk, or of the one that may be allocated instead.
  *
  * The chunk is one that was retained, or taken out of the backup file. Its pages
  * are in @tt on return, write-back cached and not mapped for DMA.
+ *
+ * It comes back as large as it went if memory allows. If not, what the device
+ * works best with comes first: a chunk of that order is allocated, and contents
+ * copied, in preference to smaller ones that need no copy, and very small ones are
+ * copied to what larger ones there are. If none can be had, whatever swap gives is
+ * taken as it is. So a buffer object gets its large chunks back when memory is
+ * plentiful, and needs little when it is not.
  *
  * A chunk that is allocated instead must not be larger than what @order says: it
  * would span one that need not be copied, or lie where it could not be inserted
  * as a whole the next time.
  *
  * Context: Process context, may sleep. Never from reclaim.
- * Return: TTM_RESTORE_ADOPTED or TTM_RESTORE_EXTRACTED; TTM_RESTORE_COPIED if the
- * contents have to be copied to new pages. Or a negative error code, and @tt is
- * as it was: -EINTR for a signal, else the error of shmem_extract_folio() if the
- * contents cannot be had.
+ * Return: TTM_RESTORE_ADOPTED or TTM_RESTORE_EXTRACTED; TTM_RESTORE_COPIED or
+ * TTM_RESTORE_MERGED if the contents are to be copied to new pages. Or a negative
+ * error code, and @tt is as it was: -EINTR for a signal, else the error of
+ * shmem_extract_folio() if the contents cannot be had.
  */
 int ttm_backup_restore_chunk(struct ttm_pool *pool, struct ttm_tt *tt,
 			     const struct ttm_operation_ctx *ctx, pgoff_t idx,
-			     bool extract, bool progress, unsigned int *order)
+			     struct ttm_restore_attempt *attempt,
+			     unsigned int *order)
 {
-	unsigned int handle_order, chunk_order;
+	unsigned int best = ttm_backup_restore_best_order(pool, attempt);
 	struct page *page = tt->pages[idx];
+	unsigned int handle_order, merge_order, max_order;
 	unsigned long handle;
 	int ret;
 
@@ -204,8 +369,17 @@ int ttm_backup_restore_chunk(struct ttm_pool *pool, struct ttm_tt *tt,
 		return TTM_RESTORE_ADOPTED;
 	}
 
+	if (idx != attempt->idx) {
+		attempt->idx = idx;
+		attempt->next = attempt->highest;
+		attempt->copy = false;
+		attempt->merge = false;
+	}
+
+	max_order = *order;
 	if (idx)
-		*order = min_t(unsigned int, *order, __ffs(idx));
+		max_order = min_t(unsigned int, max_order, __ffs(idx));
+	*order = min(max_order, attempt->next);
 
 	handle = page ? ttm_backup_page_ptr_to_handle(page) : 0;
 	if (!ttm_backup_handle_inserted(handle)) {
@@ -214,31 +388,68 @@ int ttm_backup_restore_chunk(struct ttm_pool *pool, struct ttm_tt *tt,
 	}
 
 	handle_order = ttm_backup_handle_order(handle);
-	/* In the midst of one, its first part has been copied already. */
-	if (extract && IS_ALIGNED(idx, 1UL << handle_order)) {
-		chunk_order = handle_order;
-		ret = ttm_backup_restore_extract(pool, tt, ctx, idx, progress,
-						 &chunk_order);
+	if (attempt->copy)
+		goto copy;
+
+	/* As it went */
+	if (ttm_backup_restore_as_it_went(pool, tt, idx, attempt, handle_order,
+					  max_order)) {
+		ttm_backup_restore_readahead(pool, tt, ctx, idx);
+		ret = ttm_backup_restore_extract(pool, tt, ctx, idx, handle_order,
+						 true, attempt->progress, order);
 		switch (ret) {
 		case 0:
-			*order = chunk_order;
 			return TTM_RESTORE_EXTRACTED;
-		case -ENOMEM:
-			/* Single pages may be had still. */
-			if (!handle_order)
-				return ret;
-			break;
-		case -EAGAIN:
 		case -EBUSY:
 		case -EXDEV:
-			/* A copy will do. */
+			goto copy;
+		case -ENOMEM:
+			if (!handle_order)
+				return ret;
+			ttm_backup_restore_no_memory(pool, handle_order, attempt);
+			*order = min(max_order, attempt->next);
+			break;
+		case -EAGAIN:
 			break;
 		default:
 			return ret;
 		}
 	}
 
-	*order = min(*order, handle_order);
+	/* As the device likes it */
+	merge_order = ttm_backup_restore_merge_order(pool, tt, idx, attempt, max_order);
+	if (merge_order) {
+		if (!attempt->merge && merge_order == best && handle_order > best) {
+			ret = ttm_backup_restore_extract(pool, tt, ctx, idx,
+							 best, false,
+							 attempt->progress, order);
+			if (!ret)
+				return TTM_RESTORE_EXTRACTED;
+			if (ret == -EINTR)
+				return ret;
+		}
+		attempt->merge = true;
+		*order = merge_order;
+		return TTM_RESTORE_MERGED;
+	}
+
+	/* As it comes */
+	ret = ttm_backup_restore_extract(pool, tt, ctx, idx, 0, false,
+					 attempt->progress, order);
+	switch (ret) {
+	case 0:
+		return TTM_RESTORE_EXTRACTED;
+	case -EAGAIN:
+	case -EBUSY:
+	case -EXDEV:
+		break;
+	default:
+		return ret;
+	}
+
+copy:
+	attempt->copy = true;
+	*order = ttm_backup_restore_copy_order(tt, idx, min(*order, handle_order));
 
 	return TTM_RESTORE_COPIED;
 }

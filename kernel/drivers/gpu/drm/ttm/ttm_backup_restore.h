@@ -11,17 +11,42 @@ struct ttm_operation_ctx;
 struct ttm_pool;
 struct ttm_tt;
 
+/**
+ * struct ttm_restore_attempt - what an attempt to restore a struct ttm_tt has found
+ * @max: The highest order to allocate.
+ * @highest: The highest order that an effort, which is direct reclaim and compaction,
+ *	     has not failed for.
+ * @idx: Index of the chunk that is being restored.
+ * @next: The highest order that no allocation for this chunk has failed for.
+ * @copy: Whether this chunk has to be copied, whatever the order of what is allocated.
+ * @merge: Whether a larger chunk was to be allocated than this one was.
+ * @progress: Whether anything has come back, so that a signal may end it.
+ */
+struct ttm_restore_attempt {
+	unsigned int max;
+	unsigned int highest;
+	pgoff_t idx;
+	unsigned int next;
+	bool copy;
+	bool merge;
+	bool progress;
+};
+
+void ttm_backup_restore_no_memory(struct ttm_pool *pool, unsigned int order,
+				  struct ttm_restore_attempt *attempt);
 int ttm_backup_restore_page(struct file *backup, struct page *dst,
 			    unsigned long handle, bool intr,
 			    gfp_t additional_gfp);
 int ttm_backup_restore_chunk(struct ttm_pool *pool, struct ttm_tt *tt,
 			     const struct ttm_operation_ctx *ctx, pgoff_t idx,
-			     bool extract, bool progress, unsigned int *order);
+			     struct ttm_restore_attempt *attempt,
+			     unsigned int *order);
 
 #if IS_ENABLED(CONFIG_KUNIT)
 int ttm_backup_restore_extract(struct ttm_pool *pool, struct ttm_tt *tt,
 			       const struct ttm_operation_ctx *ctx, pgoff_t idx,
-			       bool progress, unsigned int *order);
+			       unsigned int min_order, bool effort, bool progress,
+			       unsigned int *order);
 #endif
 
 #endif

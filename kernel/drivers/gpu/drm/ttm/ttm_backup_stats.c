@@ -164,6 +164,8 @@ static int ttm_backup_stats_show(struct seq_file *m, void *data)
 		   atomic_long_read(&ttm_backup_stats.restored[TTM_RESTORE_ADOPTED]));
 	seq_printf(m, "restored_extracted %lu\n",
 		   atomic_long_read(&ttm_backup_stats.restored[TTM_RESTORE_EXTRACTED]));
+	seq_printf(m, "restored_merged %lu\n",
+		   atomic_long_read(&ttm_backup_stats.restored[TTM_RESTORE_MERGED]));
 	seq_printf(m, "restored_copied %lu\n",
 		   atomic_long_read(&ttm_backup_stats.restored[TTM_RESTORE_COPIED]));
 	seq_printf(m, "retained %lu\n",

@@ -14,12 +14,15 @@ struct ttm_tt;
  * @TTM_RESTORE_COPIED: Copied to new pages.
  * @TTM_RESTORE_ADOPTED: It had been retained, and stayed where it was.
  * @TTM_RESTORE_EXTRACTED: Taken out of the backup file.
+ * @TTM_RESTORE_MERGED: Copied to a larger chunk, where the backup file had smaller
+ *			ones than the device works best with.
  * @TTM_RESTORE_NUM: Number of ways.
  */
 enum ttm_restore_how {
 	TTM_RESTORE_COPIED,
 	TTM_RESTORE_ADOPTED,
 	TTM_RESTORE_EXTRACTED,
+	TTM_RESTORE_MERGED,
 	TTM_RESTORE_NUM,
 };
 

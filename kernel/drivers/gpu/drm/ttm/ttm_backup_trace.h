@@ -69,7 +69,8 @@ TRACE_EVENT(ttm_restore_chunk,
 		  __print_symbolic(__entry->how,
 				   { TTM_RESTORE_COPIED, "copied" },
 				   { TTM_RESTORE_ADOPTED, "adopted" },
-				   { TTM_RESTORE_EXTRACTED, "extracted" }))
+				   { TTM_RESTORE_EXTRACTED, "extracted" },
+				   { TTM_RESTORE_MERGED, "merged" }))
 );
 
 #endif

@@ -310,7 +310,8 @@ static void backup_map_fails(struct kunit *test, struct ttm_tt *tt,
 
 static int backup_fake_extract(struct ttm_pool *pool, struct ttm_tt *tt,
 			       const struct ttm_operation_ctx *ctx, pgoff_t idx,
-			       bool progress, unsigned int *order)
+			       unsigned int min_order, bool effort, bool progress,
+			       unsigned int *order)
 {
 	return -EBUSY;
 }
@@ -775,6 +776,7 @@ static void backup_expect_restored(struct kunit *test, struct ttm_tt *tt,
 			adopted);
 	KUNIT_EXPECT_EQ(test, backup_restored_since(tt, TTM_RESTORE_EXTRACTED),
 			extracted);
+	KUNIT_EXPECT_EQ(test, backup_restored_since(tt, TTM_RESTORE_MERGED), 0);
 	KUNIT_EXPECT_EQ(test, backup_restored_since(tt, TTM_RESTORE_COPIED),
 			copied);
 }
@@ -4051,7 +4053,7 @@ static void backup_c43_single_pages_will_do(struct kunit *test)
 	backup_expect_baseline(test);
 }
 
-/* Nor is what has been copied in memory twice, until the end of the chunk. */
+/* Nor is what has come back in memory twice, until the end of the chunk. */
 static void backup_c43_smaller_folios_leave(struct kunit *test)
 {
 	struct backup_test *priv = test->priv;
@@ -4064,16 +4066,240 @@ static void backup_c43_smaller_folios_leave(struct kunit *test)
 	KUNIT_ASSERT_TRUE(test, backup_to_swap(test, tt));
 	backup_leave_swap_cache(test, folio);
 	KUNIT_ASSERT_EQ(test, backup_interrupted_restore(test, tt, 1), -EINTR);
-	/* One for the extraction, and one for each page. No folio spans this. */
+	/* One for all of it, which fails, and one for each page. */
 	backup_interrupt_at(test, 1 + 256 + 1);
-	backup_memory_fails(test, &fault, 0, 1);
+	backup_memory_fails(test, &fault, 0, -1);
+	*fault.min_order = 1;
 	KUNIT_EXPECT_EQ(test, ttm_tt_populate(&priv->bdev, tt, &ctx), -EINTR);
 	backup_memory_works(&fault);
 	backup_interrupt_at(test, 0);
 	backup_expect_pages(test, tt, 256, 256, 256);
 	KUNIT_EXPECT_EQ(test, tt->backup->f_mapping->nrpages, 0);
+	KUNIT_EXPECT_EQ(test, backup_restored_since(tt, TTM_RESTORE_EXTRACTED), 256);
 
-	backup_expect_round_trip(test, tt);
+	/* What is left comes as large as it can, for it is in swap as one still. */
+	backup_restore(test, tt);
+	KUNIT_EXPECT_EQ(test, backup_order(test, tt, 255), 0);
+	KUNIT_EXPECT_EQ(test, backup_order(test, tt, 256), 6);
+	backup_expect_restored(test, tt, 0, 512, 0);
+	backup_expect_populated(test, tt);
+	backup_tt_free(test, tt);
+	backup_expect_baseline(test);
+}
+
+/* Dropped there, the rest of the folio goes as well, and is not read. */
+static void backup_c54_c86_drop_half_of_a_folio(struct kunit *test)
+{
+	struct backup_test *priv = test->priv;
+	unsigned long in = backup_vm_events(PSWPIN, PSWPIN);
+	struct ttm_operation_ctx ctx = { .interruptible = true };
+	struct ttm_tt *tt = backup_filled_tt(test, ttm_write_combined, 512, true);
+	struct file *file = get_file(tt->backup);
+	struct folio *folio = backup_tt_folio(tt, 0);
+	struct backup_memory_fault fault;
+
+	backup_needs_large(test, tt);
+	KUNIT_ASSERT_TRUE(test, backup_to_swap(test, tt));
+	backup_leave_swap_cache(test, folio);
+	KUNIT_ASSERT_EQ(test, backup_interrupted_restore(test, tt, 1), -EINTR);
+	backup_interrupt_at(test, 1 + 100 + 1);
+	backup_memory_fails(test, &fault, 0, -1);
+	*fault.min_order = 1;
+	KUNIT_EXPECT_EQ(test, ttm_tt_populate(&priv->bdev, tt, &ctx), -EINTR);
+	backup_memory_works(&fault);
+	backup_interrupt_at(test, 0);
+	backup_expect_pages(test, tt, 100, 412, 412);
+
+	backup_tt_free(test, tt);
+	KUNIT_EXPECT_EQ(test, file_inode(file)->i_blocks, 0);
+	/* Readahead may have read a few more. */
+	KUNIT_EXPECT_LE(test, backup_vm_events(PSWPIN, PSWPIN) - in, 100 + 16);
+	fput(file);
+	backup_expect_baseline(test);
+}
+
+/* Without memory for it as it went, it comes as the device likes it, uncopied. */
+static void backup_c86_as_large_as_possible(struct kunit *test)
+{
+	static const unsigned int orders[] = { 8, 6, 4, 1 };
+	struct backup_test *priv = test->priv;
+	struct ttm_operation_ctx ctx = {};
+	unsigned int beneficial, i;
+
+	for (beneficial = 0; beneficial <= 9; beneficial += beneficial ? 5 : 4) {
+		priv->bdev.pool.alloc_flags =
+			TTM_ALLOCATION_POOL_BENEFICIAL_ORDER(beneficial);
+		for (i = 0; i < ARRAY_SIZE(orders); i++) {
+			struct ttm_tt *tt = backup_filled_tt(test, ttm_cached, 512, true);
+			struct folio *folio = backup_tt_folio(tt, 0);
+			struct backup_memory_fault fault;
+
+			backup_needs_large(test, tt);
+			if (folio_order(folio) < 9)
+				kunit_skip(test, "needs 2 MiB");
+			KUNIT_ASSERT_TRUE(test, backup_to_swap(test, tt));
+			backup_leave_swap_cache(test, folio);
+			KUNIT_ASSERT_EQ(test, backup_interrupted_restore(test, tt, 1),
+					-EINTR);
+			backup_empty_pools(priv->before.gpu_reclaim);
+			backup_memory_fails(test, &fault, 0, -1);
+			*fault.min_order = orders[i] + 1;
+			KUNIT_EXPECT_EQ(test, ttm_tt_populate(&priv->bdev, tt, &ctx), 0);
+			backup_memory_works(&fault);
+			KUNIT_EXPECT_EQ(test, backup_order(test, tt, 0), orders[i]);
+			KUNIT_EXPECT_EQ(test, backup_order(test, tt, 256), orders[i]);
+			backup_expect_restored(test, tt, 0, 512, 0);
+			backup_expect_populated(test, tt);
+			backup_tt_free(test, tt);
+		}
+	}
+	priv->bdev.pool.alloc_flags = 0;
+	backup_expect_baseline(test);
+}
+
+/* Of single pages, as from a machine whose memory is fragmented */
+static struct ttm_tt *backup_small_tt(struct kunit *test, enum ttm_caching caching,
+				      pgoff_t pages)
+{
+	struct backup_test *priv = test->priv;
+	struct ttm_tt *tt = backup_tt(test, caching, pages, true);
+	struct ttm_operation_ctx ctx = {};
+	struct backup_memory_fault fault;
+
+	backup_empty_pools(priv->before.gpu_reclaim);
+	backup_memory_fails(test, &fault, 0, -1);
+	*fault.min_order = 1;
+	KUNIT_EXPECT_EQ(test, ttm_tt_populate(&priv->bdev, tt, &ctx), 0);
+	backup_memory_works(&fault);
+	KUNIT_ASSERT_TRUE(test, ttm_tt_is_populated(tt));
+	KUNIT_ASSERT_EQ(test, backup_order(test, tt, 0), 0);
+	backup_fill(tt, pages + caching + 1);
+	KUNIT_ASSERT_EQ(test, backup_run(test, tt), pages);
+	backup_expect_pages(test, tt, 0, pages, pages);
+
+	return tt;
+}
+
+/*
+ * A buffer object of single pages gets the chunks that its device works best with
+ * when there is memory for them, or larger ones at least, and else its single
+ * pages, uncopied.
+ */
+static void backup_c86_merged(struct kunit *test)
+{
+	static const struct {
+		unsigned int beneficial, order;
+		pgoff_t merged;
+	} cases[] = { { 0, 6, 64 }, { 1, 1, 66 }, { 4, 4, 64 }, { 6, 6, 64 }, { 9, 6, 64 } };
+	struct backup_test *priv = test->priv;
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(cases); i++) {
+		enum ttm_caching caching = i & 1 ? ttm_write_combined : ttm_cached;
+		struct ttm_tt *tt = backup_small_tt(test, caching, 67);
+
+		priv->bdev.pool.alloc_flags =
+			TTM_ALLOCATION_POOL_BENEFICIAL_ORDER(cases[i].beneficial);
+		backup_restore(test, tt);
+		KUNIT_EXPECT_EQ(test, backup_order(test, tt, 0), cases[i].order);
+		KUNIT_EXPECT_EQ(test, backup_order(test, tt, 66), 0);
+		KUNIT_EXPECT_EQ(test, backup_restored_since(tt, TTM_RESTORE_MERGED),
+				cases[i].merged);
+		KUNIT_EXPECT_EQ(test, backup_restored_since(tt, TTM_RESTORE_EXTRACTED),
+				67 - cases[i].merged);
+		KUNIT_EXPECT_EQ(test, backup_restored_since(tt, TTM_RESTORE_COPIED), 0);
+		backup_expect_populated(test, tt);
+		backup_tt_free(test, tt);
+	}
+	priv->bdev.pool.alloc_flags = 0;
+	backup_expect_baseline(test);
+}
+
+static void backup_c86_no_memory_to_merge(struct kunit *test)
+{
+	struct backup_test *priv = test->priv;
+	struct ttm_tt *tt = backup_small_tt(test, ttm_write_combined, 67);
+	struct ttm_operation_ctx ctx = {};
+	struct backup_memory_fault fault;
+
+	priv->bdev.pool.alloc_flags = TTM_ALLOCATION_POOL_BENEFICIAL_ORDER(4);
+	backup_empty_pools(priv->before.gpu_reclaim);
+	backup_memory_fails(test, &fault, 0, -1);
+	*fault.min_order = 1;
+	KUNIT_EXPECT_EQ(test, ttm_tt_populate(&priv->bdev, tt, &ctx), 0);
+	backup_memory_works(&fault);
+	KUNIT_EXPECT_EQ(test, backup_order(test, tt, 0), 0);
+	backup_expect_restored(test, tt, 0, 67, 0);
+	backup_expect_populated(test, tt);
+	backup_tt_free(test, tt);
+	priv->bdev.pool.alloc_flags = 0;
+	backup_expect_baseline(test);
+}
+
+/* A signal in the middle of the merging, and then the rest, or the end */
+static void backup_c52_c54_c86_interrupted_merge(struct kunit *test)
+{
+	struct backup_test *priv = test->priv;
+	unsigned int i;
+
+	for (i = 0; i < 2; i++) {
+		struct ttm_tt *tt = backup_small_tt(test, ttm_write_combined, 67);
+		struct file *file = get_file(tt->backup);
+
+		priv->bdev.pool.alloc_flags = TTM_ALLOCATION_POOL_BENEFICIAL_ORDER(4);
+		/* One for each page that is copied: the sixth of the second chunk */
+		KUNIT_ASSERT_EQ(test, backup_interrupted_restore(test, tt, 16 + 6),
+				-EINTR);
+		KUNIT_EXPECT_EQ(test, file_inode(file)->i_blocks,
+				(67 - 16 - 5) * (PAGE_SIZE / SECTOR_SIZE));
+		if (!i) {
+			backup_restore(test, tt);
+			backup_expect_populated(test, tt);
+			KUNIT_EXPECT_EQ(test, backup_order(test, tt, 16), 4);
+			KUNIT_EXPECT_EQ(test, backup_restored_since(tt, TTM_RESTORE_MERGED),
+					64);
+		}
+		backup_tt_free(test, tt);
+		KUNIT_EXPECT_EQ(test, file_inode(file)->i_blocks, 0);
+		fput(file);
+		priv->bdev.pool.alloc_flags = 0;
+		backup_expect_baseline(test);
+	}
+}
+
+/* Where part of it is there already, it stays as it is. */
+static void backup_c86_not_merged_with_retained(struct kunit *test)
+{
+	struct backup_test *priv = test->priv;
+	struct ttm_tt *tt = backup_small_tt(test, ttm_cached, 67);
+	struct ttm_operation_ctx ctx = {};
+	struct backup_memory_fault fault;
+	struct page *page;
+	int ret;
+
+	/* Back as it is, and out again but for one that somebody holds */
+	backup_memory_fails(test, &fault, 0, -1);
+	*fault.min_order = 1;
+	ret = ttm_tt_populate(&priv->bdev, tt, &ctx);
+	backup_memory_works(&fault);
+	KUNIT_ASSERT_EQ(test, ret, 0);
+	page = tt->pages[20];
+	get_page(page);
+	KUNIT_ASSERT_EQ(test, backup_run(test, tt), 66);
+	put_page(page);
+
+	priv->bdev.pool.alloc_flags = TTM_ALLOCATION_POOL_BENEFICIAL_ORDER(4);
+	backup_restore(test, tt);
+	KUNIT_EXPECT_PTR_EQ(test, tt->pages[20], page);
+	KUNIT_EXPECT_EQ(test, backup_order(test, tt, 0), 4);
+	KUNIT_EXPECT_EQ(test, backup_order(test, tt, 16), 0);
+	KUNIT_EXPECT_EQ(test, backup_order(test, tt, 32), 4);
+	KUNIT_EXPECT_EQ(test, backup_restored_since(tt, TTM_RESTORE_MERGED), 48);
+	KUNIT_EXPECT_EQ(test, backup_restored_since(tt, TTM_RESTORE_ADOPTED), 1);
+	backup_expect_populated(test, tt);
+	backup_tt_free(test, tt);
+	priv->bdev.pool.alloc_flags = 0;
+	backup_expect_baseline(test);
 }
 #endif
 
@@ -4222,6 +4448,12 @@ static struct kunit_case backup_swap_cases[] = {
 #if defined(CONFIG_FAIL_PAGE_ALLOC) && defined(CONFIG_FAULT_INJECTION_DEBUG_FS)
 	KUNIT_CASE_SLOW(backup_c43_single_pages_will_do),
 	KUNIT_CASE(backup_c43_smaller_folios_leave),
+	KUNIT_CASE_SLOW(backup_c54_c86_drop_half_of_a_folio),
+	KUNIT_CASE_SLOW(backup_c86_as_large_as_possible),
+	KUNIT_CASE(backup_c86_merged),
+	KUNIT_CASE(backup_c86_no_memory_to_merge),
+	KUNIT_CASE(backup_c52_c54_c86_interrupted_merge),
+	KUNIT_CASE(backup_c86_not_merged_with_retained),
 #endif
 	KUNIT_CASE(backup_c59_swap_is_seen),
 	{}
