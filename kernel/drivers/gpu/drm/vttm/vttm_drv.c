@@ -9,6 +9,8 @@
 
 #include <linux/device/faux.h>
 #include <linux/dma-mapping.h>
+#include <linux/log2.h>
+#include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/rcupdate.h>
 #include <linux/sizes.h>
@@ -41,6 +43,11 @@ MODULE_PARM_DESC(devices, "Number of devices to create, 0 to 16 (default 0)");
 static bool vttm_dma32;
 module_param_named(dma32, vttm_dma32, bool, 0444);
 MODULE_PARM_DESC(dma32, "Use memory below 4 GiB only (default N)");
+
+/* As that of xe and amdgpu */
+static unsigned int vttm_beneficial_order = ilog2(SZ_2M >> PAGE_SHIFT);
+module_param_named(beneficial_order, vttm_beneficial_order, uint, 0444);
+MODULE_PARM_DESC(beneficial_order, "Allocation order that the device is said to work best with, 0 for none (default: that of 2 MiB)");
 
 static struct faux_device *vttm_fdevs[VTTM_MAX_DEVICES];
 
@@ -104,7 +111,7 @@ static void vttm_device_fini(struct drm_device *drm, void *arg)
 
 static int vttm_probe(struct faux_device *fdev)
 {
-	unsigned int alloc_flags = TTM_ALLOCATION_POOL_BENEFICIAL_ORDER(get_order(SZ_2M));
+	unsigned int alloc_flags = TTM_ALLOCATION_POOL_BENEFICIAL_ORDER(vttm_beneficial_order);
 	struct device *dev = &fdev->dev;
 	struct vttm_device *vdev;
 	struct drm_device *drm;
@@ -195,6 +202,11 @@ static int __init vttm_init(void)
 	if (vttm_devices > VTTM_MAX_DEVICES) {
 		pr_err(DRIVER_NAME ": devices=%u is over the limit of %u\n",
 		       vttm_devices, VTTM_MAX_DEVICES);
+		return -EINVAL;
+	}
+	if (vttm_beneficial_order > MAX_PAGE_ORDER) {
+		pr_err(DRIVER_NAME ": beneficial_order=%u is over the limit of %u\n",
+		       vttm_beneficial_order, MAX_PAGE_ORDER);
 		return -EINVAL;
 	}
 
