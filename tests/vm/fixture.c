@@ -19,6 +19,20 @@ const struct source *test_source(void)
 	return &s;
 }
 
+bool bo_swap_out(const struct gpu *g, const struct bo *b)
+{
+	uint64_t used = swap_used_pages();
+
+	if (!bo_backup(g, b, true))
+		return false;
+	reclaim_all();
+	used = swap_used_pages() - used;
+	if (used + SWAP_OTHERS >= PAGES(b->size))
+		return true;
+	FAIL("%" PRIu64 " of %" PRIu64 " pages are in swap", used, PAGES(b->size));
+	return false;
+}
+
 const char *caching_name(uint32_t caching)
 {
 	static const char *const names[] = { "cached", "WC", "UC" };

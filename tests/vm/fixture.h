@@ -53,6 +53,9 @@ void fault_inject_off(void);
 /* all times are used up: what fails with -EINTR is retried where nobody sees it */
 bool fault_injected(void);
 
+/* out of memory into swap; after reclaim_prepare() */
+bool bo_swap_out(const struct gpu *g, const struct bo *b);
+
 const char *caching_name(uint32_t caching);
 
 /*

@@ -266,6 +266,7 @@ void backup_counters(struct backup_counters *c)
 	c->copied = backup_stat("copied");
 	c->restored_adopted = backup_stat("restored_adopted");
 	c->restored_extracted = backup_stat("restored_extracted");
+	c->restored_merged = backup_stat("restored_merged");
 	c->restored_copied = backup_stat("restored_copied");
 	c->retained = backup_stat("retained");
 	c->refused = backup_stat_sum("refused_");
@@ -284,6 +285,7 @@ void backup_counters_since(const struct backup_counters *then,
 	out->copied -= then->copied;
 	out->restored_adopted -= then->restored_adopted;
 	out->restored_extracted -= then->restored_extracted;
+	out->restored_merged -= then->restored_merged;
 	out->restored_copied -= then->restored_copied;
 	out->retained -= then->retained;
 	out->refused -= then->refused;
@@ -299,6 +301,12 @@ uint64_t now_ns(void)
 }
 
 #define ZERO_COPY	"/sys/module/ttm/parameters/zero_copy"
+
+uint64_t huge_swapins(void)
+{
+	return strtoull(must_read("/sys/kernel/mm/transparent_hugepage/hugepages-2048kB/stats/swpin"),
+			NULL, 10);
+}
 
 bool zero_copy_get(void)
 {
@@ -712,6 +720,22 @@ int vttm_shrink(unsigned int minor, uint64_t pages, bool writeback,
 		uint64_t *done)
 {
 	return shrink(minor, pages, writeback ? " writeback" : "", done);
+}
+
+unsigned int vttm_chunks(unsigned int minor, uint64_t *pages, unsigned int orders)
+{
+	char path[64], name[16];
+	const char *text;
+	unsigned int i;
+
+	snprintf(path, sizeof(path), DEBUGFS "/dri/%u/chunks", minor);
+	text = must_read(path);
+	for (i = 0; i < orders; i++) {
+		snprintf(name, sizeof(name), "order%u", i);
+		if (!find_key(text, name, &pages[i]))
+			break;
+	}
+	return i;
 }
 
 int vttm_purge(unsigned int minor, uint64_t pages, uint64_t *done)

@@ -67,6 +67,7 @@ struct backup_counters {
 	uint64_t copied;
 	uint64_t restored_adopted;
 	uint64_t restored_extracted;
+	uint64_t restored_merged;
 	uint64_t restored_copied;
 	uint64_t retained;
 	uint64_t refused;
@@ -77,6 +78,9 @@ void backup_counters(struct backup_counters *c);
 /* now - then, field by field */
 void backup_counters_since(const struct backup_counters *then,
 			   struct backup_counters *out);
+
+/* 2 MiB folios that were read from swap as such */
+uint64_t huge_swapins(void);
 
 /* as booted: ttm.zero_copy= */
 bool zero_copy_get(void);
@@ -154,7 +158,9 @@ int vttm_crc(int fd, uint32_t handle, uint64_t size, uint32_t *crc);
 /* one write to the debugfs shrink file; pages done in *done */
 int vttm_shrink(unsigned int minor, uint64_t pages, bool writeback,
 		uint64_t *done);
-/* the same, freeing what was given up with madvise instead */
+/* resident base pages by the order of the chunk that they lie in; how many orders */
+unsigned int vttm_chunks(unsigned int minor, uint64_t *pages, unsigned int orders);
+/* as vttm_shrink(), freeing what was given up with madvise instead */
 int vttm_purge(unsigned int minor, uint64_t pages, uint64_t *done);
 /* give the pages that TTM's pools keep back to the system */
 void pools_drain(void);
