@@ -48,6 +48,8 @@ static void usage(void)
 	     "                       free memory at PERCENT of the lowest watermark\n"
 	     "  cycle PERCENT ROUNDS fill buffers worth PERCENT of RAM and read them ROUNDS times;\n"
 	     "                       time, swap, fragmentation, types of page blocks\n"
+	     "  readback MIB         how long it takes to read buffers that are all in swap, where\n"
+	     "                       memory is plentiful, of 4 MiB each\n"
 	     "  latency PERCENT      how long a page fault takes that has to wait for the\n"
 	     "                       shrinker, with PERCENT of RAM in idle buffers\n"
 	     "  spinner BUFFERS SECONDS [unfair]\n"
@@ -464,6 +466,33 @@ static void memory_state(const char *when)
 	       meminfo_kib("DirectMap4k") * KiB, blocks);
 }
 
+/*
+ * Reads all buffers, and looks after each of them at what is resident then: base
+ * pages by the order of the chunk that they lie in, in per mille.
+ */
+static void check_chunks(void)
+{
+	uint64_t sum[16] = {}, pages[ARRAY_LEN(sum)], all = 0;
+	unsigned int i, j, nr = 0;
+
+	for (i = 0; i < nr_bos; i++) {
+		check(&bos[i], i + 1);
+		if (gpu.dumb)
+			continue;
+		nr = vttm_chunks(gpu.minor, pages, ARRAY_LEN(pages));
+		for (j = 0; j < nr; j++) {
+			sum[j] += pages[j];
+			all += pages[j];
+		}
+	}
+	if (!all)
+		return;
+	printf(",\"pages_by_order\":[");
+	for (j = 0; j < nr; j++)
+		printf("%s%" PRIu64, j ? "," : "", sum[j] * 1000 / all);
+	printf("]");
+}
+
 static void cycle_child(uint64_t percent, uint64_t rounds)
 {
 	uint64_t t = now_ns(), filled;
@@ -471,8 +500,9 @@ static void cycle_child(uint64_t percent, uint64_t rounds)
 
 	fill_buffers(ram * percent / 100, 4 * MiB, false);
 	filled = now_ns();
-	for (i = 0; i < rounds; i++)
+	for (i = 1; i < rounds; i++)
 		check_buffers();
+	check_chunks();
 	printf(",\"fill_ns\":%" PRIu64 ",\"read_ns\":%" PRIu64, filled - t,
 	       now_ns() - filled);
 	memory_state("full");
@@ -488,7 +518,6 @@ static void cycle(uint64_t percent, uint64_t rounds)
 		"oom_kill",
 	};
 	uint64_t before[ARRAY_LEN(counters)];
-	uint64_t adopted = 0, extracted = 0;
 	struct backup_counters then, c;
 	unsigned int i;
 	int status;
@@ -499,11 +528,8 @@ static void cycle(uint64_t percent, uint64_t rounds)
 	gpu_drain();
 	write_file("/proc/sys/vm/drop_caches", "3");
 	memory_state("before");
-	if (have_backup_stats()) {
+	if (have_backup_stats())
 		backup_counters(&then);
-		adopted = backup_stat("restored_adopted");
-		extracted = backup_stat("restored_extracted");
-	}
 	for (i = 0; i < ARRAY_LEN(counters); i++)
 		before[i] = vmstat(counters[i]);
 
@@ -525,16 +551,50 @@ static void cycle(uint64_t percent, uint64_t rounds)
 		printf(",\"inserted_pages\":%" PRIu64 ",\"copied_pages\":%" PRIu64
 		       ",\"restored_adopted_pages\":%" PRIu64
 		       ",\"restored_extracted_pages\":%" PRIu64
-		       ",\"restored_copied_pages\":%" PRIu64 ",\"retained_pages\":%" PRIu64,
-		       c.inserted, c.copied, backup_stat("restored_adopted") - adopted,
-		       backup_stat("restored_extracted") - extracted,
-		       c.restored_copied, c.retained);
+		       ",\"restored_merged_pages\":%" PRIu64
+		       ",\"restored_copied_pages\":%" PRIu64 ",\"retained_pages\":%" PRIu64
+		       ",\"inserted_order0_pages\":%" PRIu64 ",\"inserted_order9_pages\":%" PRIu64,
+		       c.inserted, c.copied, c.restored_adopted,
+		       c.restored_extracted, c.restored_merged, c.restored_copied,
+		       c.retained, c.order[0], c.order[PMD_NR] << PMD_NR);
 	}
 	close(gpu.fd);
 	gpu_drain();
 	write_file("/proc/sys/vm/drop_caches", "3");
 	memory_state("after");
 	puts("}");
+}
+
+/* ---- readback ---- */
+
+static void readback(uint64_t mib)
+{
+	struct backup_counters then, c;
+	uint64_t t, in, used;
+
+	fill_buffers(mib * MiB, 4 * MiB, false);
+	gpu_backup(&gpu, mib * MiB / PAGE, true);
+	reclaim_all();
+	used = swap_used_pages();
+	if (used < mib * MiB / PAGE)
+		die("only %" PRIu64 " pages are in swap", used);
+	if (have_backup_stats())
+		backup_counters(&then);
+	in = vmstat("pswpin");
+	t = now_ns();
+	check_buffers();
+	t = now_ns() - t;
+	printf("{\"part\":\"readback\",\"bytes\":%" PRIu64 ",\"read_ns\":%" PRIu64
+	       ",\"pswpin\":%" PRIu64, mib * MiB, t, vmstat("pswpin") - in);
+	if (have_backup_stats()) {
+		backup_counters_since(&then, &c);
+		printf(",\"restored_extracted_pages\":%" PRIu64
+		       ",\"restored_merged_pages\":%" PRIu64
+		       ",\"restored_copied_pages\":%" PRIu64,
+		       c.restored_extracted, c.restored_merged, c.restored_copied);
+	}
+	puts("}");
+	free_buffers();
 }
 
 /* ---- latency ---- */
@@ -954,6 +1014,10 @@ int main(int argc, char **argv)
 			peak(number(test, argv[i], 1, 90));
 	} else if (!strcmp(test, "reserve")) {
 		reserve(argc - i, argv + i);
+	} else if (!strcmp(test, "readback")) {
+		if (argc - i != 1)
+			die("readback MIB");
+		readback(number(test, argv[i], 4, 65536));
 	} else if (!strcmp(test, "cycle")) {
 		if (i + 2 != argc)
 			die("cycle PERCENT ROUNDS");

@@ -20,6 +20,7 @@ def times: if . == null then "–" elif . >= 100 then digits(0) + " ×"
 def ratio(a; b): if a == null or b == null or b == 0 then null else a / b end;
 def mib: . / 1048576 | digits(1);
 def seconds: . / 1e9 | digits(1);
+def percent_of($all): if $all > 0 then 100 * . / $all | digits(1) else "–" end;
 def row: "| " + join(" | ") + " |";
 def table(head): (head | row), (head | map("---") | row), .[];
 
@@ -221,14 +222,23 @@ elif $want == "spinner" then ($b | [modes[] as $m | [(false, true) as $u |
 	[($m | title)] + map((.longest_ns, .total_ns) / 1e6 | digits(1))] |
 	map(row) | table(["kernel", "longest, ms", "all, ms", "without the server: longest, ms", "all, ms"]))
 
-elif $want == "swapfile" then ($b | [("disk", "file") as $s | modes[] as $m | part("swap-\($s)"; $m)[] |
-	[($s | if . == "file" then "a file" else . end), ($m | title), "\(.percent / 100) ×",
-	 (if .completed then .fill_ns | seconds else "–" end),
+elif $want == "swapkinds" then ($b | [("disk", "file", "zram", "zswap") as $s | modes[] as $m | part("swap-\($s)"; $m)[] |
+	(.restored_adopted_pages + .restored_extracted_pages + .restored_merged_pages + .restored_copied_pages) as $back |
+	[({disk: "a disk", file: "a file", zram: "zram", zswap: "zswap before a disk"}[$s]), ($m | title),
 	 (if .completed then .read_ns | seconds else "not completed" end), "\(.oom_kill)",
-	 "\(.thp_swpout)", "\(.pswpout - 512 * .thp_swpout)", "\(.thp_swpout_fallback)",
-	 "\(.restored_extracted_pages // "–")", "\(.restored_copied_pages // "–")"]] |
-	map(row) | table(["swap", "kernel", "buffers, of RAM", "fill, s", "read once, s", "OOM kills",
-		"2 MiB swap entries", "4 KiB swap entries", "2 MiB that were split", "pages extracted", "pages copied back"]))
+	 "\(.thp_swpout)", "\(.thp_swpout_fallback)"] +
+	(if .restored_extracted_pages then
+		([.restored_extracted_pages, .restored_merged_pages, .restored_copied_pages] | map(percent_of($back)))
+	 else ["–", "–", "–"] end) +
+	(if .pages_by_order then [.pages_by_order[9:], .pages_by_order[4:9], .pages_by_order[0:4] |
+		add / 10 | digits(0)] else ["–", "–", "–"] end)] |
+	map(row) | table(["swap", "kernel", "read, s", "OOM kills", "2 MiB swap entries", "2 MiB that were split",
+		"extracted, %", "merged, %", "copied, %", "in chunks of 2 MiB, %", "64 KiB – 1 MiB, %", "less, %"]))
+
+elif $want == "readback" then ($b | [("ssd", "hdd") as $d | modes[] as $m | part("readback-\($d)"; $m)[] |
+	[({ssd: "SSD at SATA", hdd: "hard disk"}[$d]), ($m | title), "\(.bytes / 1048576)",
+	 (.read_ns / 1e9 | digits(2)), "\(.bytes / 1048576 / (.read_ns / 1e9) | digits(0))"]] |
+	map(row) | table(["disk", "kernel", "MiB", "read, s", "MiB/s"]))
 
 elif $want == "flush" then ($b | [caching[] as $c | ([.results[] | select(.part == "flush") | .cpus] | unique[]) as $n |
 	[($c | title), "\($n)"] + [modes[] as $m | first(part("flush"; $m)[] | select(.caching == $c and .cpus == $n)) |

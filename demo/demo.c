@@ -278,7 +278,8 @@ static void probe(void)
 	t = now_ns() - t;
 	after = vmstat_sum("pgalloc_");
 	backup_counters_since(&then, &c);
-	pages = c.restored_extracted + c.restored_adopted + c.restored_copied;
+	pages = c.restored_extracted + c.restored_adopted + c.restored_merged +
+		c.restored_copied;
 	if (pages != 2 * PAGES(PROBE_SIZE))
 		error("%" PRIu64 " of the probe's %" PRIu64 " pages were restored",
 		      pages, (uint64_t)(2 * PAGES(PROBE_SIZE)));
@@ -379,6 +380,7 @@ int main(int argc, char **argv)
 	result("folios_order9_inserted", c.order[PMD_NR]);
 	result("pages_restored_by_extraction", c.restored_extracted);
 	result("pages_restored_by_adoption", c.restored_adopted);
+	result("pages_restored_by_merging", c.restored_merged);
 	result("pages_restored_by_copy", c.restored_copied);
 	result("failed_pages_retained", c.retained);
 	result("failed_folios_refused", c.refused);

@@ -86,28 +86,30 @@ function table()
 	    sprintf("%.1f", backup2m("insert")), sprintf("%.1f", backup2m("copy")))
 	figure("pages restored by extraction", "pages_restored_by_extraction")
 	figure("pages restored by adoption (2)", "pages_restored_by_adoption")
+	figure("pages restored by merging (3)", "pages_restored_by_merging")
 	figure("pages restored by copy", "pages_restored_by_copy")
 	row("pages allocated per 2 MiB restored (1)", \
 	    sprintf("%.1f", restore2m("insert")), sprintf("%.1f", restore2m("copy")))
 	figure("2 MiB swapouts, whole", "thp_swpout")
 	figure("2 MiB swapouts that had to be split", "thp_swpout_fallback")
 	row("pages swapped out in smaller pieces", small("insert"), small("copy"))
-	pair("free order-9 blocks, before / after (3)", \
+	pair("free order-9 blocks, before / after (4)", \
 	     "free_order9_before", "free_order9_after")
 	pair("failed backups: pages kept / folios refused", \
 	     "failed_pages_retained", "failed_folios_refused")
 	figure("OOM kills", "oom_kill")
-	time("guest time (4): fill", "guest_ms_fill")
-	time("guest time (4): read back by the CPU", "guest_ms_read_cpu")
-	time("guest time (4): read back by the engine", "guest_ms_read_engine")
-	time("guest time (4): all of it", "guest_ms")
+	time("guest time (5): fill", "guest_ms_fill")
+	time("guest time (5): read back by the CPU", "guest_ms_read_cpu")
+	time("guest time (5): read back by the engine", "guest_ms_read_engine")
+	time("guest time (5): all of it", "guest_ms")
 	row("verified buffers", verified("insert"), verified("copy"))
 	print ""
 	print "(1) after the run, with nothing else going on: 64 MiB backed up by hand, and"
 	print "    restored from memory"
 	print "(2) a backup that was not complete had left them in their place"
-	print "(3) blocks of 2 MiB; after: all buffers freed and TTM's pools drained"
-	print "(4) of an emulated processor: compare the columns, quote neither"
+	print "(3) copied to a larger chunk than they were in, because that was free"
+	print "(4) blocks of 2 MiB; after: all buffers freed and TTM's pools drained"
+	print "(5) of an emulated processor: compare the columns, quote neither"
 	print ""
 	print "verified " verified("insert") " buffers by insert, " verified("copy") " by copy"
 }
