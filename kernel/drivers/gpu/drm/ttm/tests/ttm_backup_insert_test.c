@@ -4267,6 +4267,38 @@ static void backup_c52_c54_c86_interrupted_merge(struct kunit *test)
 	}
 }
 
+/* What an allocation that failed says about the next ones */
+static void backup_c86_effort(struct kunit *test)
+{
+	static const struct {
+		unsigned int beneficial, failed, next, highest;
+	} cases[] = {
+		/* Nothing was free: for the next chunk there may be. */
+		{ 9, 4, 3, 9 }, { 9, 8, 7, 9 },
+		/* The effort was in vain. */
+		{ 9, 9, 8, 8 }, { 4, 4, 3, 3 }, { 4, 6, 5, 5 },
+		{ 0, 9, 8, 8 }, { 0, 4, 3, 3 }, { 0, 1, 0, 0 },
+		/* Without single pages it ends anyway. */
+		{ 0, 0, 9, 9 }, { 9, 0, 9, 9 },
+	};
+	struct backup_test *priv = test->priv;
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct ttm_restore_attempt attempt = { .max = 9, .highest = 9, .next = 9 };
+
+		priv->bdev.pool.alloc_flags =
+			TTM_ALLOCATION_POOL_BENEFICIAL_ORDER(cases[i].beneficial);
+		ttm_backup_restore_no_memory(&priv->bdev.pool, cases[i].failed, &attempt);
+		KUNIT_EXPECT_EQ_MSG(test, attempt.next, cases[i].next, "case %u", i);
+		KUNIT_EXPECT_EQ_MSG(test, attempt.highest, cases[i].highest, "case %u", i);
+		/* A higher one that fails later does not raise it again. */
+		ttm_backup_restore_no_memory(&priv->bdev.pool, 9, &attempt);
+		KUNIT_EXPECT_LE(test, attempt.next, min(cases[i].next, 8));
+	}
+	priv->bdev.pool.alloc_flags = 0;
+}
+
 /* Where part of it is there already, it stays as it is. */
 static void backup_c86_not_merged_with_retained(struct kunit *test)
 {
@@ -4454,6 +4486,7 @@ static struct kunit_case backup_swap_cases[] = {
 	KUNIT_CASE(backup_c86_no_memory_to_merge),
 	KUNIT_CASE(backup_c52_c54_c86_interrupted_merge),
 	KUNIT_CASE(backup_c86_not_merged_with_retained),
+	KUNIT_CASE(backup_c86_effort),
 #endif
 	KUNIT_CASE(backup_c59_swap_is_seen),
 	{}
