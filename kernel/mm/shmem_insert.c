@@ -546,21 +546,21 @@ err_unlock:
  * is charged to nobody, also if it came charged when it was inserted.
  *
  * A folio that is in swap is read first, in the highest order that there is memory
- * for, and as large as it went at most: swap files, of which mm uses single pages only,
- * and pages that are in zswap give single pages. With the
- * order that the folio went with as @min_order and __GFP_COMP in @gfp, a caller can
- * try to get it back whole before it asks for less. What was read and then refused
- * is in the page cache, for shmem_read_folio_gfp() to find.
+ * for, and as large as it went at most: swap files, of which mm uses single pages
+ * only, and pages that are in zswap give single pages. With the order that the folio
+ * went with as @min_order and __GFP_COMP in @gfp, a caller can try to get it back
+ * whole before it asks for less. What was read and then refused is in the page cache,
+ * for shmem_read_folio_gfp() to find.
  *
  * A folio in a movable zone or a CMA area is refused, because the new owner would
  * pin it there, and so is a resident one in a pageblock of movable pages, to which
  * compaction has moved it.
  *
  * The folio lock is waited for, what swap takes to read or write the folio, and
- * nothing else. Where reclaim or compaction have isolated the folio, or a small one waits in another CPU's batch of LRU
- * operations, nobody can tell how long that will last: the contents can be
- * copied meanwhile. Against truncation, swapoff and other extractions the lock
- * protects: exactly one of them gets the folio.
+ * nothing else. Where reclaim or compaction have isolated the folio, or a small one
+ * waits in another CPU's batch of LRU operations, nobody can tell how long that will
+ * last: the contents can be copied meanwhile. Against truncation, swapoff and other
+ * extractions the lock protects: exactly one of them gets the folio.
  *
  * Context: Process context, may sleep. Takes the folio lock. Never from reclaim.
  * Return: The folio, with one reference that the caller owns and gives back with

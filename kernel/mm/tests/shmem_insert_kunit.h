@@ -291,6 +291,7 @@ static inline long insert_node_stat(enum node_stat_item item)
 			cpus = 0;
 #ifdef CONFIG_SMP
 			for_each_possible_cpu(cpu)
+				/* That CPU may change it at any time. */
 				cpus += data_race(per_cpu_ptr(pgdat->per_cpu_nodestats,
 							      cpu)->vm_node_stat_diff[item]);
 #endif
