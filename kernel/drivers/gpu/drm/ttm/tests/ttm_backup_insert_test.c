@@ -4054,27 +4054,47 @@ static void backup_c43_single_pages_will_do(struct kunit *test)
 	backup_expect_baseline(test);
 }
 
-/* Nor is what has come back in memory twice, until the end of the chunk. */
-static void backup_c43_smaller_folios_leave(struct kunit *test)
+/* Populates while no allocation of at least this order works. */
+static int backup_populate_below(struct kunit *test, struct ttm_tt *tt,
+				 struct ttm_operation_ctx *ctx, unsigned int order)
 {
 	struct backup_test *priv = test->priv;
+	struct backup_memory_fault fault;
+	int ret;
+
+	backup_memory_fails(test, &fault, 0, -1);
+	*fault.min_order = order;
+	ret = ttm_tt_populate(&priv->bdev, tt, ctx);
+	backup_memory_works(&fault);
+
+	return ret;
+}
+
+/* In swap as one, of which so many single pages have come back */
+static struct ttm_tt *backup_part_of_a_folio(struct kunit *test, pgoff_t nr)
+{
 	struct ttm_tt *tt = backup_filled_tt(test, ttm_write_combined, 512, true);
 	struct ttm_operation_ctx ctx = { .interruptible = true };
 	struct folio *folio = backup_tt_folio(tt, 0);
-	struct backup_memory_fault fault;
 
 	backup_needs_large(test, tt);
 	KUNIT_ASSERT_TRUE(test, backup_to_swap(test, tt));
 	backup_leave_swap_cache(test, folio);
 	KUNIT_ASSERT_EQ(test, backup_interrupted_restore(test, tt, 1), -EINTR);
 	/* One for all of it, which fails, and one for each page. */
-	backup_interrupt_at(test, 1 + 256 + 1);
-	backup_memory_fails(test, &fault, 0, -1);
-	*fault.min_order = 1;
-	KUNIT_EXPECT_EQ(test, ttm_tt_populate(&priv->bdev, tt, &ctx), -EINTR);
-	backup_memory_works(&fault);
+	backup_interrupt_at(test, 1 + nr + 1);
+	KUNIT_EXPECT_EQ(test, backup_populate_below(test, tt, &ctx, 1), -EINTR);
 	backup_interrupt_at(test, 0);
-	backup_expect_pages(test, tt, 256, 256, 256);
+	backup_expect_pages(test, tt, nr, 512 - nr, 512 - nr);
+
+	return tt;
+}
+
+/* Nor is what has come back in memory twice, until the end of the chunk. */
+static void backup_c43_smaller_folios_leave(struct kunit *test)
+{
+	struct ttm_tt *tt = backup_part_of_a_folio(test, 256);
+
 	KUNIT_EXPECT_EQ(test, tt->backup->f_mapping->nrpages, 0);
 	KUNIT_EXPECT_EQ(test, backup_restored_since(tt, TTM_RESTORE_EXTRACTED), 256);
 
@@ -4091,25 +4111,9 @@ static void backup_c43_smaller_folios_leave(struct kunit *test)
 /* Dropped there, the rest of the folio goes as well, and is not read. */
 static void backup_c54_c86_drop_half_of_a_folio(struct kunit *test)
 {
-	struct backup_test *priv = test->priv;
 	unsigned long in = backup_vm_events(PSWPIN, PSWPIN);
-	struct ttm_operation_ctx ctx = { .interruptible = true };
-	struct ttm_tt *tt = backup_filled_tt(test, ttm_write_combined, 512, true);
+	struct ttm_tt *tt = backup_part_of_a_folio(test, 100);
 	struct file *file = get_file(tt->backup);
-	struct folio *folio = backup_tt_folio(tt, 0);
-	struct backup_memory_fault fault;
-
-	backup_needs_large(test, tt);
-	KUNIT_ASSERT_TRUE(test, backup_to_swap(test, tt));
-	backup_leave_swap_cache(test, folio);
-	KUNIT_ASSERT_EQ(test, backup_interrupted_restore(test, tt, 1), -EINTR);
-	backup_interrupt_at(test, 1 + 100 + 1);
-	backup_memory_fails(test, &fault, 0, -1);
-	*fault.min_order = 1;
-	KUNIT_EXPECT_EQ(test, ttm_tt_populate(&priv->bdev, tt, &ctx), -EINTR);
-	backup_memory_works(&fault);
-	backup_interrupt_at(test, 0);
-	backup_expect_pages(test, tt, 100, 412, 412);
 
 	backup_tt_free(test, tt);
 	KUNIT_EXPECT_EQ(test, file_inode(file)->i_blocks, 0);
@@ -4133,7 +4137,6 @@ static void backup_c86_as_large_as_possible(struct kunit *test)
 		for (i = 0; i < ARRAY_SIZE(orders); i++) {
 			struct ttm_tt *tt = backup_filled_tt(test, ttm_cached, 512, true);
 			struct folio *folio = backup_tt_folio(tt, 0);
-			struct backup_memory_fault fault;
 
 			backup_needs_large(test, tt);
 			if (folio_order(folio) < 9)
@@ -4143,10 +4146,8 @@ static void backup_c86_as_large_as_possible(struct kunit *test)
 			KUNIT_ASSERT_EQ(test, backup_interrupted_restore(test, tt, 1),
 					-EINTR);
 			backup_empty_pools(priv->before.gpu_reclaim);
-			backup_memory_fails(test, &fault, 0, -1);
-			*fault.min_order = orders[i] + 1;
-			KUNIT_EXPECT_EQ(test, ttm_tt_populate(&priv->bdev, tt, &ctx), 0);
-			backup_memory_works(&fault);
+			KUNIT_EXPECT_EQ(test, backup_populate_below(test, tt, &ctx,
+								    orders[i] + 1), 0);
 			KUNIT_EXPECT_EQ(test, backup_order(test, tt, 0), orders[i]);
 			KUNIT_EXPECT_EQ(test, backup_order(test, tt, 256), orders[i]);
 			backup_expect_restored(test, tt, 0, 512, 0);
@@ -4165,13 +4166,9 @@ static struct ttm_tt *backup_small_tt(struct kunit *test, enum ttm_caching cachi
 	struct backup_test *priv = test->priv;
 	struct ttm_tt *tt = backup_tt(test, caching, pages, true);
 	struct ttm_operation_ctx ctx = {};
-	struct backup_memory_fault fault;
 
 	backup_empty_pools(priv->before.gpu_reclaim);
-	backup_memory_fails(test, &fault, 0, -1);
-	*fault.min_order = 1;
-	KUNIT_EXPECT_EQ(test, ttm_tt_populate(&priv->bdev, tt, &ctx), 0);
-	backup_memory_works(&fault);
+	KUNIT_EXPECT_EQ(test, backup_populate_below(test, tt, &ctx, 1), 0);
 	KUNIT_ASSERT_TRUE(test, ttm_tt_is_populated(tt));
 	KUNIT_ASSERT_EQ(test, backup_order(test, tt, 0), 0);
 	backup_fill(tt, pages + caching + 1);
@@ -4221,14 +4218,10 @@ static void backup_c86_no_memory_to_merge(struct kunit *test)
 	struct backup_test *priv = test->priv;
 	struct ttm_tt *tt = backup_small_tt(test, ttm_write_combined, 67);
 	struct ttm_operation_ctx ctx = {};
-	struct backup_memory_fault fault;
 
 	priv->bdev.pool.alloc_flags = TTM_ALLOCATION_POOL_BENEFICIAL_ORDER(4);
 	backup_empty_pools(priv->before.gpu_reclaim);
-	backup_memory_fails(test, &fault, 0, -1);
-	*fault.min_order = 1;
-	KUNIT_EXPECT_EQ(test, ttm_tt_populate(&priv->bdev, tt, &ctx), 0);
-	backup_memory_works(&fault);
+	KUNIT_EXPECT_EQ(test, backup_populate_below(test, tt, &ctx, 1), 0);
 	KUNIT_EXPECT_EQ(test, backup_order(test, tt, 0), 0);
 	backup_expect_restored(test, tt, 0, 67, 0);
 	backup_expect_populated(test, tt);
@@ -4306,16 +4299,10 @@ static void backup_c86_not_merged_with_retained(struct kunit *test)
 	struct backup_test *priv = test->priv;
 	struct ttm_tt *tt = backup_small_tt(test, ttm_cached, 67);
 	struct ttm_operation_ctx ctx = {};
-	struct backup_memory_fault fault;
 	struct page *page;
-	int ret;
 
 	/* Back as it is, and out again but for one that somebody holds */
-	backup_memory_fails(test, &fault, 0, -1);
-	*fault.min_order = 1;
-	ret = ttm_tt_populate(&priv->bdev, tt, &ctx);
-	backup_memory_works(&fault);
-	KUNIT_ASSERT_EQ(test, ret, 0);
+	KUNIT_ASSERT_EQ(test, backup_populate_below(test, tt, &ctx, 1), 0);
 	page = tt->pages[20];
 	get_page(page);
 	KUNIT_ASSERT_EQ(test, backup_run(test, tt), 66);
