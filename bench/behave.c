@@ -511,6 +511,17 @@ static void cycle_child(uint64_t percent, uint64_t rounds)
 	_exit(0);
 }
 
+/* In which way pages came back */
+static void print_restored(const struct backup_counters *c)
+{
+	printf(",\"restored_adopted_pages\":%" PRIu64
+	       ",\"restored_extracted_pages\":%" PRIu64
+	       ",\"restored_merged_pages\":%" PRIu64
+	       ",\"restored_copied_pages\":%" PRIu64,
+	       c->restored_adopted, c->restored_extracted, c->restored_merged,
+	       c->restored_copied);
+}
+
 static void cycle(uint64_t percent, uint64_t rounds)
 {
 	static const char *const counters[] = {
@@ -549,14 +560,11 @@ static void cycle(uint64_t percent, uint64_t rounds)
 	if (have_backup_stats()) {
 		backup_counters_since(&then, &c);
 		printf(",\"inserted_pages\":%" PRIu64 ",\"copied_pages\":%" PRIu64
-		       ",\"restored_adopted_pages\":%" PRIu64
-		       ",\"restored_extracted_pages\":%" PRIu64
-		       ",\"restored_merged_pages\":%" PRIu64
-		       ",\"restored_copied_pages\":%" PRIu64 ",\"retained_pages\":%" PRIu64
+		       ",\"retained_pages\":%" PRIu64
 		       ",\"inserted_order0_pages\":%" PRIu64 ",\"inserted_order9_pages\":%" PRIu64,
-		       c.inserted, c.copied, c.restored_adopted,
-		       c.restored_extracted, c.restored_merged, c.restored_copied,
-		       c.retained, c.order[0], c.order[PMD_NR] << PMD_NR);
+		       c.inserted, c.copied, c.retained, c.order[0],
+		       c.order[PMD_NR] << PMD_NR);
+		print_restored(&c);
 	}
 	close(gpu.fd);
 	gpu_drain();
@@ -588,10 +596,7 @@ static void readback(uint64_t mib)
 	       ",\"pswpin\":%" PRIu64, mib * MiB, t, vmstat("pswpin") - in);
 	if (have_backup_stats()) {
 		backup_counters_since(&then, &c);
-		printf(",\"restored_extracted_pages\":%" PRIu64
-		       ",\"restored_merged_pages\":%" PRIu64
-		       ",\"restored_copied_pages\":%" PRIu64,
-		       c.restored_extracted, c.restored_merged, c.restored_copied);
+		print_restored(&c);
 	}
 	puts("}");
 	free_buffers();

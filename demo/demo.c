@@ -278,8 +278,7 @@ static void probe(void)
 	t = now_ns() - t;
 	after = vmstat_sum("pgalloc_");
 	backup_counters_since(&then, &c);
-	pages = c.restored_extracted + c.restored_adopted + c.restored_merged +
-		c.restored_copied;
+	pages = restored_pages(&c);
 	if (pages != 2 * PAGES(PROBE_SIZE))
 		error("%" PRIu64 " of the probe's %" PRIu64 " pages were restored",
 		      pages, (uint64_t)(2 * PAGES(PROBE_SIZE)));

@@ -165,12 +165,6 @@ static bool came_back(const struct backup_counters *then, uint64_t adopted,
 	return false;
 }
 
-static uint64_t came_back_at_all(const struct backup_counters *c)
-{
-	return c->restored_adopted + c->restored_extracted + c->restored_merged +
-	       c->restored_copied;
-}
-
 /* One page is touched; the fault restores all. */
 static bool restore(const struct bo *b)
 {
@@ -509,7 +503,7 @@ static void pages_from_swap(void)
 		EXPECT_LE(c.restored_merged, merged);
 		EXPECT_GE(c.restored_merged + SWAP_OTHERS, merged);
 		EXPECT_EQ(c.restored_copied, 0);
-		EXPECT_EQ(came_back_at_all(&c), pages);
+		EXPECT_EQ(restored_pages(&c), pages);
 		pools_drain();
 		EXPECT(uncached_since(&before, caching, pages));
 		EXPECT(level_is(&level));
@@ -535,7 +529,7 @@ static void from_swap_cache(void)
 	ASSERT(bo_backup(&g, &b, true));
 	ASSERT(bo_check_map(&b));
 	backup_counters_since(&then, &c);
-	EXPECT_EQ(came_back_at_all(&c), pages);
+	EXPECT_EQ(restored_pages(&c), pages);
 	/*
 	 * What had to be split to be written is not what went any more. The single
 	 * page may be in another processor's batch, and is copied then.
@@ -699,7 +693,7 @@ static void interrupted(bool from_swap)
 			EXPECT_GE(i.resident_pages, was.resident_pages);
 			was = i;
 			backup_counters_since(&then, &c);
-			EXPECT_GE(came_back_at_all(&c), came_back_at_all(&last));
+			EXPECT_GE(restored_pages(&c), restored_pages(&last));
 			last = c;
 		}
 		EXPECT_OK(ret);
@@ -710,7 +704,7 @@ static void interrupted(bool from_swap)
 		EXPECT_EQ(i.resident_pages, PAGES(b.size));
 		/* nothing came back twice */
 		backup_counters_since(&then, &c);
-		EXPECT_EQ(came_back_at_all(&c), PAGES(b.size));
+		EXPECT_EQ(restored_pages(&c), PAGES(b.size));
 		if (!from_swap)
 			EXPECT_EQ(c.restored_extracted, PAGES(b.size));
 		EXPECT_EQ(c.restored_adopted, 0);
@@ -809,7 +803,7 @@ static void signal_storm(void)
 		ASSERT(bo_info(&g, &b, &i));
 		EXPECT_EQ(i.resident_pages, PAGES(b.size));
 		backup_counters_since(&then, &c);
-		EXPECT_EQ(came_back_at_all(&c), PAGES(b.size));
+		EXPECT_EQ(restored_pages(&c), PAGES(b.size));
 		EXPECT(bo_check_map(&b));
 		ASSERT(bo_fill(&b, round + 2));
 	}
@@ -897,7 +891,7 @@ static void half_restored_then_swapped(void)
 		reclaim_all();
 		EXPECT(bo_check_map(&b));
 		backup_counters_since(&then, &c);
-		EXPECT_EQ(came_back_at_all(&c), PAGES(b.size));
+		EXPECT_EQ(restored_pages(&c), PAGES(b.size));
 		EXPECT_EQ(c.restored_adopted, 0);
 		EXPECT(bo_check_engine(&g, &b));
 		bo_free(&g, &b);
@@ -1025,7 +1019,7 @@ static void retained_interrupted(void)
 		ASSERT(half_restored(&g, &b, &result));
 		EXPECT(bo_check_engine(&g, &b));
 		backup_counters_since(&then, &c);
-		EXPECT_EQ(came_back_at_all(&c), PAGES(b.size));
+		EXPECT_EQ(restored_pages(&c), PAGES(b.size));
 		EXPECT_EQ(c.restored_adopted, part.resident_pages);
 		EXPECT(bo_check_map(&b));
 		bo_free(&g, &result);
@@ -1074,7 +1068,7 @@ static void mixed(bool swapped)
 		else
 			ASSERT(bo_check_engine(&g, &b));
 		backup_counters_since(&then, &c);
-		EXPECT_EQ(came_back_at_all(&c), pages);
+		EXPECT_EQ(restored_pages(&c), pages);
 		EXPECT_EQ(c.restored_adopted, 0);
 		if (!swapped)
 			EXPECT_GE(c.restored_extracted, part.backed_up_pages);
@@ -1184,7 +1178,7 @@ static void dma32(void)
 		if (!(round & 1))
 			EXPECT(came_back(&then, 0, pages, 0));
 		backup_counters_since(&then, &c);
-		EXPECT_EQ(came_back_at_all(&c), pages);
+		EXPECT_EQ(restored_pages(&c), pages);
 		test_note("%s: %" PRIu64 " pages extracted, %" PRIu64 " copied",
 			  round & 1 ? "swapped" : "resident",
 			  c.restored_extracted, c.restored_copied);
@@ -1220,7 +1214,7 @@ static void dma32_high(void)
 	backup_counters_since(&then, &c);
 	test_note("%" PRIu64 " pages extracted, %" PRIu64 " copied",
 		  c.restored_extracted, c.restored_copied);
-	EXPECT_EQ(came_back_at_all(&c), pages);
+	EXPECT_EQ(restored_pages(&c), pages);
 	EXPECT_GT(c.restored_copied, 0);
 	EXPECT_GT(backup_stat("extract_refused_EXDEV"), refused);
 	pools_drain();

@@ -292,6 +292,12 @@ void backup_counters_since(const struct backup_counters *then,
 	out->extract_refused -= then->extract_refused;
 }
 
+uint64_t restored_pages(const struct backup_counters *c)
+{
+	return c->restored_adopted + c->restored_extracted + c->restored_merged +
+	       c->restored_copied;
+}
+
 uint64_t now_ns(void)
 {
 	struct timespec ts;

@@ -78,6 +78,8 @@ void backup_counters(struct backup_counters *c);
 /* now - then, field by field */
 void backup_counters_since(const struct backup_counters *then,
 			   struct backup_counters *out);
+/* base pages that came back, in whichever way */
+uint64_t restored_pages(const struct backup_counters *c);
 
 /* 2 MiB folios that were read from swap as such */
 uint64_t huge_swapins(void);
