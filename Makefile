@@ -17,7 +17,8 @@ help:
 	@echo 'make kernel   the kernel of the demo (build/linux)'
 	@echo 'make tree     its source only: pristine source, kernel/ and hooks/'
 	@echo 'make shell    a shell in the virtual machine'
-	@echo 'make series   the kernel changes as patches for git am (build/series)'
+	@echo 'make series   the kernel changes as mails, for git am and git send-email (build/series):'
+	@echo '              V=2 RFC=1 BASE=COMMIT, DRAFT=1 where git does not know who you are'
 	@echo 'make series-check  that each of them compiles and passes its tests by itself'
 	@echo 'make style    checkpatch, sparse, W=1, coccinelle, kernel-doc, shellcheck'
 	@echo 'make clean    remove what was built'
@@ -83,7 +84,8 @@ shell: programs kernel
 .PHONY: series
 series:
 	@tools/deps series
-	@tools/export-series
+	@tools/export-series $(if $(V),--version '$(V)') $(if $(RFC),--rfc) \
+		$(if $(BASE),--base '$(BASE)') $(if $(DRAFT),--draft)
 
 # Each patch for itself; takes about half an hour
 .PHONY: series-check

@@ -106,3 +106,13 @@ build_environment()
 		kmake+=("CC=ccache gcc" "HOSTCC=ccache gcc")
 	fi
 }
+
+# patches_in DIR: the patches of an exported series, without its cover letter
+patches_in()
+{
+	local patch
+
+	for patch in "$1"/*.patch; do
+		[[ $patch == *0000-cover-letter.patch ]] || echo "$patch"
+	done
+}
