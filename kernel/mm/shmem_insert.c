@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Hand over folios between their temporary owner and a shmem file.
+ * Move folios between a temporary owner and a shmem file.
  *
- * Some drivers need memory that shmem cannot hand out as it is, pages with
- * write-combined or uncached CPU mappings above all, and pool it, because
- * changing the caching of a page is costly. When memory gets tight, the
- * contents have to go where reclaim can find them. The functions here move the
- * folio itself into the file instead of copying its contents there, so that
+ * Some drivers need memory that shmem does not provide, most notably pages
+ * whose kernel mapping is write-combined or uncached. They pool such pages,
+ * because changing the caching of a page is expensive. When memory gets tight,
+ * the contents have to go where reclaim can find them. The functions here move
+ * the folio itself into the file instead of copying its contents there, so
  * nothing is allocated but the page cache's xarray nodes, and a large folio
  * stays large all the way to swap.
  *
  * shmem stays the allocator: shmem_alloc_detached_folio() gives out a folio
  * with the gfp mask and up to the order that the file accepts,
  * shmem_insert_folio() takes it, and shmem_extract_folio() gives it out again
- * with its contents. While it is out, the owner may do anything with it that is
- * undone before it comes back.
+ * with its contents. In between, the owner may change the folio in any way, as
+ * long as the change is undone before the folio is inserted.
  */
 
 #include <linux/backing-dev.h>
@@ -39,18 +39,18 @@
 
 /**
  * shmem_set_insertable() - let folios be moved into and out of a file
- * @file: A shmem file that has just been created and that nobody else knows.
+ * @file: A shmem file that has just been created and is not visible to others.
  *
- * Extraction takes pages from under whoever reads or maps the file, so files
- * have to be made for it. The creator promises that there will never be a file
- * descriptor of @file, nor a mapping of it in user space.
+ * Extraction removes pages that a reader or a mapping of the file may rely on,
+ * so a file has to opt in. The caller promises that user space never gets a
+ * file descriptor or a mapping of @file.
  *
- * Nobody can seal such a file or freeze its mapping, as that takes a file
- * descriptor; those of memfd_create(), System V shared memory and shared
- * anonymous mappings do not get here. The inode keeps the property for as long
- * as it lives, and no other inode inherits it.
+ * This also means that such a file cannot be sealed and its mapping cannot be
+ * frozen, since both need a file descriptor. Files of memfd_create(), System V
+ * shared memory and shared anonymous mappings never have the property. It
+ * belongs to the inode, for as long as the inode exists.
  *
- * Context: Any context, before others can reach @file.
+ * Context: Any context, before @file becomes visible to others.
  */
 void shmem_set_insertable(struct file *file)
 {
@@ -62,14 +62,14 @@ void shmem_set_insertable(struct file *file)
 EXPORT_SYMBOL_FOR_MODULES(shmem_set_insertable, "ttm");
 
 /**
- * shmem_insert_orders() - which folio orders a file takes
+ * shmem_insert_orders() - get the folio orders that a file accepts
  * @file: A shmem file.
  * @index: Page index in @file that the folio is meant for.
  *
- * The answer follows the huge policy of the file's mount, the run-time setting
+ * The result depends on the huge policy of the file's mount, the run-time setting
  * in /sys/kernel/mm/transparent_hugepage/shmem_enabled and, for
- * huge=within_size, the size of the file. It is advice: the policy can change
- * before shmem_insert_folio() looks at it again.
+ * huge=within_size, the size of the file. It is a hint: the policy may change
+ * before shmem_insert_folio() checks it again.
  *
  * Context: Any context.
  * Return: Bitmask of the allowed orders. Bit 0 is always set.
@@ -95,15 +95,15 @@ EXPORT_SYMBOL_FOR_MODULES(shmem_insert_orders, "ttm");
  *	 are honoured. The zone is lowered to the one that the mapping's gfp mask
  *	 allows.
  *
- * The folio is in no page cache, on no LRU list and charged to no memcg until
- * it is inserted. It is reclaimable later on but not movable now, so it is
- * grouped with the reclaimable allocations and stays out of ZONE_MOVABLE and
- * CMA areas.
+ * Until it is inserted, the folio is not in the page cache, not on an LRU list
+ * and not charged to a memcg. It cannot be moved while it is detached, but can
+ * be reclaimed later, so it is grouped with reclaimable allocations and stays
+ * out of ZONE_MOVABLE and CMA areas.
  *
- * As it is shmem's, a large one is counted as allocated by shmem, once, however
- * often it goes in and out.
+ * A large folio is counted as allocated by shmem once, no matter how often it is
+ * inserted and extracted.
  *
- * Context: As the page allocator's for @gfp.
+ * Context: Same as for the page allocator with @gfp.
  * Return: The folio, with one reference that the caller owns and gives back
  * with folio_put(); NULL if there is no memory or @order is not allowed.
  */
@@ -141,8 +141,9 @@ struct folio *shmem_alloc_detached_folio_noprof(struct file *file,
 EXPORT_SYMBOL_FOR_MODULES(shmem_alloc_detached_folio_noprof, "ttm");
 
 /*
- * memory_failure() gives up on pages that are on no LRU list after it has marked
- * them, tail pages as well, and does not get to telling the head, nor to counting.
+ * memory_failure() marks a page, head or tail, before it finds that the page is
+ * not on an LRU list and gives up. By then it has neither set the flag of the
+ * folio nor counted the page, so look at every page.
  */
 static bool shmem_folio_poisoned(struct folio *folio)
 {
@@ -156,22 +157,22 @@ static bool shmem_folio_poisoned(struct folio *folio)
 	return false;
 }
 
-/* Things that no owner of a detached folio can have done to it by accident. */
+/* If not, the caller passed something that is no detached folio. */
 static bool shmem_folio_detached(struct folio *folio)
 {
-	/* The type shares its storage with the mapcount: ask for it first. */
+	/* The page type shares storage with the mapcount, so check it first. */
 	if (page_has_type(&folio->page) || folio_mapped(folio))
 		return false;
 
 	/*
-	 * A compound page that somebody built by hand is no folio of ours. No
-	 * folio has the flag without THP, and there no large one is taken.
+	 * A compound page that was set up by hand did not come from shmem.
+	 * Without THP no folio has the flag, but then the order is refused.
 	 */
 	if (IS_ENABLED(CONFIG_TRANSPARENT_HUGEPAGE) &&
 	    folio_test_large(folio) && !folio_test_large_rmappable(folio))
 		return false;
 
-	/* What is charged as kernel memory must not get on the LRU lists. */
+	/* Kernel memory must not get on the LRU lists. */
 	return !folio->mapping && !folio_test_lru(folio) &&
 	       !folio_test_swapcache(folio) && !folio_test_writeback(folio) &&
 	       !folio_memcg_kmem(folio);
@@ -197,7 +198,7 @@ static pgoff_t shmem_insert_end(struct file *file)
 	return DIV_ROUND_UP_ULL(i_size_read(file_inode(file)), PAGE_SIZE);
 }
 
-/* Does the file take this folio at this index? */
+/* Check whether the file accepts this folio at this index. */
 static int shmem_insert_check(struct file *file, struct folio *folio,
 			      pgoff_t index)
 {
@@ -250,9 +251,9 @@ static int __shmem_insert_folio(struct file *file, struct folio *folio,
 		return ret;
 
 	/*
-	 * A speculative reference, such as a pfn walker's, may come and go at
-	 * any time and does no harm. One that is there now may be somebody who
-	 * thinks that the folio is still private.
+	 * A speculative reference, such as that of a pfn walker, may come and
+	 * go at any time and is harmless. One that is held now may belong to a
+	 * user who relies on the folio being private.
 	 */
 	if (!folio_trylock(folio))
 		return -EBUSY;
@@ -277,12 +278,12 @@ static int __shmem_insert_folio(struct file *file, struct folio *folio,
 	dirty = folio_test_dirty(folio);
 	uptodate = folio_test_uptodate(folio);
 
-	/* Others can look at the flags word all the time: atomic ops only. */
+	/* Speculative users may access the flags, so use atomic ops only. */
 	folio_set_swapbacked(folio);
 	folio_mark_uptodate(folio);
 	folio_set_dirty(folio);
 
-	/* The owner may have written it by way of the kernel's mapping. */
+	/* The owner may have written to it through the kernel mapping. */
 	flush_dcache_folio(folio);
 
 	ret = shmem_add_to_page_cache(folio, mapping, index, NULL, gfp);
@@ -292,7 +293,7 @@ static int __shmem_insert_folio(struct file *file, struct folio *folio,
 	shmem_recalc_inode(inode, nr, 0);
 	folio_add_lru(folio);
 
-	/* Still locked, so it is still ours to look at. */
+	/* The folio lock still keeps it in the file. */
 	trace_shmem_insert_folio(inode, folio, index);
 	folio_unlock(folio);
 
@@ -308,7 +309,7 @@ err_uncharge:
 	if (!charged)
 		mem_cgroup_uncharge(folio);
 err_unacct:
-	/* Pages that were accounted but never came are found missing. */
+	/* Undo the accounting of pages that were not added. */
 	shmem_recalc_inode(inode, nr, 0);
 err_unlock:
 	folio_unlock(folio);
@@ -328,24 +329,24 @@ err_unlock:
  * @gfp: Flags for the charge and the page cache's xarray nodes, nothing else is
  *	 allocated. Reclaim wants GFP_ATOMIC | __GFP_NOWARN: nodes may come from
  *	 the reserves, and the charge succeeds even above the limit, since memory
- *	 on its way out must not be stopped by one. Without any of the bits of
- *	 __GFP_RECLAIM, the caller would be taken for one that must not spin: the
- *	 charge would be made the slow way, and nobody notified of a limit.
+ *	 on its way out must not be stopped by one. A mask without any bit of
+ *	 __GFP_RECLAIM means that the caller must not spin: charging is slower
+ *	 then, and hitting a limit is not reported.
  *
- * A folio that is charged keeps its charge and its memcg, whatever happens here.
- * Another one is charged to the active memcg, see set_active_memcg(), or else to
- * the current task's; to the root memcg, that costs nobody anything. Either way
- * the charge is the page cache's from then on, and ends with truncation, reclaim
- * or extraction.
+ * A folio that is charged already keeps its charge and its memcg in any case. Any
+ * other folio is charged to the active memcg (see set_active_memcg()) or, without
+ * one, to the memcg of the current task. Charging the root memcg is free. Either
+ * way the charge belongs to the page cache from then on, and ends with truncation,
+ * reclaim or extraction.
  *
  * On return the folio is dirty and up to date on the LRU lists, and reclaim
  * treats it like any other shmem folio. A single page may still wait in this
  * CPU's batch of pages to be added.
  *
- * The caller's reference stays the caller's: after success it may be used, for
- * instance to start writeback with shmem_write_folio(), and is dropped with
- * folio_put(). After an error the folio, the file, the charge and all counters
- * of memory in use are as they were before.
+ * The caller keeps its reference. After success it may be used, for instance to
+ * start writeback with shmem_write_folio(), and is dropped with folio_put().
+ * After an error the folio, the file, the charge and all counters of memory in
+ * use are as they were before.
  *
  * Context: Process context. Takes the folio lock by trylock and the xarray lock
  * with interrupts disabled. May be called from reclaim if @gfp does not allow
@@ -353,7 +354,7 @@ err_unlock:
  * Return:
  * * 0 - the file has the folio
  * * %-EOPNOTSUPP - the huge policy of the mount or of the system does not allow
- *   the order at @index: copy it to smaller folios
+ *   the order at @index; the caller can copy it to smaller folios
  * * %-EINVAL - not a shmem file, or the index is misaligned or not within the
  *   size, or the file does not take folios of this zone, or ->private is set;
  *   also, with a warning if CONFIG_DEBUG_VM is set, a folio that is on the LRU,
@@ -377,7 +378,7 @@ int shmem_insert_folio(struct file *file, struct folio *folio, pgoff_t index,
 }
 EXPORT_SYMBOL_FOR_MODULES(shmem_insert_folio, "ttm");
 
-/* What the page cache, the LRU lists and reclaim leave in a folio's flags. */
+/* The flags that the page cache, the LRU lists and reclaim set on a folio. */
 #define SHMEM_CACHE_FLAGS (BIT(PG_uptodate) | BIT(PG_dirty) |		\
 			   BIT(PG_swapbacked) | BIT(PG_active) |	\
 			   BIT(PG_unevictable) | BIT(PG_workingset) |	\
@@ -385,9 +386,10 @@ EXPORT_SYMBOL_FOR_MODULES(shmem_insert_folio, "ttm");
 			   LRU_REFS_FLAGS)
 
 /*
- * Would the folio, pinned for as long as its new owner likes, be in the way? One
- * that has just been read lies where the next allocation of its owner would lie
- * as well, so only zones and areas matter that this never comes from.
+ * The new owner may pin the folio for long, so it must not be in memory that has
+ * to stay movable. A folio that has just been read from swap is where the owner's
+ * next allocation would be as well, so check only for the zones and areas that
+ * such an allocation is never served from.
  */
 static bool shmem_folio_must_move(struct folio *folio, bool read)
 {
@@ -413,7 +415,7 @@ static bool shmem_folio_must_move(struct folio *folio, bool read)
 	return false;
 }
 
-/* Is the folio one that the caller can use? */
+/* Check whether the caller can use the folio. */
 static int shmem_extract_check(struct folio *folio, pgoff_t index,
 			       unsigned int min_order, int nid, gfp_t gfp,
 			       bool read)
@@ -429,7 +431,7 @@ static int shmem_extract_check(struct folio *folio, pgoff_t index,
 
 	if (folio_zonenum(folio) > gfp_zone(gfp))
 		return -EXDEV;
-	/* Nothing is demoted from the file to stay in slow memory for good. */
+	/* Do not pin a folio in slow memory that it was demoted to. */
 	if (nid == NUMA_NO_NODE ? !node_is_toptier(folio_nid(folio)) :
 				  folio_nid(folio) != nid)
 		return -EXDEV;
@@ -439,11 +441,11 @@ static int shmem_extract_check(struct folio *folio, pgoff_t index,
 	return 0;
 }
 
-/* Leaves the folio with the one reference that its new owner gets. */
+/* On success, the only reference left is that of the new owner. */
 static bool shmem_remove_isolated(struct address_space *mapping,
 				  struct folio *folio)
 {
-	/* The page cache's, the caller's, and that of the isolation */
+	/* References of the page cache, the caller and the isolation */
 	int refs = folio_nr_pages(folio) + 2;
 	bool removed;
 
@@ -473,7 +475,7 @@ static struct folio *__shmem_extract_folio(struct file *file, pgoff_t index,
 
 	if (index)
 		max_order = min_t(unsigned int, max_order, __ffs(index));
-	/* If no order fits, ask for one that nothing has: a hole is found still. */
+	/* If no order fits, pass one that no folio has, to still detect a hole. */
 	orders = min_order <= max_order ? GENMASK(max_order, min_order) :
 					  BIT(BITS_PER_LONG - 1);
 
@@ -486,10 +488,10 @@ static struct folio *__shmem_extract_folio(struct file *file, pgoff_t index,
 		goto err_unlock;
 
 	/*
-	 * Just inserted, read or used, a small folio may be in a batch of this
-	 * CPU, which has a reference. The batches of other CPUs are left alone:
-	 * to drain them is to wait until each of these CPUs has run a worker,
-	 * and one that a real-time task keeps for itself may never do so.
+	 * A small folio that was recently inserted, read or used may be in a
+	 * batch of this CPU, which holds a reference. Leave the batches of
+	 * other CPUs alone: draining them means to wait for a worker on each
+	 * CPU, which may never run where a real-time task hogs the CPU.
 	 */
 	if (folio_may_be_lru_cached(folio) &&
 	    folio_ref_count(folio) != folio_expected_ref_count(folio) + 1)
@@ -504,10 +506,10 @@ static struct folio *__shmem_extract_folio(struct file *file, pgoff_t index,
 	trace_shmem_extract_folio(inode, folio, folio->index);
 
 	mem_cgroup_uncharge(folio);
-	/* Pages that left the mapping are found missing. */
+	/* Account for the pages that left the mapping. */
 	shmem_recalc_inode(inode, 0, 0);
 
-	/* A speculative reference may look on: atomic ops only. */
+	/* Speculative users may access the flags, so use atomic ops only. */
 	set_mask_bits(&folio->flags.f, SHMEM_CACHE_FLAGS, 0);
 	folio_test_clear_young(folio);
 	folio_clear_idle(folio);
@@ -528,47 +530,46 @@ err_unlock:
  * shmem_extract_folio() - take a folio out of a file, without a copy
  * @file: A shmem file that shmem_set_insertable() was called for.
  * @index: Page index in @file of the first page of the folio.
- * @min_order: Smallest order of use to the caller. A smaller folio stays where
- *	       it is, and if it is in swap it is not read.
- * @nid: NUMA node that the folio has to be on, or NUMA_NO_NODE for any but those
- *	 that reclaim demotes to. Callers that allocate with __GFP_THISNODE want
- *	 the former. Where the allocator may fall back to other nodes, and a node
- *	 without memory always does, insisting on one would mean to read a folio
- *	 from swap only to have it refused, each time.
+ * @min_order: Smallest order that is useful to the caller. A smaller folio is
+ *	       left alone, and not read if it is in swap.
+ * @nid: NUMA node that the folio has to be on, or NUMA_NO_NODE for any node that
+ *	 reclaim does not demote to. Callers that allocate with __GFP_THISNODE want
+ *	 the former. If allocations can fall back to other nodes, which they always
+ *	 do on a memoryless node, insisting on a node means that folios are read
+ *	 from swap only to be refused, again and again.
  * @gfp: Allocation flags for a folio that has to be read from swap. With
- *	 __GFP_COMP, they are used for a large folio as they are, else no more
- *	 effort is made for one than in a fault of shared memory. The folio has to
- *	 be in a zone that they allow.
+ *	 __GFP_COMP, they are used for a large folio as they are. Otherwise a large
+ *	 folio is allocated with no more effort than in a page fault of shared
+ *	 memory. The folio has to be in a zone that they allow.
  *
- * This is the way back of shmem_insert_folio(): the file has a hole afterwards,
- * where a folio can be inserted again, and the folio is as
- * shmem_alloc_detached_folio() gave it out, but with the contents of the file. It
- * is charged to nobody, also if it came charged when it was inserted.
+ * This reverses shmem_insert_folio(): it leaves a hole in the file, where a folio
+ * can be inserted again, and the folio is in the state that
+ * shmem_alloc_detached_folio() returns it in, with the contents of the file. It
+ * is not charged, even if it was charged when it was inserted.
  *
  * A folio that is in swap is read first, in the highest order that there is memory
- * for, and as large as it went at most: swap files, of which mm uses single pages
- * only, and pages that are in zswap give single pages. With the order that the folio
- * went with as @min_order and __GFP_COMP in @gfp, a caller can try to get it back
- * whole before it asks for less. What was read and then refused is in the page cache,
- * for shmem_read_folio_gfp() to find.
+ * for, up to the order that it was swapped out with. Swap files and zswap hold
+ * single pages only. To try to get a folio back whole first, pass its order as
+ * @min_order and __GFP_COMP in @gfp. A folio that was read and then refused is in
+ * the page cache, where shmem_read_folio_gfp() finds it.
  *
  * A folio in a movable zone or a CMA area is refused, because the new owner would
- * pin it there, and so is a resident one in a pageblock of movable pages, to which
- * compaction has moved it.
+ * pin it there. So is a resident folio that compaction has moved to a movable
+ * pageblock.
  *
- * The folio lock is waited for, what swap takes to read or write the folio, and
- * nothing else. Where reclaim or compaction have isolated the folio, or a small one
- * waits in another CPU's batch of LRU operations, nobody can tell how long that will
- * last: the contents can be copied meanwhile. Against truncation, swapoff and other
- * extractions the lock protects: exactly one of them gets the folio.
+ * This waits for the folio lock and for swap I/O on the folio, but not for reclaim
+ * or compaction to put back a folio that they have isolated, nor for another CPU's
+ * batch of LRU operations that a small folio is in. How long these take is unknown,
+ * and the caller can copy the contents instead. The folio lock serializes this with
+ * truncation, swapoff and other extractions: exactly one of them gets the folio.
  *
  * Context: Process context, may sleep. Takes the folio lock. Never from reclaim.
  * Return: The folio, with one reference that the caller owns and gives back with
  * folio_put(). Its order is at least @min_order, and it starts at @index. Otherwise
- * an error pointer, and the contents, but for -EIO, are still in the file:
+ * an error pointer; except for -EIO, the contents are still in the file:
  * * %-ENOENT - nothing at @index; nothing has been allocated
  * * %-EAGAIN - the folio is smaller than @min_order, or starts before @index
- * * %-EBUSY - somebody else uses the folio
+ * * %-EBUSY - the folio is in use elsewhere
  * * %-EXDEV - wrong node or zone, or among movable pages
  * * %-EIO - the contents could not be read from swap and are lost; for a large
  *   folio that was read at once, all of them
@@ -603,18 +604,18 @@ struct folio *shmem_extract_folio(struct file *file, pgoff_t index,
 EXPORT_SYMBOL_FOR_MODULES(shmem_extract_folio, "ttm");
 
 /**
- * shmem_extract_readahead() - begin to read a folio that will be taken out of a file
+ * shmem_extract_readahead() - start reading a folio that is to be extracted soon
  * @file: A shmem file that shmem_set_insertable() was called for.
  * @index: Page index in @file of the first page of the folio.
- * @order: Order that it is in swap with.
- * @gfp: Allocation flags, as for shmem_extract_folio(). Reclaim is up to the caller
- *	 to forbid.
+ * @order: Order of its swap entry.
+ * @gfp: Allocation flags, as for shmem_extract_folio(). The caller should not allow
+ *	 reclaim.
  *
- * For callers that take out one folio after another: the next ones can be read while
- * the first is waited for and put to use. Nothing is read if memory is short, if the
- * swap device has nothing to gain from it, or if what is in swap is not of that
- * order. What is read and not taken out after all stays in the swap cache, with its
- * swap entries, until reclaim gets there.
+ * For callers that extract one folio after another: the next ones can be read while
+ * the first one is being read and used. Nothing is read if memory is short, if the
+ * swap device does not benefit from readahead, or if the swap entry is of another
+ * order. A folio that is read but not extracted stays in the swap cache, with its
+ * swap entries, until it is reclaimed.
  *
  * Context: Process context, may sleep. Does not wait for the read.
  */

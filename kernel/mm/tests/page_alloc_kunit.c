@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * KUnit tests of what the page allocator gives to reclaim. For a short time they
- * leave nothing to anybody else, so they are not for a machine that is in use.
+ * KUnit tests of allocations made by reclaim. They use up all memory for a short
+ * time, so do not run them on a machine that is in use.
  *
  * The clause that a case checks stands in its name.
  */
