@@ -7,11 +7,11 @@
 struct ttm_tt;
 
 /**
- * struct ttm_backup_pages - where the pages of a struct ttm_tt are
+ * struct ttm_backup_pages - resident and backed up pages of a struct ttm_tt
  * @resident: Base pages that TTM holds, those retained by a partial backup
  *	      included.
  * @backed_up: Base pages that are in the backup file.
- * @inserted: Those of @backed_up that were handed over without a copy.
+ * @inserted: Those of @backed_up that were inserted without a copy.
  */
 struct ttm_backup_pages {
 	pgoff_t resident;

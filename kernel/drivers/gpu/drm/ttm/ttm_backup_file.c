@@ -2,10 +2,10 @@
 /*
  * Backup files that take folios.
  *
- * They live on a mount of TTM's own, whose huge policy lets shmem take large
- * folios whatever the system's policy for shared memory is. They get their
- * contents by shmem_insert_folio() and no other way: a page that shmem allocated
- * by itself could be a large one and block the place of its neighbours.
+ * They live on a mount of TTM's own, whose huge policy lets shmem accept large
+ * folios regardless of the system's policy for shared memory. All of their
+ * contents come from shmem_insert_folio(): a folio that shmem allocated by
+ * itself could be a large one and cover the indices of other pages.
  */
 
 #include <linux/err.h>
@@ -36,8 +36,8 @@ static struct vfsmount *ttm_backup_mnt;
  * @size: The maximum size to back up, in bytes.
  *
  * Context: Process context, may sleep.
- * Return: The file, which the caller owns; an error pointer; or NULL if folios
- * are not wanted (ttm.zero_copy is off) or TTM has no mount of its own.
+ * Return: The file, which the caller owns; an error pointer; or NULL if
+ * ttm.zero_copy is off or TTM has no mount of its own.
  */
 struct file *ttm_backup_file_create(loff_t size)
 {
@@ -52,8 +52,8 @@ struct file *ttm_backup_file_create(loff_t size)
 		return file;
 
 	/*
-	 * Pages that come back from swap one day are not to be movable, like
-	 * those that the pools allocate.
+	 * Pages that are read from swap must not be movable, like those that
+	 * the pools allocate.
 	 */
 	mapping_set_gfp_mask(file->f_mapping, GFP_HIGHUSER | __GFP_RECLAIMABLE);
 	shmem_set_insertable(file);
@@ -78,13 +78,14 @@ bool ttm_backup_file_takes_folios(const struct file *backup)
  * @backup: Its backup file, or NULL for none.
  * @beneficial_order: The order that its device works best with, or 0.
  *
- * A chunk of a higher order than shmem takes could not be handed over whole.
- * Where shmem takes very large ones, as with base pages of 64 KiB, a chunk that
- * has to be copied after all, or that swap splits, would be too much at once.
+ * A chunk of a higher order than shmem accepts could not be inserted as a whole.
+ * Where shmem accepts very large orders, as with base pages of 64 KiB, limit the
+ * chunks anyway: one may have to be copied after all, or split by swap, and that
+ * would be too much work at once.
  *
  * Context: Any context.
- * Return: The order; MAX_PAGE_ORDER if nothing but single pages can be inserted,
- * so that smaller chunks would not help.
+ * Return: The order; MAX_PAGE_ORDER if only single pages can be inserted, since
+ * smaller chunks do not help then.
  */
 unsigned int ttm_backup_file_max_order(struct file *backup,
 				       unsigned int beneficial_order)
@@ -103,16 +104,16 @@ unsigned int ttm_backup_file_max_order(struct file *backup,
 }
 
 /**
- * ttm_backup_file_alloc_pages() - allocate pages that may be backed up one day
+ * ttm_backup_file_alloc_pages() - allocate pages that may be backed up later
  * @backup: The backup file, or NULL for none.
  * @nid: NUMA node, or NUMA_NO_NODE.
  * @gfp: Allocation flags.
  * @order: Allocation order.
  *
- * Context: As the page allocator's for @gfp.
- * Return: A folio's head page if @backup takes folios of this order, else pages
- * that are not compound, as the pools have them; NULL if there is no memory.
- * ->private of the first page says the order, and which of them it is.
+ * Context: Same as for the page allocator with @gfp.
+ * Return: The head page of a folio if @backup accepts folios of this order,
+ * otherwise a non-compound allocation; NULL if there is no memory. ->private of
+ * the first page holds the order and tells the two apart.
  */
 struct page *ttm_backup_file_alloc_pages(struct file *backup, int nid, gfp_t gfp,
 					 unsigned int order)
@@ -158,8 +159,8 @@ void ttm_backup_file_truncate(struct file *backup, pgoff_t idx, pgoff_t nr)
  * @backup: The backup file.
  * @handle: The handle of any page of it.
  *
- * What was inserted whole has to go whole: to drop one page of a large folio
- * that is in swap, shmem would have to read all of it.
+ * Always drop the whole folio: to drop a single page of a large folio that is in
+ * swap, shmem would have to read all of it.
  *
  * Context: Process context, may sleep.
  * Return: Number of base pages from the one named by @handle to the end of the
@@ -185,7 +186,7 @@ static int __init ttm_backup_file_init(void)
 
 	mnt = drm_gem_huge_mnt_new("ttm", "within_size");
 	if (IS_ERR(mnt)) {
-		/* Nothing depends on it: without the mount, backup copies. */
+		/* This is not fatal: without the mount, a backup copies. */
 		pr_warn("[TTM] No mount for backup, pages will be copied (%pe)\n",
 			mnt);
 		return 0;

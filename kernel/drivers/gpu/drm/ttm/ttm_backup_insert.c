@@ -23,15 +23,15 @@
 #include "ttm_pool_internal.h"
 
 /**
- * ttm_backup_insert_charged() - insert a folio that nobody is to pay for
+ * ttm_backup_insert_charged() - insert a folio, charged to the root memcg
  * @tt: The struct ttm_tt that the folio belongs to.
  * @folio: The folio.
  * @idx: Index of the folio's first page in @tt.
  *
- * GPU memory is charged to nobody while it is resident, and that does not change
- * when it is backed up: the root memcg has it. The task that runs is a bystander
- * in reclaim, and the owner's memcg need not have room for all of its buffer
- * objects. A folio that arrives charged keeps its charge.
+ * GPU memory is not charged while it is resident, and backing it up does not
+ * change that: the root memcg gets the charge. In reclaim the current task is not
+ * related to the buffer object, and the memcg of its owner need not have room for
+ * all of its buffer objects. A folio that is charged already keeps its charge.
  *
  * Context: Process context, may sleep. In reclaim, the shrinker's gfp mask needs
  * __GFP_FS.
@@ -43,7 +43,7 @@ int ttm_backup_insert_charged(struct ttm_tt *tt, struct folio *folio, pgoff_t id
 	int ret;
 
 	/*
-	 * This is what reclaim can afford: no waiting and no reclaim, but the
+	 * This may be called from reclaim: do not wait or reclaim, but use the
 	 * reserves for a handful of xarray nodes.
 	 */
 	old_memcg = set_active_memcg(root_mem_cgroup);
@@ -57,7 +57,7 @@ int ttm_backup_insert_charged(struct ttm_tt *tt, struct folio *folio, pgoff_t id
 /* Start writeback of a folio that is on the LRU. */
 static void ttm_backup_insert_write(const struct file *backup, struct folio *folio)
 {
-	/* If it is locked, reclaim is already at it. */
+	/* If it is locked, reclaim is probably writing it already. */
 	if (!folio_trylock(folio))
 		return;
 
@@ -84,15 +84,15 @@ static void ttm_backup_insert_writeback(const struct file *backup,
 {
 	pgoff_t end = idx + folio_nr_pages(folio);
 
-	/* Without room for all of it, swap would take a page and split the rest. */
+	/* Without swap space for all of it, the folio would be split for nothing. */
 	if (get_nr_swap_pages() < (long)folio_nr_pages(folio))
 		return;
 
 	ttm_backup_insert_write(backup, folio);
 
 	/*
-	 * Swap that takes single pages only, such as a swap file, has had the
-	 * folio split and got the first page of it. Go on with the others.
+	 * For a swap device that takes single pages only, such as a swap file,
+	 * the folio was split and its first page written. Write the others.
 	 */
 	for (idx += folio_nr_pages(folio); idx < end; idx++) {
 		struct folio *rest = filemap_get_folio(backup->f_mapping, idx);
@@ -105,7 +105,7 @@ static void ttm_backup_insert_writeback(const struct file *backup,
 		ttm_backup_insert_write(backup, rest);
 		refused = folio_test_dirty(rest);
 		folio_put(rest);
-		/* Nothing of this is freed before reclaim gets to it. */
+		/* If one is refused, leave the rest to reclaim. */
 		if (refused)
 			break;
 	}
@@ -161,8 +161,8 @@ int ttm_backup_insert_folio(struct ttm_tt *tt, struct folio *folio,
 }
 
 /*
- * Copy pages of a chunk into single pages and insert those. Returns how many, or
- * an error if there were none.
+ * Copy the pages of a chunk to single pages and insert these. Returns the number
+ * of pages inserted, or an error if there are none.
  */
 static long ttm_backup_insert_copies(struct ttm_tt *tt, struct page *page,
 				     unsigned int order, bool writeback, pgoff_t idx)
@@ -173,7 +173,7 @@ static long ttm_backup_insert_copies(struct ttm_tt *tt, struct page *page,
 	struct folio *folio;
 	int ret = 0;
 
-	/* Copying a large chunk frees nothing until it is done. */
+	/* A large chunk cannot be freed until all of it has been copied. */
 	if (order)
 		gfp |= __GFP_NOMEMALLOC;
 
@@ -194,7 +194,7 @@ static long ttm_backup_insert_copies(struct ttm_tt *tt, struct page *page,
 			break;
 	}
 
-	/* A folio is freed as a whole, so part of it would not help. */
+	/* A folio can only be freed as a whole, so drop what was copied. */
 	if (ret && PageCompound(page)) {
 		ttm_backup_file_truncate(tt->backup, idx, i);
 		return ret;
@@ -233,9 +233,9 @@ static long ttm_backup_copy_chunk(struct ttm_pool *pool, struct ttm_tt *tt,
 }
 
 /*
- * Back up one chunk and replace its pages by handles. Returns how many of its
- * pages went: all of them, a part of what is no folio, or an error if none did,
- * and the chunk is retained as it is.
+ * Back up one chunk and replace its pages by handles. Returns the number of pages
+ * backed up, which can be less than all of them if the chunk is not a folio, or
+ * an error if there are none; the chunk is retained then.
  */
 static long ttm_backup_insert_chunk(struct ttm_pool *pool, struct ttm_tt *tt,
 				    unsigned int order, bool writeback, pgoff_t idx)
@@ -245,17 +245,17 @@ static long ttm_backup_insert_chunk(struct ttm_pool *pool, struct ttm_tt *tt,
 	long i, nr = 1L << order;
 	int ret = -EOPNOTSUPP;
 
-	/* Nothing that shmem did not hand out gets into the file. */
+	/* Insert only folios that were allocated by shmem. */
 	if (ttm_pool_page_is_folio(pages[0]))
 		ret = ttm_backup_insert_folio(tt, page_folio(pages[0]), writeback,
 					      idx);
-	/* Neither does what its policy does not allow now. */
+	/* Copy everything else, and what the huge policy no longer allows. */
 	if (ret == -EOPNOTSUPP)
 		return ttm_backup_copy_chunk(pool, tt, order, writeback, idx);
 	if (ret)
 		return ret;
 
-	/* All else is done for a huge folio once, this for each of its pages. */
+	/* For a huge folio, this loop is most of the work. */
 	unrolled_count(4)
 	for (i = 0; i < nr; i++)
 		pages[i] = ttm_backup_handle_to_page_ptr(handle + i);
@@ -263,7 +263,7 @@ static long ttm_backup_insert_chunk(struct ttm_pool *pool, struct ttm_tt *tt,
 	return nr;
 }
 
-/* Look at all chunks once. Returns -EBUSY rather than other errors. */
+/* Try to back up each chunk once. Prefers -EBUSY to other errors. */
 static int ttm_backup_insert_pass(struct ttm_pool *pool, struct ttm_tt *tt,
 				  bool writeback, pgoff_t num_pages,
 				  long *backed_up, long *retained)
@@ -290,13 +290,13 @@ static int ttm_backup_insert_pass(struct ttm_pool *pool, struct ttm_tt *tt,
 		ret = ttm_backup_insert_chunk(pool, tt, order, writeback, i);
 		if (ret > 0) {
 			*backed_up += ret;
-			/* What is left of it comes in single pages now. */
+			/* If pages are left, they are single pages now. */
 			nr = ret;
 			continue;
 		}
 
 		*retained += nr;
-		/* What is worth a second look must not get lost. */
+		/* -EBUSY means that a second pass is worth it. */
 		if (err != -EBUSY)
 			err = ret;
 		/* It won't get better with the next chunk. */
@@ -315,14 +315,14 @@ static int ttm_backup_insert_pass(struct ttm_pool *pool, struct ttm_tt *tt,
  * @writeback: Whether to start writeback of the pages at once.
  * @num_pages: Number of pages to look at, from the start of @tt.
  * @err: Set to 0 if all of them were backed up, or else to the error of
- *	 shmem_insert_folio() or of the copy: -EBUSY and -ENOMEM pass, the others
- *	 need not.
+ *	 shmem_insert_folio() or of the copy. -EBUSY and -ENOMEM are temporary,
+ *	 other errors may not be.
  *
- * Pages are replaced by handles. A chunk that cannot be backed up now stays
- * where it is, and the next call tries it again.
+ * Pages are replaced by handles. A chunk that cannot be backed up now is retained,
+ * and the next call tries it again.
  *
- * Chunks lie at multiples of their size in @tt: __ttm_pool_alloc() sees to that.
- * So they are aligned in the file, too.
+ * __ttm_pool_alloc() aligns chunks to their size in @tt, so they are aligned in
+ * the file as well.
  *
  * Context: Process context, may sleep. In reclaim, the shrinker's gfp mask needs
  * __GFP_FS, and __GFP_IO if @writeback is set.
@@ -335,7 +335,7 @@ long ttm_backup_insert_tt(struct ttm_pool *pool, struct ttm_tt *tt,
 
 	*err = ttm_backup_insert_pass(pool, tt, writeback, num_pages, &backed_up,
 				      &retained);
-	/* What kept a folio busy, a pfn walker mostly, is likely gone by now. */
+	/* A folio is busy mostly because of a pfn walker, which is soon done. */
 	if (*err == -EBUSY)
 		*err = ttm_backup_insert_pass(pool, tt, writeback, num_pages,
 					      &backed_up, &retained);

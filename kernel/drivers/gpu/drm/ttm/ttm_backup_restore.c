@@ -29,7 +29,7 @@
 #include "ttm_backup_stats.h"
 #include "ttm_pool_internal.h"
 
-/* How far to look ahead, in base pages: the next chunk while one is put to use */
+/* Size of the readahead window, in base pages */
 #define TTM_RESTORE_READAHEAD	(SZ_4M >> PAGE_SHIFT)
 
 /**
@@ -42,8 +42,8 @@
  *		    allocated to read the page.
  *
  * Pages are restored in ascending order. A folio is dropped with its last page,
- * also if it is but a part of what was inserted: swap has given that back in
- * smaller ones, and they must not stay in memory twice.
+ * even if it is only a part of the one that was inserted because swap returned
+ * smaller folios: its contents must not stay in memory twice.
  *
  * Context: Process context, may sleep. Never from reclaim.
  * Return: 0 on success, negative error code on failure: -ENOMEM, -EIO, or -EINTR
@@ -107,8 +107,8 @@ static gfp_t ttm_backup_restore_gfp(struct ttm_pool *pool,
 }
 
 /*
- * Have the chunks from @idx on read from swap, if they are there. What is free is
- * enough to look ahead with: nothing is reclaimed for that.
+ * Start reading the chunks from @idx on, if they are in swap. Readahead only uses
+ * free memory and does not reclaim.
  */
 static void ttm_backup_restore_readahead(struct ttm_pool *pool, const struct ttm_tt *tt,
 					 const struct ttm_operation_ctx *ctx,
@@ -135,8 +135,9 @@ static void ttm_backup_restore_readahead(struct ttm_pool *pool, const struct ttm
 }
 
 /*
- * Take a chunk out of the backup file, as a retained one. With @effort, the pool's for
- * this order is made to find memory to read one of @min_order.
+ * Take a chunk out of the backup file, after which it counts as retained. With
+ * @effort, memory to read a chunk of @min_order is allocated the way the pool
+ * allocates that order.
  */
 VISIBLE_IF_KUNIT int
 ttm_backup_restore_extract(struct ttm_pool *pool, struct ttm_tt *tt,
@@ -159,15 +160,15 @@ ttm_backup_restore_extract(struct ttm_pool *pool, struct ttm_tt *tt,
 	    ttm_backup_fault_inject_folio())
 		return -EINTR;
 
-	/* Which node it is read to, the task's policy decides. */
+	/* The task's memory policy selects the node that it is read to. */
 	if (min_order && effort)
 		gfp = (ttm_pool_order_gfp(pool, gfp, min_order) | __GFP_COMP) &
 		      ~__GFP_THISNODE;
 
 	/*
-	 * The pools insist on their node for chunks only. A single page may have
-	 * come from another one, and where there is no memory it always has. What
-	 * is taken because nothing better can be had may be anywhere.
+	 * The pools insist on their node for large chunks only. A single page may
+	 * be from another node, and always is on a memoryless node. What is taken
+	 * as a last resort may be on any node.
 	 */
 	folio = shmem_extract_folio(tt->backup, idx, min_order,
 				    min_order ? pool->nid : NUMA_NO_NODE, gfp);
@@ -178,7 +179,7 @@ ttm_backup_restore_extract(struct ttm_pool *pool, struct ttm_tt *tt,
 	}
 
 	nr = folio_nr_pages(folio);
-	/* Nothing merges the folios of a file that is never mapped. */
+	/* Folios of a file that is never mapped are not collapsed. */
 	if (WARN_ON_ONCE(tt->num_pages - idx < nr)) {
 		ttm_backup_insert_charged(tt, folio, idx);
 		folio_put(folio);
@@ -194,7 +195,7 @@ ttm_backup_restore_extract(struct ttm_pool *pool, struct ttm_tt *tt,
 	return 0;
 }
 
-/* How many pages from @idx on, up to @max, have to come back by a copy? */
+/* Count the pages from @idx on, up to @max, that have to be copied back. */
 static pgoff_t ttm_backup_restore_run(const struct ttm_tt *tt, pgoff_t idx,
 				      pgoff_t max)
 {
@@ -217,7 +218,7 @@ static pgoff_t ttm_backup_restore_run(const struct ttm_tt *tt, pgoff_t idx,
 	return i;
 }
 
-/* What the device works best with, if it says so, and what the pool tries first */
+/* The order the device works best with or, by default, the first the pool tries */
 static unsigned int ttm_backup_restore_best_order(struct ttm_pool *pool,
 						  const struct ttm_restore_attempt *attempt)
 {
@@ -225,14 +226,14 @@ static unsigned int ttm_backup_restore_best_order(struct ttm_pool *pool,
 }
 
 /**
- * ttm_backup_restore_no_memory() - tell that there is no memory for a chunk
- * @pool: The pool that did not get it.
+ * ttm_backup_restore_no_memory() - note that there is no memory for a chunk
+ * @pool: The pool that failed to allocate it.
  * @order: The order.
  * @attempt: The state of the attempt to restore a struct ttm_tt.
  *
- * An effort that was in vain once is not made again. The pool makes one for the order
- * that the device works best with, or for all of them if it does not say; others are
- * free or not, which is worth a look for each chunk.
+ * Direct reclaim and compaction that failed once are not repeated. The pool uses them
+ * for the order that the device works best with, or for all orders if there is none.
+ * Other orders are cheap to try, so they are tried for each chunk.
  *
  * Context: Any context.
  */
@@ -250,10 +251,10 @@ void ttm_backup_restore_no_memory(struct ttm_pool *pool, unsigned int order,
 }
 
 /*
- * The order of a chunk, at most @max_order, that is worth a copy of what lies at
- * @idx; 0 for none. That is the best one; and where swap has less than 64 KiB in one
- * piece, the smallest that GPUs have anything to gain from, any from there on. No
- * part of it may be there already.
+ * The order of a chunk, at most @max_order, that is worth copying the contents at
+ * @idx to; 0 if there is none. This is the best order, or any order of at least
+ * 64 KiB, the smallest size that GPUs benefit from, if the swap entry is smaller than
+ * that. No part of the chunk may have been restored yet.
  */
 static unsigned int ttm_backup_restore_merge_order(struct ttm_pool *pool,
 						   const struct ttm_tt *tt, pgoff_t idx,
@@ -285,7 +286,7 @@ static unsigned int ttm_backup_restore_merge_order(struct ttm_pool *pool,
 	return order < least ? 0 : order;
 }
 
-/* Is the pool to make an effort for the chunk as it went, before anything else? */
+/* Should reclaim be used to get the chunk back as a whole, before anything else? */
 static bool ttm_backup_restore_as_it_went(struct ttm_pool *pool, const struct ttm_tt *tt,
 					  pgoff_t idx,
 					  const struct ttm_restore_attempt *attempt,
@@ -305,8 +306,8 @@ static bool ttm_backup_restore_as_it_went(struct ttm_pool *pool, const struct tt
 }
 
 /*
- * The order of a chunk to copy to: it ends where the folio at @idx ends, since what
- * comes next need not be copied.
+ * The order of a chunk to copy to. It must not extend past the folio at @idx, since
+ * what follows may not have to be copied.
  */
 static unsigned int ttm_backup_restore_copy_order(const struct ttm_tt *tt,
 						  pgoff_t idx, unsigned int max_order)
@@ -330,28 +331,28 @@ static unsigned int ttm_backup_restore_copy_order(const struct ttm_tt *tt,
  * @ctx: The operation context.
  * @idx: Index in @tt of the first page that is not restored yet.
  * @attempt: The state of the attempt to restore @tt.
- * @order: On entry the highest order that what is missing has room for, on return
+ * @order: On entry the highest order that the missing pages have room for, on return
  *	   the order of the chunk, or of the one that may be allocated instead.
  *
- * The chunk is one that was retained, or taken out of the backup file. Its pages
- * are in @tt on return, write-back cached and not mapped for DMA.
+ * The chunk is one that was retained, or one that is taken out of the backup file.
+ * Its pages are in @tt on return, write-back cached and not mapped for DMA.
  *
- * It comes back as large as it went if memory allows. If not, what the device
- * works best with comes first: a chunk of that order is allocated, and contents
- * copied, in preference to smaller ones that need no copy, and very small ones are
- * copied to what larger ones there are. If none can be had, whatever swap gives is
- * taken as it is. So a buffer object gets its large chunks back when memory is
- * plentiful, and needs little when it is not.
+ * It is restored in the order that it was backed up with if there is memory for that.
+ * If not, the order that the device works best with comes next: a chunk of that order
+ * is allocated and the contents are copied, in preference to smaller folios without a
+ * copy, and very small folios are copied to larger chunks if any are free. Failing
+ * that, folios are taken as swap returns them. So a buffer object gets its large
+ * chunks back when there is enough memory, and needs little of it otherwise.
  *
- * A chunk that is allocated instead must not be larger than what @order says: it
- * would span one that need not be copied, or lie where it could not be inserted
- * as a whole the next time.
+ * A chunk that is allocated instead must not be larger than @order: it would cover
+ * pages that need not be copied, or be misaligned and could not be inserted as a
+ * whole the next time.
  *
  * Context: Process context, may sleep. Never from reclaim.
  * Return: TTM_RESTORE_ADOPTED or TTM_RESTORE_EXTRACTED; TTM_RESTORE_COPIED or
- * TTM_RESTORE_MERGED if the contents are to be copied to new pages. Or a negative
- * error code, and @tt is as it was: -EINTR for a signal, else the error of
- * shmem_extract_folio() if the contents cannot be had.
+ * TTM_RESTORE_MERGED if the contents are to be copied to new pages. On failure, a
+ * negative error code, and @tt is unchanged: -EINTR for a signal, or the error of
+ * shmem_extract_folio() if the contents cannot be read.
  */
 int ttm_backup_restore_chunk(struct ttm_pool *pool, struct ttm_tt *tt,
 			     const struct ttm_operation_ctx *ctx, pgoff_t idx,
@@ -391,7 +392,7 @@ int ttm_backup_restore_chunk(struct ttm_pool *pool, struct ttm_tt *tt,
 	if (attempt->copy)
 		goto copy;
 
-	/* As it went */
+	/* First, as a whole */
 	if (ttm_backup_restore_as_it_went(pool, tt, idx, attempt, handle_order,
 					  max_order)) {
 		ttm_backup_restore_readahead(pool, tt, ctx, idx);
@@ -416,7 +417,7 @@ int ttm_backup_restore_chunk(struct ttm_pool *pool, struct ttm_tt *tt,
 		}
 	}
 
-	/* As the device likes it */
+	/* Next, in the order that the device works best with */
 	merge_order = ttm_backup_restore_merge_order(pool, tt, idx, attempt, max_order);
 	if (merge_order) {
 		if (!attempt->merge && merge_order == best && handle_order > best) {
@@ -433,7 +434,7 @@ int ttm_backup_restore_chunk(struct ttm_pool *pool, struct ttm_tt *tt,
 		return TTM_RESTORE_MERGED;
 	}
 
-	/* As it comes */
+	/* Last, in whatever order swap returns */
 	ret = ttm_backup_restore_extract(pool, tt, ctx, idx, 0, false,
 					 attempt->progress, order);
 	switch (ret) {

@@ -12,15 +12,14 @@ struct ttm_pool;
 struct ttm_tt;
 
 /**
- * struct ttm_restore_attempt - what an attempt to restore a struct ttm_tt has found
+ * struct ttm_restore_attempt - state of an attempt to restore a struct ttm_tt
  * @max: The highest order to allocate.
- * @highest: The highest order that an effort, which is direct reclaim and compaction,
- *	     has not failed for.
+ * @highest: The highest order that direct reclaim and compaction have not failed for.
  * @idx: Index of the chunk that is being restored.
  * @next: The highest order that no allocation for this chunk has failed for.
- * @copy: Whether this chunk has to be copied, whatever the order of what is allocated.
- * @merge: Whether a larger chunk was to be allocated than this one was.
- * @progress: Whether anything has come back, so that a signal may end it.
+ * @copy: Whether this chunk has to be copied, in whatever order it is allocated.
+ * @merge: Whether a larger chunk was tried, to merge this one with its neighbours.
+ * @progress: Whether anything has been restored, so that a signal may interrupt it.
  */
 struct ttm_restore_attempt {
 	unsigned int max;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * In which way pages are backed up and come back: counters and trace events.
+ * Counters and trace events for how pages are backed up and restored.
  */
 
 #include <kunit/visibility.h>
@@ -30,7 +30,7 @@ struct ttm_backup_refusal {
 	atomic_long_t count;
 };
 
-/* The last one is for all errors that have no line of their own. */
+/* The last one is for all other errors. */
 static struct ttm_backup_refusal ttm_insert_refusals[] = {
 	{ "EOPNOTSUPP", -EOPNOTSUPP },
 	{ "EBUSY", -EBUSY },
@@ -58,7 +58,7 @@ static void ttm_backup_stats_refused(struct ttm_backup_refusal *refusal, int err
 }
 
 /**
- * ttm_backup_stats_insert_refused() - count a folio that shmem did not take
+ * ttm_backup_stats_insert_refused() - count a folio that was not inserted
  * @err: The error of shmem_insert_folio().
  *
  * Context: Any context.
@@ -69,7 +69,7 @@ void ttm_backup_stats_insert_refused(int err)
 }
 
 /**
- * ttm_backup_stats_extract_refused() - count a folio that shmem did not give
+ * ttm_backup_stats_extract_refused() - count a folio that was not extracted
  * @err: The error of shmem_extract_folio().
  *
  * Context: Any context.
@@ -80,7 +80,7 @@ void ttm_backup_stats_extract_refused(int err)
 }
 
 /**
- * ttm_backup_stats_inserted() - count a chunk that was handed over
+ * ttm_backup_stats_inserted() - count a chunk that was inserted
  * @tt: The struct ttm_tt that the chunk belonged to.
  * @idx: Index of the chunk's first page in @tt.
  * @order: Order of the chunk.
@@ -96,7 +96,7 @@ void ttm_backup_stats_inserted(const struct ttm_tt *tt, pgoff_t idx,
 }
 
 /**
- * ttm_backup_stats_copied() - count pages that were backed up by a copy
+ * ttm_backup_stats_copied() - count pages that were backed up by copying
  * @tt: The struct ttm_tt that the pages belonged to.
  * @idx: Index of the first of them in @tt.
  * @nr: Number of base pages.
@@ -110,7 +110,7 @@ void ttm_backup_stats_copied(const struct ttm_tt *tt, pgoff_t idx, pgoff_t nr)
 }
 
 /**
- * ttm_backup_stats_retained() - count pages that a backup had to leave
+ * ttm_backup_stats_retained() - count pages that could not be backed up
  * @nr: Number of base pages.
  *
  * Context: Any context.
@@ -121,11 +121,11 @@ void ttm_backup_stats_retained(pgoff_t nr)
 }
 
 /**
- * ttm_backup_stats_restored() - count a chunk that has come back
- * @tt: The struct ttm_tt that has the chunk now.
+ * ttm_backup_stats_restored() - count a chunk that was restored
+ * @tt: The struct ttm_tt that the chunk belongs to.
  * @idx: Index of the chunk's first page in @tt.
  * @order: Order of the chunk.
- * @how: In which way.
+ * @how: How it was restored.
  *
  * Context: Any context.
  */
@@ -195,7 +195,7 @@ void ttm_backup_stats_init(struct dentry *root)
 }
 
 /**
- * ttm_tt_backup_pages() - count the pages of a struct ttm_tt by where they are
+ * ttm_tt_backup_pages() - count resident and backed up pages of a struct ttm_tt
  * @tt: The struct ttm_tt.
  * @out: The counts.
  *
@@ -220,14 +220,14 @@ void ttm_tt_backup_pages(const struct ttm_tt *tt, struct ttm_backup_pages *out)
 			continue;
 		}
 
-		/* A page that an interrupted restore has got back already. */
+		/* A page that an interrupted restore has restored already. */
 		handle = ttm_backup_page_ptr_to_handle(page);
 		if (!handle) {
 			out->resident++;
 			continue;
 		}
 
-		/* Chunks come back from their first page on: all after it is there. */
+		/* Pages are restored in order, so the rest of the chunk is not. */
 		if (ttm_backup_handle_inserted(handle)) {
 			nr = 1UL << ttm_backup_handle_order(handle);
 			nr -= ttm_backup_handle_idx(handle) & (nr - 1);

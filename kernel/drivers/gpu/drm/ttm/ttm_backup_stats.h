@@ -10,12 +10,12 @@ struct dentry;
 struct ttm_tt;
 
 /**
- * enum ttm_restore_how - in which way a chunk came back
+ * enum ttm_restore_how - how a chunk was restored
  * @TTM_RESTORE_COPIED: Copied to new pages.
- * @TTM_RESTORE_ADOPTED: It had been retained, and stayed where it was.
+ * @TTM_RESTORE_ADOPTED: It had been retained, and is used as it is.
  * @TTM_RESTORE_EXTRACTED: Taken out of the backup file.
- * @TTM_RESTORE_MERGED: Copied to a larger chunk, where the backup file had smaller
- *			ones than the device works best with.
+ * @TTM_RESTORE_MERGED: Copied to a larger chunk, because the folios of the backup
+ *			file were smaller than the device works best with.
  * @TTM_RESTORE_NUM: Number of ways.
  */
 enum ttm_restore_how {
