@@ -3,7 +3,7 @@
  * KUnit tests of allocations made by reclaim. They use up all memory for a short
  * time, so do not run them on a machine that is in use.
  *
- * The clause that a case checks stands in its name.
+ * The number in the name of a case is that of a clause of the contract.
  */
 
 #include <kunit/test.h>

@@ -7,7 +7,7 @@
  * "shmem_extract_swap" needs a swap device, so it is skipped at boot; it is worth
  * running with a synchronous one (zram) and with one that is not.
  *
- * The clause that a case checks stands in its name.
+ * The number in the name of a case is that of a clause of the contract.
  */
 
 #include <kunit/test.h>
@@ -27,10 +27,10 @@
 #include "../page_alloc.h"
 #include "../swap.h"
 
-/* What the owner of detached folios would ask for */
+/* The gfp mask that an owner of detached folios would use */
 #define EXTRACT_GFP	(GFP_HIGHUSER | __GFP_RECLAIMABLE | __GFP_NOWARN)
 
-/* Nobody keeps a folio busy for longer. */
+/* No folio is kept busy for longer than this. */
 #define EXTRACT_PATIENCE	100000
 
 /* A file that allocates what it reads from swap where folios can be taken out. */
@@ -127,7 +127,7 @@ static void extract_expect_refused(struct kunit *test, struct file *file,
 	struct insert_state before, after;
 	int ret;
 
-	/* What is in a batch has a reference more, and is not on the LRU yet. */
+	/* A folio in a batch has an additional reference and is not on the LRU yet. */
 	lru_add_drain_all();
 	insert_get_state(&before, file, folio, folio->index);
 	ret = extract_error(file, index, min_order, nid, gfp);
@@ -284,7 +284,7 @@ static void extract_expect_all(struct kunit *test, struct file *file,
 }
 
 /*
- * What is given out
+ * Successful extraction
  */
 
 static void extract_c28_same_folio_same_bytes(struct kunit *test)
@@ -306,7 +306,7 @@ static void extract_c28_same_folio_same_bytes(struct kunit *test)
 		KUNIT_EXPECT_TRUE(test, insert_intact(out, order + 1));
 		KUNIT_EXPECT_NULL(test, xa_load(&file->f_mapping->i_pages, nr));
 		KUNIT_EXPECT_NULL(test, xa_load(&file->f_mapping->i_pages, 2 * nr - 1));
-		/* Its neighbour is there still. */
+		/* Its neighbour is still there. */
 		KUNIT_EXPECT_EQ(test, file->f_mapping->nrpages, 1);
 		insert_expect_read(test, file, 0, 0, 33);
 		shmem_truncate_range(file_inode(file), 0, -1);
@@ -429,7 +429,7 @@ static void extract_c29_uncharged(struct kunit *test)
 }
 #endif
 
-/* What no reclaim will ever swap out can be taken out all the same. */
+/* A folio of a noswap mount can be extracted as well. */
 static void extract_c26_c29_from_noswap(struct kunit *test)
 {
 	struct vfsmount *mnt = insert_noswap_mount(test);
@@ -494,7 +494,7 @@ static void extract_c30_insert_again(struct kunit *test)
 	}
 }
 
-/* What begins earlier is not for who asks for the rest. */
+/* A folio is not returned for an index in the middle of it. */
 static void extract_c44_index_in_the_middle(struct kunit *test)
 {
 	unsigned int order, max = insert_max_order();
@@ -526,7 +526,7 @@ static void extract_c44_index_in_the_middle(struct kunit *test)
 	}
 }
 
-/* What the file allocated itself is the owner's, too. */
+/* A folio that the file allocated by itself can be extracted, too. */
 static void extract_what_the_file_allocated(struct kunit *test)
 {
 	struct file *file = extract_file(test, insert_within, 5);
@@ -646,7 +646,7 @@ static void extract_traced_once(struct kunit *test)
 }
 
 /*
- * What is refused
+ * Refusals
  */
 
 static void extract_c31_hole(struct kunit *test)
@@ -998,7 +998,7 @@ static void extract_c37_movable_zone(struct kunit *test)
 }
 
 #ifdef CONFIG_NUMA
-/* Nobody has slow memory here: lie about where this folio is. */
+/* There is no slow memory here, so pretend that this folio is on a slow node. */
 static void extract_c73_demoted(struct kunit *test)
 {
 	struct file *file = extract_file(test, insert_always, 1);
@@ -1136,7 +1136,7 @@ static void extract_c39_hwpoison(struct kunit *test)
 #endif
 
 #ifdef CONFIG_SWAP
-/* What is left where swap could not be read */
+/* An entry that stands for contents that could not be read from swap */
 static void extract_c39_lost_in_swap(struct kunit *test)
 {
 	void *lost = swp_to_radix_entry(make_poisoned_swp_entry());
@@ -1278,7 +1278,7 @@ static void extract_expect_reclaimable(struct kunit *test, struct folio *folio)
 				MIGRATE_RECLAIMABLE);
 }
 
-/* What the file allocates by itself, as for a copy */
+/* Folios that the file allocates by itself, as for a copy */
 static void extract_c72_huge_blocks(struct kunit *test)
 {
 	unsigned int max = insert_max_order();
@@ -1421,7 +1421,7 @@ static void extract_c36_one_winner(struct kunit *test)
 		winners += extract_won(test, &racers[0], round);
 		winners += extract_won(test, &racers[1], round);
 		KUNIT_EXPECT_LE(test, winners, 1);
-		/* Both can be too polite, but then it is there still. */
+		/* Both may back off, but then it is still there. */
 		if (!winners)
 			extract_expect_all(test, file, 0, 1UL << order, round);
 		KUNIT_EXPECT_EQ(test, file->f_mapping->nrpages, 0);
@@ -1581,7 +1581,7 @@ static struct folio *extract_migrate_to(struct folio *src, unsigned long file)
 					  NUMA_NO_NODE, EXTRACT_GFP);
 }
 
-/* What compaction, reclaim and pfn walkers do to a folio that is in their way */
+/* Use a folio the way compaction, reclaim and pfn walkers do */
 static int extract_disturb(void *data)
 {
 	struct extract_disturber *disturber = data;
@@ -1836,7 +1836,7 @@ static void extract_c32_swap_cache_hit(struct kunit *test)
 	}
 }
 
-/* What was refused after it had left the swap cache is dirty and on the LRU. */
+/* A folio that is refused after it left the swap cache is dirty and on the LRU. */
 static void extract_c32_c36_busy_in_swap_cache(struct kunit *test)
 {
 	unsigned int order, max = insert_max_order();
@@ -1904,7 +1904,7 @@ static void extract_c33_from_swap(struct kunit *test)
 }
 
 #ifdef CONFIG_TRANSPARENT_HUGEPAGE
-/* What is read from swap as a whole must not lie among unmovable pages. */
+/* A folio that is read from swap as a whole must not be in an unmovable pageblock. */
 static void extract_c72_huge_from_swap(struct kunit *test)
 {
 	unsigned int max = insert_max_order();
@@ -1925,7 +1925,7 @@ static void extract_c72_huge_from_swap(struct kunit *test)
 }
 #endif
 
-/* What went in pieces comes back in pieces. */
+/* A folio that was split to be swapped out comes back in single pages. */
 static void extract_c34_page_by_page(struct kunit *test)
 {
 	struct file *file = extract_file(test, insert_always, 16);
@@ -1944,7 +1944,7 @@ static void extract_c34_page_by_page(struct kunit *test)
 	extract_expect_counters(test, file, &base, "page by page");
 }
 
-/* What is too small is not read for nothing, nor what begins earlier. */
+/* Swap entries that are too small or begin earlier are not read for nothing. */
 static void extract_c35_too_small_in_swap(struct kunit *test)
 {
 	unsigned int order, max = insert_max_order();
@@ -1994,7 +1994,7 @@ static void extract_c31_hole_beside_swap(struct kunit *test)
 }
 
 #ifdef CONFIG_ZONE_DMA32
-/* In the swap cache it is where nobody cared for zones. */
+/* In the swap cache it may be in any zone. */
 static void extract_c38_read_into_the_zone(struct kunit *test)
 {
 	const gfp_t dma32 = GFP_KERNEL | GFP_DMA32 | __GFP_RECLAIMABLE;
@@ -2055,8 +2055,8 @@ static void extract_c39_read_error(struct kunit *test)
 }
 
 /*
- * What swapoff does with the contents of files. That the device goes away is
- * for a test of user space.
+ * Do what swapoff does with the contents of files. Removing the device is left
+ * to a test in user space.
  */
 static void extract_c40_unuse(struct kunit *test)
 {
@@ -2218,7 +2218,7 @@ static void extract_c85_as_large_as_possible(struct kunit *test)
 			index += nr;
 		}
 		KUNIT_EXPECT_EQ(test, bad, 0);
-		/* What is left is in swap, in parts of that size at least. */
+		/* The rest is in swap, in parts of at least that size. */
 		if (index < end) {
 			KUNIT_EXPECT_EQ(test, extract_entry(test, file, index).val,
 					entry.val + index);
@@ -2308,8 +2308,8 @@ static void extract_c85_from_the_middle(struct kunit *test)
 #endif
 
 /*
- * What is read ahead is in the swap cache, and need not be read again. Where that is
- * no use, or what is there is something else, nothing is done.
+ * After readahead the folio is in the swap cache and is not read again. If readahead
+ * has no benefit, or the entry does not match, nothing is done.
  */
 static void extract_c88_readahead(struct kunit *test)
 {

@@ -7,8 +7,8 @@
  * file in debugfs. Its case on memory cgroups wants one named "/kunit" with a
  * memory.max of 0.
  *
- * The clause that a case checks stands in its name. That a refusal leaves no
- * trace (c19) is checked with every single refusal.
+ * The number in the name of a case is that of a clause of the contract. Every refusal
+ * is also checked for leaving no trace (c19).
  */
 
 #include <kunit/test.h>
@@ -41,7 +41,7 @@ static void insert_expect_refused(struct kunit *test, struct file *file,
 }
 
 /*
- * What is accepted
+ * Successful insertion
  */
 
 static void insert_c01_all_orders_keep_bytes(struct kunit *test)
@@ -77,7 +77,7 @@ static void insert_c01_all_orders_keep_bytes(struct kunit *test)
 			KUNIT_ASSERT_PTR_EQ(test, found, folio);
 			folio_put(found);
 			insert_expect_read(test, file, nr, order, order + 1);
-			/* Its neighbours are holes still. */
+			/* Its neighbours are still holes. */
 			KUNIT_EXPECT_NULL(test, xa_load(&file->f_mapping->i_pages,
 							nr - 1));
 			KUNIT_EXPECT_EQ(test, file->f_mapping->nrpages, nr);
@@ -124,7 +124,7 @@ static void insert_c26_noswap_is_resident_and_readable(struct kunit *test)
 }
 
 /*
- * What is refused
+ * Refusals
  */
 
 static void insert_c02_order_above_max(struct kunit *test)
@@ -941,7 +941,7 @@ static void insert_orders_follow_the_size(struct kunit *test)
 	unsigned long all = GENMASK(max, 0);
 	struct file *file;
 
-	/* What a page cache can have at most, and no more than a PMD maps */
+	/* The highest order in the page cache, but not more than a PMD maps */
 	KUNIT_EXPECT_LE(test, max, MAX_PAGECACHE_ORDER);
 	file = insert_file(test, insert_always, 1);
 	KUNIT_EXPECT_EQ(test, shmem_insert_orders(file, 0), all);
@@ -1000,7 +1000,7 @@ static void insert_alloc_gives_fresh_folios(struct kunit *test)
 		KUNIT_EXPECT_FALSE(test, folio_memcg_charged(folio));
 		if (order)
 			KUNIT_EXPECT_TRUE(test, folio_test_large_rmappable(folio));
-		/* Somebody has to be able to give it back, too. */
+		/* Its owner has to be able to free it, too. */
 		kunit_release_action(test, insert_put, folio);
 	}
 }
@@ -1267,7 +1267,7 @@ static void insert_c21_c22_memcg_limit(struct kunit *test)
 	}
 }
 
-/* Who goes over the limit without being able to wait tells those who poll. */
+/* Going over the limit without being able to wait notifies those who poll. */
 static void insert_c21_limit_is_notified(struct kunit *test)
 {
 	struct mem_cgroup *memcg = insert_memcg(test), *old;
@@ -1309,7 +1309,7 @@ static void insert_charges_nobody_as_root(struct kunit *test)
 		rcu_read_lock();
 		KUNIT_EXPECT_PTR_EQ(test, folio_memcg(folio), root_mem_cgroup);
 		rcu_read_unlock();
-		/* What others were charged may go at any time, but not come. */
+		/* Other charges may go away at any time, but none may be added. */
 		KUNIT_EXPECT_LE(test, page_counter_read(&memcg->memory), usage);
 		KUNIT_EXPECT_LE(test, page_counter_read(&root_mem_cgroup->memory), all);
 		kunit_release_action(test, insert_put, folio);
@@ -1406,7 +1406,7 @@ static void insert_c71_kernel_memory(struct kunit *test)
 	insert_expect_misused(test, file, folio, "charged as kernel memory");
 }
 
-/* Whoever allocates is not yet the one whose memory it is going to be. */
+/* The task that allocates need not be the one that the folio is for. */
 static void insert_alloc_charges_nobody(struct kunit *test)
 {
 	struct mem_cgroup *memcg = insert_memcg(test), *old;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the KUnit tests of shmem_insert_folio() and shmem_extract_folio() share:
+ * Helpers of the KUnit tests of shmem_insert_folio() and shmem_extract_folio():
  * mounts, files and folios, the state of both, reclaim of a single folio, and
  * injection of faults.
  */
@@ -33,7 +33,7 @@
 
 #include "../internal.h"
 
-/* What reclaim passes, and what makes failslab fail it. */
+/* The gfp mask that reclaim passes; failslab does not ignore it. */
 #define GFP_RECLAIM_INSERT	(GFP_ATOMIC | __GFP_NOWARN)
 
 static struct vfsmount *insert_always, *insert_within;
@@ -131,7 +131,7 @@ static inline struct file *insert_file_bytes(struct kunit *test, struct vfsmount
 	return file;
 }
 
-/* What user space gets by memfd_create(), with seals */
+/* A file as memfd_create() makes it, with seals */
 static inline struct file *insert_memfd(struct kunit *test, loff_t size)
 {
 	struct file *file = insert_keep_file(test, memfd_alloc_file("insert",
@@ -142,7 +142,7 @@ static inline struct file *insert_memfd(struct kunit *test, loff_t size)
 	return file;
 }
 
-/* What shmget() and mmap() of shared anonymous memory are made of */
+/* A file as shmget() and mmap() of shared anonymous memory make it */
 static inline struct file *insert_shared_memory(struct kunit *test, loff_t size)
 {
 	return insert_keep_file(test, shmem_kernel_file_setup("SYSV00000000", size,

@@ -6,8 +6,8 @@
  * "ttm_backup_insert_swap" needs a swap device, so it is skipped at boot; enable
  * swap and write to its "run" file in debugfs.
  *
- * The clause of the contract that a case checks stands in its name. Every case
- * ends with the node's counters being what they were (c58).
+ * The number in the name of a case is that of a clause of the contract. Every case
+ * ends with a check that the node's counters are what they were before (c58).
  */
 
 #include <kunit/static_stub.h>
@@ -66,7 +66,7 @@ struct backup_counters {
 	unsigned int dma_mappings;
 };
 
-/* What a test has: a device, and the counters from before. */
+/* State of a test: a device, and the counters before the test. */
 struct backup_test {
 	struct device *dev;
 	struct drm_device *drm;
@@ -172,7 +172,7 @@ static void backup_restored(long restored[TTM_RESTORE_NUM])
 		restored[how] = atomic_long_read(&ttm_backup_stats.restored[how]);
 }
 
-/* What is mapped for DMA, if the DMA API keeps an account of that. */
+/* Number of DMA mappings, if the DMA API keeps track of them. */
 static unsigned int backup_dma_mappings(void)
 {
 	u32 *total = backup_debugfs_value("dma-api", "nr_total_entries");
@@ -248,7 +248,7 @@ static int backup_fake_set_caching(struct page **pages, pgoff_t nr,
 		if (++priv->wb_calls != priv->wb_fails_at)
 			return set_pages_array_wb(pages, nr);
 
-		/* Nobody knows how far it got. */
+		/* A failure may leave any part of the pages changed. */
 		set_pages_array_wb(pages, nr / 2);
 		return -ENOMEM;
 	}
@@ -555,7 +555,7 @@ static long backup_run(struct kunit *test, struct ttm_tt *tt)
 	long ret;
 
 	ret = ttm_tt_backup(&priv->bdev, tt, (struct ttm_backup_flags) {});
-	/* What waits in another processor's batches comes back by a copy. */
+	/* Folios in another CPU's batches would be copied back. */
 	lru_add_drain_all();
 
 	return ret;
@@ -582,7 +582,7 @@ static void backup_plain_file(struct kunit *test, struct ttm_tt *tt)
 	KUNIT_ASSERT_FALSE(test, ttm_backup_file_takes_folios(tt->backup));
 }
 
-/* What shmem did not hand out looks like this: the chunks stay what they are. */
+/* Make the chunks look as if they had not been allocated by shmem. */
 static void backup_make_foreign(struct kunit *test, struct ttm_tt *tt)
 {
 	struct backup_test *priv = test->priv;
@@ -697,7 +697,7 @@ static void backup_expect_populated(struct kunit *test, struct ttm_tt *tt)
 	KUNIT_EXPECT_EQ(test, where.inserted, 0);
 }
 
-/* What most cases end with: it comes back whole, and nothing is left of it. */
+/* The end of most cases: all of it is restored, and nothing is left behind. */
 static void backup_expect_round_trip(struct kunit *test, struct ttm_tt *tt)
 {
 	backup_restore(test, tt);
@@ -1189,7 +1189,7 @@ static void backup_c54_drop_while_partially_backed_up(struct kunit *test)
 		KUNIT_ASSERT_EQ(test, backup_run(test, tt), 579 - nr);
 		backup_expect_pages(test, tt, nr, 579 - nr, 579 - nr);
 		backup_tt_free(test, tt);
-		/* Nobody but us has it any more. */
+		/* There is no other user any more. */
 		KUNIT_EXPECT_EQ(test, folio_ref_count(folio), 1);
 		folio_put(folio);
 	}
@@ -1247,7 +1247,7 @@ static void backup_c55_purge_of_an_incomplete_backup(struct kunit *test)
 		backup_expect_pages(test, tt, 0, 0, 0);
 		KUNIT_EXPECT_EQ(test, tt->retained, 0);
 		KUNIT_EXPECT_EQ(test, ttm_tt_shrinkable_pages(tt), 0);
-		/* Nobody but us has it any more. */
+		/* There is no other user any more. */
 		KUNIT_EXPECT_EQ(test, folio_ref_count(folio), 1);
 		folio_put(folio);
 		KUNIT_EXPECT_EQ(test, backup_node_stat(NR_GPU_ACTIVE),
@@ -1265,7 +1265,7 @@ static void backup_c55_purge_of_an_incomplete_backup(struct kunit *test)
 	backup_expect_baseline(test);
 }
 
-/* What a shrinker is to know of the rest of an incomplete backup */
+/* Check what is reported about the rest of an incomplete backup */
 static void backup_expect_retained(struct kunit *test, struct ttm_tt *tt,
 				   pgoff_t pages)
 {
@@ -1691,7 +1691,7 @@ static void backup_c77_the_walk_goes_on(struct kunit *test)
 		backup_expect_walk(test, bos, 7, 1, 2 * 67);
 		if (round)
 			kunit_deactivate_static_stub(test, ttm_pool_map);
-		/* What can be shrunk keeps its place, what has been is out of it. */
+		/* What can be shrunk stays on the LRU, what has been shrunk does not. */
 		KUNIT_EXPECT_EQ(test, backup_bos_on_lru(bos), 1);
 		KUNIT_EXPECT_EQ(test, ttm_tt_is_populated(tt), !round);
 		KUNIT_EXPECT_EQ(test, ttm_tt_shrinkable_pages(tt), 67);
@@ -1954,7 +1954,7 @@ static void backup_bo_reach(struct kunit *test, struct ttm_buffer_object *bo,
 	}
 }
 
-/* The others of its range are a range still. */
+/* The others of its range are still a range. */
 static void backup_c77_destroyed_in_any_state(struct kunit *test)
 {
 	enum backup_bo_state state;
@@ -2060,7 +2060,7 @@ static void backup_c58_node_counters(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, backup_run(test, tt), 579);
 	KUNIT_EXPECT_EQ(test, backup_node_stat(NR_GPU_ACTIVE),
 			priv->before.gpu_active);
-	/* What shmem has, nobody can take from a pool. */
+	/* Folios that shmem has are not in a pool. */
 	KUNIT_EXPECT_EQ(test, backup_node_stat(NR_GPU_RECLAIM),
 			priv->before.gpu_reclaim);
 	backup_restore(test, tt);
@@ -2399,7 +2399,7 @@ static void backup_expect_all_or_nothing(struct kunit *test, struct ttm_tt *tt)
 	backup_needs_large(test, tt);
 	KUNIT_ASSERT_EQ(test, backup_order(test, tt, 0), 6);
 	KUNIT_ASSERT_EQ(test, backup_run_with_pages(test, tt, 40), -ENOMEM);
-	/* What has been copied has gone again. */
+	/* The copies have been dropped again. */
 	backup_expect_populated(test, tt);
 
 	KUNIT_EXPECT_EQ(test, backup_run(test, tt), tt->num_pages);
@@ -2424,7 +2424,7 @@ static void backup_copy_of_a_folio_is_all_or_nothing(struct kunit *test)
 	backup_expect_all_or_nothing(test, tt);
 }
 
-/* What is no folio may go in part: that frees memory for the rest. */
+/* A chunk that is not a folio may be backed up in part, which frees memory. */
 static void backup_c75_part_of_a_block_is_copied(struct kunit *test)
 {
 	struct backup_test *priv = test->priv;
@@ -2442,7 +2442,7 @@ static void backup_c75_part_of_a_block_is_copied(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, backup_node_stat(NR_GPU_ACTIVE) -
 			priv->before.gpu_active, 64 - copied);
 
-	/* The rest stays, in single pages that are nobody's folios still. */
+	/* The rest stays, in single pages that are still not folios of shmem. */
 	KUNIT_EXPECT_MEMEQ(test, before + copied, tt->pages + copied,
 			   (64 - copied) * sizeof(*before));
 	for (i = copied; i < 64; i++) {
@@ -2457,7 +2457,7 @@ static void backup_c75_part_of_a_block_is_copied(struct kunit *test)
 	backup_expect_round_trip(test, tt);
 }
 
-/* What was copied has left, the folio that was not is there, until it is back. */
+/* What was copied is gone, and the folio that was not stays until the restore. */
 static void backup_copy_retains_a_folio(struct kunit *test)
 {
 	struct ttm_tt *tt = backup_filled_tt(test, ttm_write_combined, 96, true);
@@ -2512,7 +2512,7 @@ static void backup_c54_drop_of_a_folio_taken_apart(struct kunit *test)
 	backup_expect_baseline(test);
 }
 
-/* What is inserted needs no memory to speak of. */
+/* Insertion hardly needs any memory. */
 static void backup_c60_succeeds_without_memory(struct kunit *test)
 {
 	struct ttm_tt *tt = backup_filled_tt(test, ttm_write_combined, 1100, true);
@@ -2523,7 +2523,7 @@ static void backup_c60_succeeds_without_memory(struct kunit *test)
 }
 #endif
 
-/* What else would be in ->private of a tail page is not an order. */
+/* ->private of a tail page does not hold an order. */
 static void backup_tail_page_is_single(struct kunit *test)
 {
 	struct folio *folio = folio_alloc(GFP_KERNEL, 3);
@@ -2573,7 +2573,7 @@ static void backup_handles(struct kunit *test)
 	}
 }
 
-/* What shmem itself allocates for the file, reading from swap, included. */
+/* This includes what shmem itself allocates to read from swap. */
 static void backup_file_is_not_movable(struct kunit *test)
 {
 	struct ttm_tt *tt = backup_tt(test, ttm_cached, 512, false);
@@ -2679,7 +2679,7 @@ static void backup_c51_retained_chunks_are_adopted(struct kunit *test)
 
 /*
  * A signal that is pending all the time, as when the kernel itself takes the
- * fault: each attempt ends early, but only after it has got somewhere.
+ * fault: each attempt ends early, but only after it has made progress.
  */
 static void backup_signal_pending(struct kunit *test, bool extract,
 				  unsigned int most)
@@ -2716,7 +2716,7 @@ static void backup_signal_pending(struct kunit *test, bool extract,
 	KUNIT_EXPECT_LE(test, attempts, most);
 	backup_expect_populated(test, tt);
 
-	/* Who cannot be interrupted is not. */
+	/* An uninterruptible restore is not interrupted. */
 	KUNIT_ASSERT_EQ(test, backup_run(test, tt), 579);
 	set_thread_flag(TIF_SIGPENDING);
 	ctx.interruptible = false;
@@ -2880,7 +2880,7 @@ static struct page **backup_folio_pages(struct kunit *test, struct folio *first,
 	return pages;
 }
 
-/* Page by page it would be taken apart for good. */
+/* Changed page by page, the mapping would be split and never joined. */
 static void backup_c48_large_mapping_stays_large(struct kunit *test)
 {
 	struct folio *huge, *single;
@@ -2918,7 +2918,7 @@ static void backup_c48_large_mapping_stays_large(struct kunit *test)
 	folio_put(huge);
 }
 
-/* What is not in the array is not touched, whatever folio it is part of. */
+/* Pages that are not in the array are left alone, even those of the same folio. */
 static void backup_c48_part_of_a_huge_folio(struct kunit *test)
 {
 	struct folio *huge = folio_alloc(GFP_KERNEL, PMD_ORDER);
@@ -3355,7 +3355,7 @@ static void backup_interrupt_at(struct kunit *test, unsigned int n)
 	atomic_set(&attr->times, 1);
 }
 
-/* What stops in the midst of a folio leaves all of it. */
+/* A backup that would stop in the middle of a folio leaves the whole folio. */
 static void backup_c56_half_of_the_pages(struct kunit *test)
 {
 	struct ttm_tt *tt = backup_filled_tt(test, ttm_write_combined, 1100, true);
@@ -3789,7 +3789,7 @@ static void backup_c65_pool_of_a_node_keeps_its_pages(struct kunit *test)
 }
 #endif
 
-/* Whoever comes after may not find what was there before. */
+/* A later user must not find the earlier contents. */
 static void backup_c66_no_alias_after_extraction(struct kunit *test)
 {
 	struct ttm_tt *tt = backup_filled_tt(test, ttm_write_combined, 579, true);
@@ -3865,7 +3865,7 @@ static void backup_c51_restore_without_extraction(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, folio_ref_count(copied), 1);
 	folio_put(copied);
 	backup_expect_aligned(test, tt);
-	/* What never left needs no copy in any case. */
+	/* Retained pages are never copied. */
 	backup_expect_restored(test, tt, 512, 0, 1100 - 512);
 	backup_tt_free(test, tt);
 	backup_expect_baseline(test);
@@ -3941,7 +3941,7 @@ static void backup_c46_through_swap(struct kunit *test)
 	backup_expect_baseline(test);
 }
 
-/* What has been written, but is still in the swap cache, is not read again. */
+/* Contents that are written, but still in the swap cache, are not read again. */
 static void backup_c32_c61_swap_cache_is_enough(struct kunit *test)
 {
 	struct ttm_tt *tt = backup_filled_tt(test, ttm_write_combined, 1100, true);
@@ -3992,7 +3992,7 @@ static void backup_c57_retained_chunk_follows_to_swap(struct kunit *test)
 	backup_expect_round_trip(test, tt);
 }
 
-/* What is copied out goes to swap as well, page by page. */
+/* Copies are swapped out as well, page by page. */
 static void backup_copies_go_to_swap(struct kunit *test)
 {
 	struct backup_test *priv = test->priv;
@@ -4008,7 +4008,7 @@ static void backup_copies_go_to_swap(struct kunit *test)
 }
 
 #if defined(CONFIG_FAIL_PAGE_ALLOC) && defined(CONFIG_FAULT_INJECTION_DEBUG_FS)
-/* What has been written to swap stays in memory, until reclaim does this. */
+/* Written contents stay in memory until they are removed, as reclaim does here. */
 static void backup_leave_swap_cache(struct kunit *test, struct folio *folio)
 {
 	bool removed;
@@ -4042,7 +4042,7 @@ static void backup_c43_single_pages_will_do(struct kunit *test)
 		/* The state of a restore takes memory, too: let it have that. */
 		KUNIT_ASSERT_EQ(test, backup_interrupted_restore(test, tt, 1),
 				-EINTR);
-		/* What the pools have is no answer to a lack of memory. */
+		/* The pools must not satisfy an allocation that is meant to fail. */
 		backup_empty_pools(priv->before.gpu_reclaim);
 		backup_memory_fails(test, &fault, 0, times);
 		KUNIT_EXPECT_EQ_MSG(test, ttm_tt_populate(&priv->bdev, tt, &ctx), 0,
@@ -4098,7 +4098,7 @@ static void backup_c43_smaller_folios_leave(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, tt->backup->f_mapping->nrpages, 0);
 	KUNIT_EXPECT_EQ(test, backup_restored_since(tt, TTM_RESTORE_EXTRACTED), 256);
 
-	/* What is left comes as large as it can, for it is in swap as one still. */
+	/* The rest is restored as large as possible, as it is still one swap entry. */
 	backup_restore(test, tt);
 	KUNIT_EXPECT_EQ(test, backup_order(test, tt, 255), 0);
 	KUNIT_EXPECT_EQ(test, backup_order(test, tt, 256), 6);
@@ -4261,7 +4261,7 @@ static void backup_c52_c54_c86_interrupted_merge(struct kunit *test)
 	}
 }
 
-/* What an allocation that failed says about the next ones */
+/* Which allocations are not tried after one has failed */
 static void backup_c86_effort(struct kunit *test)
 {
 	static const struct {
