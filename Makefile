@@ -7,6 +7,7 @@ MAKEFLAGS += --no-print-directory
 
 .PHONY: help
 help:
+	@echo 'make deps     install the Debian packages that all of this needs, as root'
 	@echo 'make demo     fill more GPU memory than there is RAM, with and without copies'
 	@echo 'make bench    what it costs, beside upstream: figures, docs/results.md and plots;'
 	@echo '              QUICK=1 only sees that this works'
@@ -27,16 +28,19 @@ help:
 	@echo 'KERNEL_SRC=DIR   use that Linux 7.3.y tree instead of Debian'"'"'s source'
 	@echo 'SHELL_ARGS=...   options of vm/run for make shell'
 
-.PHONY: deps
+# Only this target installs anything; the others say what is missing
+.PHONY: deps need-deps
 deps:
+	@tools/deps --install style series bench deb
+need-deps:
 	@tools/deps
 
 .PHONY: tree tree-linux-test tree-pristine
-tree: deps
+tree: need-deps
 	@tools/assemble linux
-tree-linux-test: deps
+tree-linux-test: need-deps
 	@tools/assemble linux-test
-tree-pristine: deps
+tree-pristine: need-deps
 	@tools/assemble pristine
 
 .PHONY: kernel kernel-linux-test kernel-pristine
@@ -50,7 +54,7 @@ kernel-pristine: tree-pristine
 # The programs that run in the virtual machine come before the kernel: what does
 # not compile should be said soon
 .PHONY: programs
-programs: deps
+programs: need-deps
 	@$(MAKE) -s -f tests/vm/programs.mk programs
 
 .PHONY: demo
@@ -89,7 +93,7 @@ series:
 
 # Each patch for itself; takes about half an hour
 .PHONY: series-check
-series-check: deps
+series-check: need-deps
 	@tools/deps series
 	@tools/check-series $(if $(FROM),--from '$(FROM)')
 

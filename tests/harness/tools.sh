@@ -122,4 +122,52 @@ done
 check "vm/run with a file as its command that is not there" "no such command" fails \
 	"$run" --kernel "$KERNEL" -- ./nothing
 is "nothing is left behind" no_leftovers
+
+# A machine where a package is missing: what tools/deps looks for is there but for
+# one, and apt-get and id say what they are told
+bin=$work/bin
+mkdir "$bin"
+for tool in $(awk -F'\t+' '/^[a-z0-9.-]+\t/ && $2 !~ /^\// { print $2 }' "$TOP/tools/deps"); do
+	printf '#!/bin/sh\n' >"$bin/$tool"
+done
+rm "$bin/cpio"
+printf '#!/bin/sh\necho "$@" >>%s\nexit 0\n' "$work/apt" >"$bin/apt-get"
+printf '#!/bin/sh\necho ${FAKE_UID:-0}\n' >"$bin/id"
+for tool in bash dirname awk grep mktemp rm tail cat; do
+	ln -sf "$(command -v "$tool")" "$bin/$tool"
+done
+chmod +x "$bin"/*
+# deps UID [NAME=VALUE...] [ARGUMENT...]: tools/deps on such a machine
+deps()
+{
+	local uid=$1
+	shift
+	: >"$work/apt"
+	env -i "HOME=$HOME" "PATH=$bin" "FAKE_UID=$uid" "${1:-CI=}" "$copy/tools/deps" "${@:2}"
+}
+none() { [[ ! -s $work/apt ]]; }
+installed() { grep -q '^install .* cpio$' "$work/apt"; }
+# what the list has as files is not here either, so cpio is not alone
+check "a missing package is named, with the command" "run: make deps .*cpio" fails deps 0
+is "and not installed, even by root" none
+check "who is not root needs sudo" "run: sudo make deps .*cpio" fails deps 1000
+check "make deps installs" "installing .*cpio" works deps 0 CI= --install
+is "by apt-get" installed
+check "so does DEPS=install" "installing .*cpio" works deps 0 DEPS=install
+check "and continuous integration" "installing .*cpio" works deps 0 CI=true
+check "but not CI=false" "run: make deps" fails deps 0 CI=false
+is "which leaves all as it is" none
+check "nobody but root installs" "run: sudo apt-get install" fails deps 1000 CI= --install
+check "an unknown group of packages" "unknown argument 'toys'" fails deps 0 CI= toys
+
+# Whoever runs a script can ask it how
+while read -r script; do
+	if "$TOP/$script" --help >"$work/out" 2>"$work/err" </dev/null &&
+	   [[ -s $work/out && ! -s $work/err ]]; then
+		continue
+	fi
+	sed 's/^/# /' "$work/out" "$work/err"
+	fail "$script has no --help"
+done < <(cd "$TOP" && grep -rlE '^#!' .ci bench demo tests tools vm 2>/dev/null)
+pass "every script was asked for --help"
 finish
