@@ -14,6 +14,22 @@ KSERIES=7.3
 # shellcheck disable=SC2034
 KTESTED=7.3.4
 
+# help: what a script says at its beginning is what its --help prints. One that has
+# more to say has a function usage() of its own.
+help()
+{
+	awk 'NR == 1 || /SPDX-License-Identifier/ { next }
+		/^#/ { sub(/^# ?/, ""); if ($0 != "" || text) { print; text = 1 } next }
+		{ exit }' "$0"
+}
+case ${1:-} in
+--help | -h)
+	if ! grep -q '^usage()' "$0"; then
+		help
+		exit 0
+	fi ;;
+esac
+
 die()
 {
 	echo "${0##*/}: $*" >&2

@@ -3,6 +3,12 @@
 # In the virtual machine: run a command that hibernates it, and hand on what it said.
 # The driver of virtio ports loses those that were open, so it is bound anew.
 
+case ${1:-} in
+--help)
+	sed -n '3,$s/^# \{0,1\}//p; /^$/q' "$0"
+	exit 0 ;;
+esac
+
 driver=/sys/bus/virtio/drivers/virtio_console
 "$@" >/tmp/output 2>&1
 status=$?

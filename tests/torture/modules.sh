@@ -3,6 +3,12 @@
 # In the virtual machine: load TTM and the virtual GPU as modules, run a command,
 # unload them.
 
+case ${1:-} in
+--help)
+	sed -n '3,$s/^# \{0,1\}//p; /^$/q' "$0"
+	exit 0 ;;
+esac
+
 loaded=
 for name in drm_exec ttm drm_ttm_helper vttm; do
 	[ -f "/ko/$name.ko" ] || continue

@@ -1,6 +1,12 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-only
 # In the virtual machine: what upstream's selftests expect to find, then one of them.
+
+case ${1:-} in
+--help)
+	sed -n '3,$s/^# \{0,1\}//p; /^$/q' "$0"
+	exit 0 ;;
+esac
 set -e
 
 mkdir /disk /huge

@@ -7,6 +7,12 @@
 # not compress, for which a kernel with this many debug options has no memory, and
 # compares with upstream.
 
+case ${1:-} in
+--help)
+	sed -n '3,$s/^# \{0,1\}//p; /^$/q' "$0"
+	exit 0 ;;
+esac
+
 n=0 failed=0
 echo 'KTAP version 1'
 echo '1..2'
