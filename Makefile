@@ -3,6 +3,7 @@
 
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
+export DEBUG
 .SUFFIXES:
 
 .PHONY: help
@@ -22,11 +23,13 @@ help:
 	@echo '              V=2 RFC=1 BASE=COMMIT, DRAFT=1 where git does not know who you are'
 	@echo 'make series-check  that each of them compiles and passes its tests by itself'
 	@echo 'make style    checkpatch, sparse, W=1, coccinelle, kernel-doc, shellcheck'
+	@echo 'make compile_commands.json  for clangd and the like'
 	@echo 'make clean    remove what was built'
 	@echo 'make distclean   and the kernel trees, and the source that was fetched'
 	@echo
 	@echo 'KERNEL_SRC=DIR   use that Linux 7.3.y tree instead of Debian'"'"'s source'
-	@echo 'SHELL_ARGS=...   options of vm/run for make shell'
+	@echo 'SHELL_ARGS=...   options of vm/run for make shell, such as --gdb'
+	@echo 'DEBUG=1          kernels with debug information: lines in traces, for gdb, too'
 
 # Only this target installs anything; the others say what is missing
 .PHONY: deps need-deps
@@ -101,6 +104,10 @@ series-check: need-deps
 style: tree
 	@tools/deps style
 	@tools/style
+
+.PHONY: compile_commands.json
+compile_commands.json: kernel
+	@tools/compile-commands linux
 
 .PHONY: clean
 clean:

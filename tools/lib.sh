@@ -113,10 +113,11 @@ build_environment()
 	# shellcheck disable=SC2034	# used by the scripts that source this
 	kmake=(make -C "$1")
 	if command -v ccache >/dev/null; then
-		# Paths are relative in a build in the tree and there is no debug
-		# information, so a tree elsewhere compiles to the same objects.
+		# Paths are relative in a build in the tree, so without debug
+		# information a tree elsewhere compiles to the same objects.
 		export CCACHE_DIR=${CCACHE_DIR:-$CACHE/ccache}
-		export CCACHE_BASEDIR=$1 CCACHE_NOHASHDIR=1 CCACHE_COMPILERCHECK=content
+		export CCACHE_BASEDIR=$1 CCACHE_COMPILERCHECK=content
+		[[ -n ${DEBUG:-} ]] || export CCACHE_NOHASHDIR=1
 		export CCACHE_SLOPPINESS=time_macros,include_file_mtime,include_file_ctime
 		export CCACHE_MAXSIZE=${CCACHE_MAXSIZE:-3G}
 		kmake+=("CC=ccache gcc" "HOSTCC=ccache gcc")

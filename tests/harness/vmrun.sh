@@ -58,6 +58,66 @@ run 125 'Out of memory: Killed process' "a process that is killed for lack of me
 run 0 '^a$' "a process that may be killed for lack of memory" --mem 128M --allow-oom -- \
 	sh -c 'tail /dev/zero; echo a'
 
+# Which accelerator: QEMU is a script that ends as if a guest ran under KVM, or did
+# not, and otherwise keeps what it was started with
+copy=$work/copy
+mkdir -p "$copy" "$work/bin"
+cp -r "$TOP/tools" "$TOP/vm" "$copy/"
+cat >"$work/bin/qemu-system-x86_64" <<EOF
+#!/bin/sh
+case "\$*" in *isa-debug-exit*) echo >>$work/probes; exit \$KVM ;; esac
+echo "\$*" >$work/qemu
+exit 1
+EOF
+chmod +x "$work/bin/qemu-system-x86_64"
+# accel NAME PATTERN KVM [OPTION]...: how QEMU is started
+accel()
+{
+	local name=$1 pattern=$2 kvm=$3
+	shift 3
+	rm -f "$work/qemu"
+	KVM=$kvm PATH=$work/bin:$PATH "$copy/vm/run" --kernel "$KERNEL" "$@" -- true \
+		>"$work/out" 2>"$work/err" </dev/null
+	if grep -qE -- "$pattern" "$work/qemu"; then
+		pass "$name"
+	else
+		sed 's/^/# /' "$work/qemu" "$work/err"
+		fail "$name"
+	fi
+}
+rm -f "$work/probes"
+accel "KVM where a guest runs under it" '-accel kvm .*-cpu host' 33
+accel "and once more" '-accel kvm ' 33
+if [[ $(wc -l <"$work/probes") == 1 ]]; then
+	pass "which is tried once"
+else
+	fail "which is tried once"
+fi
+accel "no KVM with --icount" '-accel tcg -icount' 33 --icount
+accel "nor with --accel tcg" '-accel tcg,thread=multi' 33 --accel tcg
+VM_ACCEL=tcg accel "nor where the environment says so" '-accel tcg,' 33
+accel "--gdb waits" '-S -gdb tcp:127.0.0.1:1234 .*nokaslr' 33 --gdb
+rm "$copy/build/vm-kvm"
+accel "emulation where no guest ends" '-accel tcg,thread=multi .*-cpu max' 124
+rm "$copy/build/vm-kvm"
+accel "or QEMU refuses" '-accel tcg,thread=multi' 1
+run 126 "^vm/run: --icount counts what is emulated" "KVM cannot count" --icount --accel kvm -- true
+run 126 "^vm/run: --accel: 'xen' is not" "an accelerator that there is not" --accel xen -- true
+# the sector that tells whether a guest runs does so, if it can
+sed -n '/^boot_sector()/,/^}/p' "$TOP/vm/run" >"$work/sector.sh"
+bash -c '. "$1"; boot_sector' sh "$work/sector.sh" >"$work/sector"
+status=0
+timeout 60 qemu-system-x86_64 -nodefaults -no-user-config -display none -machine pc \
+	-accel tcg -m 16M -no-reboot -device isa-debug-exit,iobase=0xf4,iosize=1 \
+	-drive "file=$work/sector,format=raw,if=ide" </dev/null >"$work/out" 2>&1 || status=$?
+if [[ $status == 33 && $(stat -c %s "$work/sector") == 512 ]]; then
+	pass "a guest that runs is seen"
+else
+	sed 's/^/# /' "$work/out"
+	echo "# exit status $status"
+	fail "a guest that runs is seen"
+fi
+
 # Guest time under --icount: the same work, up to interrupts' effects
 for i in 1 2; do
 	"$TOP/vm/run" --kernel "$KERNEL" --icount --swap zram -- sh -c '
