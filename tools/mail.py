@@ -135,15 +135,16 @@ def header_lines(to, cc):
 
 def unfold(head):
     """A header in one line each; encoded words that follow each other become one text"""
-    head = re.sub(r"\n[ \t]+", " ", head)
     lines = []
-    for line in head.splitlines():
-        name, _, value = line.partition(": ")
-        if value.count("=?") > 1:
-            value = email.header.Header(
-                str(email.header.make_header(email.header.decode_header(value))),
-                maxlinelen=sys.maxsize).encode()
-        lines.append(f"{name}: {value}" if _ else line)
+    for line in re.sub(r"\n[ \t]+", " ", head).splitlines():
+        name, colon, value = line.partition(": ")
+        if colon and value.count("=?") > 1:
+            text = str(email.header.make_header(email.header.decode_header(value)))
+            if name in ("From", "To", "Cc"):
+                value = ", ".join(map(email.utils.formataddr, email.utils.getaddresses([text])))
+            else:
+                value = email.header.Header(text, maxlinelen=sys.maxsize).encode()
+        lines.append(name + colon + value)
     return lines
 
 

@@ -13,7 +13,7 @@ check()
 	lines "$2" >"$work/patched"
 	lines "$3" >"$work/pristine"
 	lines "$4" >"$work/wanted"
-	if awk -f "$TOP/tests/torture/compare.awk" "$work/patched" "$work/pristine" >"$work/out" &&
+	if "$TOP/tests/torture/compare.py" "$work/patched" "$work/pristine" >"$work/out" &&
 	   diff "$work/wanted" "$work/out" >"$work/diff"; then
 		pass "$name"
 	else

@@ -3,27 +3,17 @@
 # What the checks of the harness share: a directory to work in, and their results.
 
 . "$(dirname "${BASH_SOURCE[0]}")/../../tools/lib.sh"
+. "$TOP/tests/tap.sh"
 mkdir -p "$BUILD"
 work=$(mktemp -d "$BUILD/.harness.XXXXXX")
 trap 'rm -rf "$work"' EXIT
-number=0 failures=0
 
-pass()
-{
-	number=$((number + 1))
-	echo "ok $number $1"
-}
-
-fail()
-{
-	number=$((number + 1))
-	failures=$((failures + 1))
-	echo "not ok $number $1"
-}
+pass() { tap_ok "$1"; }
+fail() { tap_not_ok "$1"; }
 
 # finish: to end a script with, false if anything failed
 finish()
 {
-	echo "1..$number"
-	((failures == 0))
+	tap_plan
+	((tap_failed == 0))
 }

@@ -3,10 +3,9 @@
 # What must make "make test" fail does: the real runner on tests that fail.
 
 set -euo pipefail
-. "$(dirname "$0")/../../tools/lib.sh"
+# shellcheck source=tests/harness/ktap.bash
+. "$(dirname "$0")/ktap.bash"
 KERNEL=${KERNEL:-$BUILD/linux-test}
-work=$(mktemp -d "$BUILD/.harness.XXXXXX")
-trap 'rm -rf "$work"' EXIT
 
 # A program in the machine that reports what it is told and passes
 good='printf "KTAP version 1\n1..2\nok 1 a\nok 2 b\n"'
@@ -39,11 +38,8 @@ cases=(
 )
 
 echo "KTAP version 1"
-echo "1..$((${#cases[@]} + 1))"
-number=0 failures=0
 for entry in "${cases[@]}"; do
 	IFS='|' read -r name must last options script <<<"$entry"
-	number=$((number + 1))
 	printf '%s\n' "$script" >"$work/script"
 	echo "case | --file $work/script:/script $options | sh /script" >"$work/list"
 	status=0
@@ -60,12 +56,11 @@ for entry in "${cases[@]}"; do
 	[[ $(tail -n 1 "$work/out") == "$last" ]] ||
 		problem="last line '$(tail -n 1 "$work/out")', not '$last'"
 	if [[ -z $problem ]]; then
-		echo "ok $number $name"
+		pass "$name"
 	else
 		sed 's/^/# /' "$work/out" | tail -n 30
 		echo "# $problem"
-		echo "not ok $number $name"
-		failures=$((failures + 1))
+		fail "$name"
 	fi
 done
 
@@ -75,9 +70,8 @@ echo "case | --file $work/script:/script | sh /script | skip-ok" >"$work/list"
 if "$TOP/tests/run" --kernel "$KERNEL" --results "$work/results" \
 		--list "$work/list" >"$work/out" 2>&1 &&
    [[ $(tail -n 1 "$work/out") == "1 passed, 0 failed, 1 skipped" ]]; then
-	echo "ok $((number + 1)) a skip that the table allows is counted apart"
+	pass "a skip that the table allows is counted apart"
 else
-	echo "not ok $((number + 1)) a skip that the table allows is counted apart"
-	failures=$((failures + 1))
+	fail "a skip that the table allows is counted apart"
 fi
-((failures == 0))
+finish
