@@ -20,11 +20,13 @@
 #include <linux/backing-dev.h>
 #include <linux/cacheflush.h>
 #include <linux/export.h>
+#include <linux/folio_batch.h>
 #include <linux/fs.h>
 #include <linux/huge_mm.h>
 #include <linux/memcontrol.h>
 #include <linux/memory-tiers.h>
 #include <linux/mm.h>
+#include <linux/mm_inline.h>
 #include <linux/page_idle.h>
 #include <linux/pagemap.h>
 #include <linux/sched/mm.h>
@@ -32,6 +34,7 @@
 #include <linux/shmem_insert.h>
 #include <linux/swap.h>
 
+#include <trace/events/filemap.h>
 #define CREATE_TRACE_POINTS
 #include <trace/events/shmem_insert.h>
 
@@ -202,14 +205,9 @@ static pgoff_t shmem_insert_end(struct file *file)
 static int shmem_insert_check(struct file *file, struct folio *folio,
 			      pgoff_t index)
 {
-	struct address_space *mapping = file->f_mapping;
+	unsigned int order = folio_order(folio);
 	unsigned long nr = folio_nr_pages(folio);
 	pgoff_t end;
-	int ret;
-
-	ret = shmem_insert_check_file(file);
-	if (ret)
-		return ret;
 
 	if (!shmem_folio_detached(folio)) {
 		VM_WARN_ON_ONCE_FOLIO(true, folio);
@@ -223,11 +221,11 @@ static int shmem_insert_check(struct file *file, struct folio *folio,
 	if (!IS_ALIGNED(index, nr) || index >= end || end - index < nr)
 		return -EINVAL;
 
-	if (folio_zonenum(folio) > gfp_zone(mapping_gfp_mask(mapping)))
+	if (folio_zonenum(folio) > gfp_zone(mapping_gfp_mask(file->f_mapping)))
 		return -EINVAL;
 
 	/* The policy may have changed since the folio was allocated. */
-	if (!(shmem_insert_orders(file, index) & BIT(folio_order(folio))))
+	if (order && !(shmem_insert_orders(file, index) & BIT(order)))
 		return -EOPNOTSUPP;
 
 	if (shmem_folio_poisoned(folio))
@@ -236,14 +234,10 @@ static int shmem_insert_check(struct file *file, struct folio *folio,
 	return 0;
 }
 
-static int __shmem_insert_folio(struct file *file, struct folio *folio,
-				pgoff_t index, gfp_t gfp)
+/* Lock a folio that the file takes at this index. */
+static int shmem_insert_lock(struct file *file, struct folio *folio,
+			     pgoff_t index)
 {
-	struct address_space *mapping = file->f_mapping;
-	struct inode *inode = mapping->host;
-	long nr = folio_nr_pages(folio);
-	bool charged, dirty, uptodate;
-	pgoff_t old_index;
 	int ret;
 
 	ret = shmem_insert_check(file, folio, index);
@@ -258,63 +252,217 @@ static int __shmem_insert_folio(struct file *file, struct folio *folio,
 	if (!folio_trylock(folio))
 		return -EBUSY;
 	if (folio_ref_count(folio) != 1) {
-		ret = -EBUSY;
-		goto err_unlock;
+		folio_unlock(folio);
+		return -EBUSY;
 	}
 
-	/* Account first: once published, the folio cannot be taken back. */
-	ret = shmem_inode_acct_blocks(inode, nr);
-	if (ret)
-		goto err_unlock;
+	return 0;
+}
 
-	charged = folio_memcg_charged(folio);
-	if (!charged) {
-		ret = mem_cgroup_charge(folio, NULL, gfp);
-		if (ret)
-			goto err_unacct;
+/* Check whether both folios are accounted to the same counters. */
+static bool shmem_folios_count_alike(struct folio *a, struct folio *b)
+{
+	return folio_pgdat(a) == folio_pgdat(b) &&
+	       folio_memcg(a) == folio_memcg(b) &&
+	       folio_test_pmd_mappable(a) == folio_test_pmd_mappable(b);
+}
+
+/*
+ * Account for folios that were added to the page cache (@sign 1) or removed from
+ * it (@sign -1). Updating the counters of a memcg is expensive, so do it once for
+ * a run of folios that share them.
+ */
+static void shmem_count_folios(struct folio **folios, unsigned int nr, int sign)
+{
+	unsigned int i, next;
+
+	guard(rcu)();
+
+	for (i = 0; i < nr; i = next) {
+		struct folio *folio = folios[i];
+		long pages = folio_nr_pages(folio);
+
+		for (next = i + 1; next < nr; next++) {
+			if (!shmem_folios_count_alike(folio, folios[next]))
+				break;
+			pages += folio_nr_pages(folios[next]);
+		}
+
+		pages *= sign;
+		lruvec_stat_mod_folio(folio, NR_FILE_PAGES, pages);
+		lruvec_stat_mod_folio(folio, NR_SHMEM, pages);
+		if (folio_test_pmd_mappable(folio))
+			lruvec_stat_mod_folio(folio, NR_SHMEM_THPS, pages);
 	}
+}
 
-	old_index = folio->index;
-	dirty = folio_test_dirty(folio);
-	uptodate = folio_test_uptodate(folio);
+/* Add a folio to the page cache. On error, which is in @xas, it is unchanged. */
+static void shmem_insert_store(struct xa_state *xas, struct address_space *mapping,
+			       struct folio *folio, pgoff_t index)
+{
+	bool uptodate = folio_test_uptodate(folio);
+	bool dirty = folio_test_dirty(folio);
+	pgoff_t old_index = folio->index;
+	long nr = folio_nr_pages(folio);
+
+	xas_set_order(xas, index, folio_order(folio));
+	if (xas_find_conflict(xas)) {
+		xas_set_err(xas, -EEXIST);
+		return;
+	}
 
 	/* Speculative users may access the flags, so use atomic ops only. */
 	folio_set_swapbacked(folio);
 	folio_mark_uptodate(folio);
 	folio_set_dirty(folio);
+	folio_ref_add(folio, nr);
+	folio->mapping = mapping;
+	folio->index = index;
 
-	/* The owner may have written to it through the kernel mapping. */
-	flush_dcache_folio(folio);
+	xas_store(xas, folio);
+	if (!xas_error(xas)) {
+		mapping->nrpages += nr;
+		return;
+	}
 
-	ret = shmem_add_to_page_cache(folio, mapping, index, NULL, gfp);
-	if (ret)
-		goto err_uncharge;
-
-	shmem_recalc_inode(inode, nr, 0);
-	folio_add_lru(folio);
-
-	/* The folio lock still keeps it in the file. */
-	trace_shmem_insert_folio(inode, folio, index);
-	folio_unlock(folio);
-
-	return 0;
-
-err_uncharge:
+	folio->index = old_index;
+	folio->mapping = NULL;
+	folio_ref_sub(folio, nr);
 	if (!dirty)
 		folio_clear_dirty(folio);
 	if (!uptodate)
 		folio_clear_uptodate(folio);
 	folio_clear_swapbacked(folio);
-	folio->index = old_index;
-	if (!charged)
-		mem_cgroup_uncharge(folio);
-err_unacct:
-	/* Undo the accounting of pages that were not added. */
-	shmem_recalc_inode(inode, nr, 0);
-err_unlock:
-	folio_unlock(folio);
+}
+
+/* Add locked and charged folios to the page cache. Returns the number added. */
+static unsigned int shmem_insert_publish(struct address_space *mapping,
+					 struct folio **folios, unsigned int nr,
+					 pgoff_t index, gfp_t gfp, int *err)
+{
+	XA_STATE(xas, &mapping->i_pages, index);
+	unsigned int i = 0, first;
+
+	do {
+		xas_lock_irq(&xas);
+		for (first = i; i < nr; i++) {
+			shmem_insert_store(&xas, mapping, folios[i], index);
+			if (xas_error(&xas))
+				break;
+			index += folio_nr_pages(folios[i]);
+		}
+		shmem_count_folios(folios + first, i - first, 1);
+		xas_unlock_irq(&xas);
+	} while (xas_nomem(&xas, gfp & GFP_RECLAIM_MASK));
+
+	*err = xas_error(&xas);
+
+	return i;
+}
+
+/* Returns the number of folios inserted, or the error for the first folio. */
+static int __shmem_insert_folios(struct file *file, struct folio_batch *fbatch,
+				 pgoff_t index, gfp_t gfp)
+{
+	unsigned int i, done = 0, locked, charged, nr = folio_batch_count(fbatch);
+	struct address_space *mapping = file->f_mapping;
+	struct inode *inode = mapping->host;
+	struct folio **folios = fbatch->folios;
+	DECLARE_BITMAP(ours, FOLIO_BATCH_SIZE);
+	pgoff_t next = index;
+	int ret;
+
+	ret = shmem_insert_check_file(file);
+	if (ret)
+		return ret;
+
+	for (locked = 0; locked < nr; locked++) {
+		ret = shmem_insert_lock(file, folios[locked], next);
+		if (ret)
+			break;
+		next += folio_nr_pages(folios[locked]);
+	}
+	if (!locked)
+		return ret;
+
+	/* Account first: a folio cannot be taken back once it is published. */
+	ret = shmem_inode_acct_blocks(inode, next - index);
+	if (ret)
+		goto out_unlock;
+
+	for (charged = 0; charged < locked; charged++) {
+		struct folio *folio = folios[charged];
+
+		__assign_bit(charged, ours, !folio_memcg_charged(folio));
+		if (test_bit(charged, ours)) {
+			ret = mem_cgroup_charge(folio, NULL, gfp);
+			if (ret)
+				break;
+		}
+
+		/* The owner may have written to it through the kernel mapping. */
+		flush_dcache_folio(folio);
+	}
+
+	if (charged)
+		done = shmem_insert_publish(mapping, folios, charged, index, gfp,
+					    &ret);
+
+	for (i = done; i < charged; i++)
+		if (test_bit(i, ours))
+			mem_cgroup_uncharge(folios[i]);
+
+	/* This also undoes the accounting of pages that were not added. */
+	shmem_recalc_inode(inode, next - index, 0);
+
+	for (i = 0; i < done; i++) {
+		folio_add_lru(folios[i]);
+		/* The folio lock still keeps it in the file. */
+		trace_shmem_insert_folio(inode, folios[i], folios[i]->index);
+	}
+
+out_unlock:
+	for (i = 0; i < locked; i++)
+		folio_unlock(folios[i]);
+
+	return done ?: ret;
+}
+
+/**
+ * shmem_insert_folios() - make folios the contents of a file, without a copy
+ * @file: Same as for shmem_insert_folio().
+ * @fbatch: The folios, in the order of their place in the file, without gaps. Each
+ *	    has to be as shmem_insert_folio() requires it.
+ * @index: Page index in @file of the first folio.
+ * @gfp: Same as for shmem_insert_folio().
+ *
+ * This has the effect of calling shmem_insert_folio() for one folio after the other,
+ * up to the first that fails. It is cheaper because the accounting is done, and the
+ * lock of the page cache is taken, once for the batch.
+ *
+ * The batch is not modified, and the caller keeps all references.
+ *
+ * Context: Same as for shmem_insert_folio().
+ * Return: The number of folios inserted, starting with the first. If the first folio
+ * cannot be inserted, the error of shmem_insert_folio() for it. On -ENOSPC, the mount
+ * has no room for the whole batch, and nothing has been inserted.
+ */
+int shmem_insert_folios(struct file *file, struct folio_batch *fbatch,
+			pgoff_t index, gfp_t gfp)
+{
+	int ret;
+
+	if (!folio_batch_count(fbatch))
+		return 0;
+
+	ret = __shmem_insert_folios(file, fbatch, index, gfp);
+	if (ret < 0)
+		trace_shmem_insert_folio_fail(file_inode(file), fbatch->folios[0],
+					      index, ret);
+
 	return ret;
 }
+EXPORT_SYMBOL_FOR_MODULES(shmem_insert_folios, "ttm");
 
 /**
  * shmem_insert_folio() - make a folio the contents of a file, without a copy
@@ -369,12 +517,15 @@ err_unlock:
 int shmem_insert_folio(struct file *file, struct folio *folio, pgoff_t index,
 		       gfp_t gfp)
 {
-	int ret = __shmem_insert_folio(file, folio, index, gfp);
+	struct folio_batch fbatch;
+	int ret;
 
-	if (ret)
-		trace_shmem_insert_folio_fail(file_inode(file), folio, index, ret);
+	folio_batch_init(&fbatch);
+	folio_batch_add(&fbatch, folio);
 
-	return ret;
+	ret = shmem_insert_folios(file, &fbatch, index, gfp);
+
+	return min(ret, 0);
 }
 EXPORT_SYMBOL_FOR_MODULES(shmem_insert_folio, "ttm");
 
@@ -441,24 +592,119 @@ static int shmem_extract_check(struct folio *folio, pgoff_t index,
 	return 0;
 }
 
-/* On success, the only reference left is that of the new owner. */
-static bool shmem_remove_isolated(struct address_space *mapping,
-				  struct folio *folio)
+/* Returns the number of folios isolated, which stops at the first that cannot be. */
+static unsigned int shmem_extract_isolate(struct folio_batch *fbatch)
 {
-	/* References of the page cache, the caller and the isolation */
-	int refs = folio_nr_pages(folio) + 2;
-	bool removed;
+	struct lruvec *lruvec = NULL;
+	unsigned int i;
 
-	xa_lock_irq(&mapping->i_pages);
-	removed = folio_ref_freeze(folio, refs);
-	if (removed)
-		__filemap_remove_folio(folio, NULL);
-	xa_unlock_irq(&mapping->i_pages);
+	for (i = 0; i < folio_batch_count(fbatch); i++) {
+		struct folio *folio = fbatch->folios[i];
 
-	if (removed)
-		folio_ref_unfreeze(folio, 1);
+		if (!folio_test_clear_lru(folio))
+			break;
+
+		lruvec = folio_lruvec_relock_irq(folio, lruvec);
+		lruvec_del_folio(lruvec, folio);
+	}
+	if (lruvec)
+		lruvec_unlock_irq(lruvec);
+
+	return i;
+}
+
+/*
+ * Remove isolated folios from the page cache, up to the first that is in use
+ * elsewhere. The only reference left to them is that of the new owner.
+ */
+static unsigned int shmem_extract_remove(struct address_space *mapping,
+					 struct folio **folios, unsigned int nr)
+{
+	XA_STATE(xas, &mapping->i_pages, folios[0]->index);
+	unsigned int i, removed;
+
+	xas_lock_irq(&xas);
+	for (removed = 0; removed < nr; removed++) {
+		struct folio *folio = folios[removed];
+		long pages = folio_nr_pages(folio);
+
+		/* References of the page cache and the caller */
+		if (!folio_ref_freeze(folio, pages + 1))
+			break;
+
+		trace_mm_filemap_delete_from_page_cache(folio);
+		xas_set_order(&xas, folio->index, folio_order(folio));
+		xas_store(&xas, NULL);
+		folio->mapping = NULL;
+		mapping->nrpages -= pages;
+	}
+	shmem_count_folios(folios, removed, -1);
+	xas_unlock_irq(&xas);
+
+	for (i = 0; i < removed; i++)
+		folio_ref_unfreeze(folios[i], 1);
 
 	return removed;
+}
+
+/*
+ * Take locked folios out of the file, up to the first that is in use elsewhere.
+ * The folios that were not taken are removed from the batch and released.
+ */
+static unsigned int shmem_extract_take(struct address_space *mapping,
+				       struct folio_batch *fbatch)
+{
+	unsigned int i, isolated, taken = 0, nr = folio_batch_count(fbatch);
+	struct inode *inode = mapping->host;
+	struct folio **folios = fbatch->folios;
+
+	/*
+	 * A small folio that was recently inserted, read or used may be in a
+	 * batch of this CPU, which holds a reference. Leave the batches of
+	 * other CPUs alone: draining them means to wait for a worker on each
+	 * CPU, which may never run where a real-time task hogs the CPU.
+	 */
+	for (i = 0; i < nr; i++) {
+		if (folio_may_be_lru_cached(folios[i]) &&
+		    folio_ref_count(folios[i]) !=
+		    folio_expected_ref_count(folios[i]) + 1) {
+			lru_add_drain();
+			break;
+		}
+	}
+
+	isolated = shmem_extract_isolate(fbatch);
+	if (isolated)
+		taken = shmem_extract_remove(mapping, folios, isolated);
+
+	for (i = taken; i < nr; i++) {
+		if (i < isolated)
+			folio_add_lru(folios[i]);
+		folio_unlock(folios[i]);
+		folio_put(folios[i]);
+	}
+
+	fbatch->nr = taken;
+	if (!taken)
+		return 0;
+
+	mem_cgroup_uncharge_folios(fbatch);
+	/* Account for the pages that left the mapping. */
+	shmem_recalc_inode(inode, 0, 0);
+
+	for (i = 0; i < taken; i++) {
+		struct folio *folio = folios[i];
+
+		trace_shmem_extract_folio(inode, folio, folio->index);
+		/* Speculative users may access the flags, so use atomic ops only. */
+		set_mask_bits(&folio->flags.f, SHMEM_CACHE_FLAGS, 0);
+		folio_test_clear_young(folio);
+		folio_clear_idle(folio);
+		folio->index = 0;
+		folio_unlock(folio);
+	}
+
+	return taken;
 }
 
 static struct folio *__shmem_extract_folio(struct file *file, pgoff_t index,
@@ -467,7 +713,7 @@ static struct folio *__shmem_extract_folio(struct file *file, pgoff_t index,
 {
 	struct address_space *mapping = file->f_mapping;
 	unsigned int max_order = MAX_PAGECACHE_ORDER;
-	struct inode *inode = mapping->host;
+	struct folio_batch fbatch;
 	unsigned long orders;
 	struct folio *folio;
 	bool read;
@@ -479,51 +725,21 @@ static struct folio *__shmem_extract_folio(struct file *file, pgoff_t index,
 	orders = min_order <= max_order ? GENMASK(max_order, min_order) :
 					  BIT(BITS_PER_LONG - 1);
 
-	folio = shmem_find_lock_folio(inode, index, orders, gfp, &read);
+	folio = shmem_find_lock_folio(mapping->host, index, orders, gfp, &read);
 	if (IS_ERR(folio))
 		return folio;
 
 	ret = shmem_extract_check(folio, index, min_order, nid, gfp, read);
-	if (ret)
-		goto err_unlock;
+	if (ret) {
+		folio_unlock(folio);
+		folio_put(folio);
+		return ERR_PTR(ret);
+	}
 
-	/*
-	 * A small folio that was recently inserted, read or used may be in a
-	 * batch of this CPU, which holds a reference. Leave the batches of
-	 * other CPUs alone: draining them means to wait for a worker on each
-	 * CPU, which may never run where a real-time task hogs the CPU.
-	 */
-	if (folio_may_be_lru_cached(folio) &&
-	    folio_ref_count(folio) != folio_expected_ref_count(folio) + 1)
-		lru_add_drain();
+	folio_batch_init(&fbatch);
+	folio_batch_add(&fbatch, folio);
 
-	ret = -EBUSY;
-	if (!folio_isolate_lru(folio))
-		goto err_unlock;
-	if (!shmem_remove_isolated(mapping, folio))
-		goto err_putback;
-
-	trace_shmem_extract_folio(inode, folio, folio->index);
-
-	mem_cgroup_uncharge(folio);
-	/* Account for the pages that left the mapping. */
-	shmem_recalc_inode(inode, 0, 0);
-
-	/* Speculative users may access the flags, so use atomic ops only. */
-	set_mask_bits(&folio->flags.f, SHMEM_CACHE_FLAGS, 0);
-	folio_test_clear_young(folio);
-	folio_clear_idle(folio);
-	folio->index = 0;
-	folio_unlock(folio);
-
-	return folio;
-
-err_putback:
-	folio_putback_lru(folio);
-err_unlock:
-	folio_unlock(folio);
-	folio_put(folio);
-	return ERR_PTR(ret);
+	return shmem_extract_take(mapping, &fbatch) ? folio : ERR_PTR(-EBUSY);
 }
 
 /**
@@ -602,6 +818,62 @@ struct folio *shmem_extract_folio(struct file *file, pgoff_t index,
 	return folio;
 }
 EXPORT_SYMBOL_FOR_MODULES(shmem_extract_folio, "ttm");
+
+/**
+ * shmem_extract_folios() - take resident folios out of a file
+ * @file: A shmem file that shmem_set_insertable() was called for.
+ * @index: Page index in @file of the first page of the first folio.
+ * @nr: Length of the range to take folios from, in pages.
+ * @nid: Same as for shmem_extract_folio().
+ * @gfp: Same as for shmem_extract_folio(). Nothing is allocated.
+ * @fbatch: An empty batch, which the folios are added to.
+ *
+ * This has the effect of calling shmem_extract_folio() with a @min_order of 0 for one
+ * folio after the other. It is cheaper because the accounting is done, and the locks
+ * of the page cache and the LRU lists are taken, once for the batch.
+ *
+ * It stops at the first folio that is not resident, is locked, cannot be extracted or
+ * exceeds the range, and when the batch is full. For why it stopped there, call
+ * shmem_extract_folio().
+ *
+ * Context: Process context, may sleep. Takes folio locks by trylock. Never from
+ * reclaim.
+ * Return: The number of folios in @fbatch, each with one reference that the caller
+ * owns and gives back with folio_put().
+ */
+unsigned int shmem_extract_folios(struct file *file, pgoff_t index, unsigned long nr,
+				  int nid, gfp_t gfp, struct folio_batch *fbatch)
+{
+	struct address_space *mapping = file->f_mapping;
+	pgoff_t start = index, end = index + nr;
+	unsigned int i, found, usable;
+
+	if (!nr || shmem_insert_check_file(file))
+		return 0;
+
+	found = filemap_get_folios_contig(mapping, &start, end - 1, fbatch);
+
+	for (usable = 0; usable < found; usable++) {
+		struct folio *folio = fbatch->folios[usable];
+
+		if (!folio_trylock(folio))
+			break;
+		if (folio->mapping != mapping || !folio_test_uptodate(folio) ||
+		    end - index < folio_nr_pages(folio) ||
+		    shmem_extract_check(folio, index, 0, nid, gfp, false)) {
+			folio_unlock(folio);
+			break;
+		}
+		index = folio_next_index(folio);
+	}
+
+	for (i = usable; i < found; i++)
+		folio_put(fbatch->folios[i]);
+	fbatch->nr = usable;
+
+	return usable ? shmem_extract_take(mapping, fbatch) : 0;
+}
+EXPORT_SYMBOL_FOR_MODULES(shmem_extract_folios, "ttm");
 
 /**
  * shmem_extract_readahead() - start reading a folio that is to be extracted soon

@@ -9,6 +9,7 @@
 
 struct file;
 struct folio;
+struct folio_batch;
 
 #ifdef CONFIG_SHMEM_INSERT
 void shmem_set_insertable(struct file *file);
@@ -20,8 +21,12 @@ struct folio *shmem_alloc_detached_folio_noprof(struct file *file,
 	alloc_hooks(shmem_alloc_detached_folio_noprof(__VA_ARGS__))
 int shmem_insert_folio(struct file *file, struct folio *folio, pgoff_t index,
 		       gfp_t gfp);
+int shmem_insert_folios(struct file *file, struct folio_batch *fbatch,
+			pgoff_t index, gfp_t gfp);
 struct folio *shmem_extract_folio(struct file *file, pgoff_t index,
 				  unsigned int min_order, int nid, gfp_t gfp);
+unsigned int shmem_extract_folios(struct file *file, pgoff_t index, unsigned long nr,
+				  int nid, gfp_t gfp, struct folio_batch *fbatch);
 void shmem_extract_readahead(struct file *file, pgoff_t index, unsigned int order,
 			     gfp_t gfp);
 #else
@@ -47,11 +52,25 @@ static inline int shmem_insert_folio(struct file *file, struct folio *folio,
 	return -EOPNOTSUPP;
 }
 
+static inline int shmem_insert_folios(struct file *file,
+				      struct folio_batch *fbatch, pgoff_t index,
+				      gfp_t gfp)
+{
+	return -EOPNOTSUPP;
+}
+
 static inline struct folio *
 shmem_extract_folio(struct file *file, pgoff_t index, unsigned int min_order,
 		    int nid, gfp_t gfp)
 {
 	return ERR_PTR(-EOPNOTSUPP);
+}
+
+static inline unsigned int
+shmem_extract_folios(struct file *file, pgoff_t index, unsigned long nr, int nid,
+		     gfp_t gfp, struct folio_batch *fbatch)
+{
+	return 0;
 }
 
 static inline void shmem_extract_readahead(struct file *file, pgoff_t index,

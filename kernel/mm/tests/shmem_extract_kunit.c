@@ -34,16 +34,6 @@
 #define EXTRACT_PATIENCE	100000
 
 /* A file that allocates what it reads from swap where folios can be taken out. */
-static struct file *extract_file(struct kunit *test, struct vfsmount *mnt,
-				 pgoff_t pages)
-{
-	struct file *file = insert_file(test, mnt, pages);
-
-	mapping_set_gfp_mask(file->f_mapping, GFP_HIGHUSER | __GFP_RECLAIMABLE);
-
-	return file;
-}
-
 /* A folio of the file, of which the test has no reference. */
 static struct folio *extract_insert(struct kunit *test, struct file *file,
 				    unsigned int order, pgoff_t index, u64 seed)
@@ -140,120 +130,6 @@ static void extract_expect_refused(struct kunit *test, struct file *file,
 	KUNIT_EXPECT_TRUE_MSG(test, folio_test_lru(folio), "%s", what);
 	KUNIT_EXPECT_FALSE_MSG(test, folio_test_locked(folio), "%s", what);
 	KUNIT_EXPECT_PTR_EQ_MSG(test, folio->mapping, file->f_mapping, "%s", what);
-}
-
-/* Everything of a page's flags but where the page is */
-static unsigned long extract_flags(struct folio *folio, unsigned long page)
-{
-	return folio_page(folio, page)->flags.f & PAGE_FLAGS_CHECK_AT_PREP;
-}
-
-/* An extracted folio is as shmem_alloc_detached_folio() gives them out. */
-static void extract_expect_fresh(struct kunit *test, struct file *file,
-				 struct folio *folio, const char *what)
-{
-	unsigned int order = folio_order(folio);
-	unsigned long i;
-	struct folio *fresh;
-	int different = 0;
-
-	fresh = shmem_alloc_detached_folio(file, order, NUMA_NO_NODE,
-					   GFP_HIGHUSER | __GFP_RETRY_MAYFAIL);
-	KUNIT_ASSERT_NOT_NULL(test, fresh);
-
-	KUNIT_EXPECT_EQ_MSG(test, extract_flags(folio, 0), extract_flags(fresh, 0),
-			    "%s, order %u", what, order);
-	for (i = 1; i < folio_nr_pages(folio); i++)
-		different += extract_flags(folio, i) != extract_flags(fresh, i);
-	KUNIT_EXPECT_EQ_MSG(test, different, 0, "%s: tail pages", what);
-	KUNIT_EXPECT_EQ_MSG(test, folio_ref_count(folio), 1, "%s", what);
-	KUNIT_EXPECT_NULL_MSG(test, folio->mapping, "%s", what);
-	KUNIT_EXPECT_NULL_MSG(test, folio->private, "%s", what);
-	KUNIT_EXPECT_EQ_MSG(test, folio->index, 0, "%s", what);
-	KUNIT_EXPECT_EQ_MSG(test, atomic_read(&folio->_mapcount),
-			    atomic_read(&fresh->_mapcount), "%s", what);
-#ifdef CONFIG_MEMCG
-	KUNIT_EXPECT_EQ_MSG(test, folio->memcg_data, fresh->memcg_data, "%s", what);
-#endif
-	if (order) {
-		KUNIT_EXPECT_EQ_MSG(test, folio_test_large_rmappable(folio),
-				    folio_test_large_rmappable(fresh), "%s", what);
-		KUNIT_EXPECT_EQ_MSG(test, folio_large_mapcount(folio),
-				    folio_large_mapcount(fresh), "%s", what);
-		KUNIT_EXPECT_EQ_MSG(test, folio_entire_mapcount(folio),
-				    folio_entire_mapcount(fresh), "%s", what);
-	}
-	if (order > 1) {
-		KUNIT_EXPECT_TRUE_MSG(test, list_empty(&folio->_deferred_list),
-				      "%s", what);
-		KUNIT_EXPECT_EQ_MSG(test, atomic_read(&folio->_pincount),
-				    atomic_read(&fresh->_pincount), "%s", what);
-	}
-
-	folio_put(fresh);
-}
-
-/* Everything that counts pages that a file has, and that it has not any more */
-enum extract_counter {
-	EXTRACT_SHMEM,
-	EXTRACT_SHMEM_THPS,
-	EXTRACT_FILE_PAGES,
-	EXTRACT_INACTIVE,
-	EXTRACT_UNEVICTABLE,
-	EXTRACT_ISOLATED,
-	EXTRACT_BLOCKS,
-	EXTRACT_MOUNT_BLOCKS,
-	EXTRACT_ALLOCED,
-	EXTRACT_SWAPPED,
-	EXTRACT_NRPAGES,
-	EXTRACT_COMMITTED,
-	EXTRACT_COUNTERS,
-};
-
-static const char * const extract_counter_names[EXTRACT_COUNTERS] = {
-	"NR_SHMEM", "NR_SHMEM_THPS", "NR_FILE_PAGES", "NR_INACTIVE_ANON",
-	"NR_UNEVICTABLE", "NR_ISOLATED_ANON", "i_blocks",
-	"used blocks of the mount", "alloced", "swapped", "nrpages",
-	"committed memory",
-};
-
-struct extract_counters {
-	s64 items[EXTRACT_COUNTERS];
-};
-
-static void extract_get_counters(struct extract_counters *counters,
-				 struct file *file)
-{
-	struct inode *inode = file_inode(file);
-	struct shmem_sb_info *sbinfo = inode->i_sb->s_fs_info;
-	s64 *items = counters->items;
-
-	lru_add_drain_all();
-	items[EXTRACT_SHMEM] = insert_node_stat(NR_SHMEM);
-	items[EXTRACT_SHMEM_THPS] = insert_node_stat(NR_SHMEM_THPS);
-	items[EXTRACT_FILE_PAGES] = insert_node_stat(NR_FILE_PAGES);
-	items[EXTRACT_INACTIVE] = insert_node_stat(NR_INACTIVE_ANON);
-	items[EXTRACT_UNEVICTABLE] = insert_node_stat(NR_UNEVICTABLE);
-	items[EXTRACT_ISOLATED] = insert_node_stat(NR_ISOLATED_ANON);
-	items[EXTRACT_BLOCKS] = inode->i_blocks;
-	items[EXTRACT_MOUNT_BLOCKS] = percpu_counter_sum(&sbinfo->used_blocks);
-	items[EXTRACT_ALLOCED] = SHMEM_I(inode)->alloced;
-	items[EXTRACT_SWAPPED] = SHMEM_I(inode)->swapped;
-	items[EXTRACT_NRPAGES] = inode->i_mapping->nrpages;
-	items[EXTRACT_COMMITTED] = percpu_counter_sum(&vm_committed_as);
-}
-
-static void extract_expect_counters(struct kunit *test, struct file *file,
-				    const struct extract_counters *base,
-				    const char *what)
-{
-	struct extract_counters now;
-	unsigned int i;
-
-	extract_get_counters(&now, file);
-	for (i = 0; i < EXTRACT_COUNTERS; i++)
-		KUNIT_EXPECT_EQ_MSG(test, now.items[i], base->items[i],
-				    "%s: %s is off", what, extract_counter_names[i]);
 }
 
 /* Takes all out of a range that was filled as one folio, and looks at it. */

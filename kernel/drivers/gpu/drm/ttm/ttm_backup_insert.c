@@ -3,6 +3,7 @@
  * Backup of a struct ttm_tt by handing its folios to shmem.
  */
 
+#include <linux/folio_batch.h>
 #include <linux/highmem.h>
 #include <linux/memcontrol.h>
 #include <linux/mm.h>
@@ -10,6 +11,7 @@
 #include <linux/sched/mm.h>
 #include <linux/shmem_fs.h>
 #include <linux/shmem_insert.h>
+#include <linux/sizes.h>
 #include <linux/swap.h>
 #include <linux/unroll.h>
 #include <linux/vmstat.h>
@@ -22,11 +24,14 @@
 #include "ttm_backup_stats.h"
 #include "ttm_pool_internal.h"
 
+/* The most to insert at once, in base pages, unless a chunk is larger */
+#define TTM_BACKUP_RUN	(SZ_2M >> PAGE_SHIFT)
+
 /**
- * ttm_backup_insert_charged() - insert a folio, charged to the root memcg
- * @tt: The struct ttm_tt that the folio belongs to.
- * @folio: The folio.
- * @idx: Index of the folio's first page in @tt.
+ * ttm_backup_insert_charged() - insert folios, charged to the root memcg
+ * @tt: The struct ttm_tt that the folios belong to.
+ * @fbatch: The folios, in the order of their place in @tt, without gaps.
+ * @idx: Index of the first folio's first page in @tt.
  *
  * GPU memory is not charged while it is resident, and backing it up does not
  * change that: the root memcg gets the charge. In reclaim the current task is not
@@ -35,9 +40,11 @@
  *
  * Context: Process context, may sleep. In reclaim, the shrinker's gfp mask needs
  * __GFP_FS.
- * Return: 0, or the error of shmem_insert_folio().
+ * Return: Number of folios inserted, from the first on, or the error of
+ * shmem_insert_folio() for the first.
  */
-int ttm_backup_insert_charged(struct ttm_tt *tt, struct folio *folio, pgoff_t idx)
+int ttm_backup_insert_charged(struct ttm_tt *tt, struct folio_batch *fbatch,
+			      pgoff_t idx)
 {
 	struct mem_cgroup *old_memcg;
 	int ret;
@@ -47,8 +54,8 @@ int ttm_backup_insert_charged(struct ttm_tt *tt, struct folio *folio, pgoff_t id
 	 * reserves for a handful of xarray nodes.
 	 */
 	old_memcg = set_active_memcg(root_mem_cgroup);
-	ret = shmem_insert_folio(tt->backup, folio, idx,
-				 GFP_ATOMIC | __GFP_NOWARN);
+	ret = shmem_insert_folios(tt->backup, fbatch, idx,
+				  GFP_ATOMIC | __GFP_NOWARN);
 	set_active_memcg(old_memcg);
 
 	return ret;
@@ -111,53 +118,105 @@ static void ttm_backup_insert_writeback(const struct file *backup,
 	}
 }
 
-/**
- * ttm_backup_insert_folio() - back up a folio by handing it to the backup file
- * @tt: The struct ttm_tt that the folio belongs to.
- * @folio: The folio, write-back cached and not mapped for DMA.
- * @writeback: Whether to start writeback at once.
- * @idx: Index of the folio's first page in @tt.
- *
- * Context: Process context, may sleep. In reclaim, the shrinker's gfp mask needs
- * __GFP_FS, and __GFP_IO if @writeback is set.
- * Return: 0 if the file owns the folio now; the caller's reference is gone.
- * Otherwise the error of shmem_insert_folio(), and the folio is as it was.
+/*
+ * Collect the chunks from @idx on that can be inserted in one batch. Insert only
+ * folios that were allocated by shmem.
  */
-int ttm_backup_insert_folio(struct ttm_tt *tt, struct folio *folio,
-			    bool writeback, pgoff_t idx)
+static void ttm_backup_insert_collect(struct ttm_pool *pool, struct ttm_tt *tt,
+				      pgoff_t idx, pgoff_t end,
+				      struct folio_batch *fbatch)
 {
-	struct pglist_data *pgdat = folio_pgdat(folio);
-	unsigned int order = folio_order(folio);
-	long nr = folio_nr_pages(folio);
-	void *private;
-	int ret;
+	end = min(end, idx + TTM_BACKUP_RUN);
 
-	/* The pools keep the order here. */
-	private = folio_change_private(folio, NULL);
+	do {
+		struct page *page = tt->pages[idx];
+
+		if (!page || ttm_backup_page_ptr_is_handle(page) ||
+		    !ttm_pool_page_is_folio(page))
+			break;
+
+		idx += 1UL << ttm_pool_page_order(pool, page);
+		if (idx > end && folio_batch_count(fbatch))
+			break;
+		if (!folio_batch_add(fbatch, page_folio(page)))
+			break;
+	} while (idx < end);
+}
+
+/* Update the counters of the nodes. Those of memcgs do not include GPU memory. */
+static void ttm_backup_insert_unaccount(struct folio **folios, unsigned int nr)
+{
+	unsigned int i, next;
+
+	for (i = 0; i < nr; i = next) {
+		struct pglist_data *pgdat = folio_pgdat(folios[i]);
+		long pages = 0;
+
+		for (next = i; next < nr && folio_pgdat(folios[next]) == pgdat; next++)
+			pages += folio_nr_pages(folios[next]);
+
+		mod_node_page_state(pgdat, NR_GPU_ACTIVE, -pages);
+	}
+}
+
+/*
+ * Back up chunks between @idx and @end by inserting them into the backup file, as many
+ * as one batch has room for, and replace their pages by handles. Returns the number of
+ * pages backed up, or the error for the first chunk, in which case all are unchanged.
+ */
+static long ttm_backup_insert_run(struct ttm_pool *pool, struct ttm_tt *tt,
+				  bool writeback, pgoff_t idx, pgoff_t end)
+{
+	struct folio_batch fbatch;
+	pgoff_t first = idx;
+	int i, nr;
+
+	folio_batch_init(&fbatch);
+	ttm_backup_insert_collect(pool, tt, idx, end, &fbatch);
+	if (!folio_batch_count(&fbatch))
+		return -EOPNOTSUPP;
+
+	/* The pools keep the order here, and that it is a folio. */
+	for (i = 0; i < folio_batch_count(&fbatch); i++)
+		folio_change_private(fbatch.folios[i], NULL);
 
 	if (IS_ENABLED(CONFIG_FAULT_INJECTION) && ttm_backup_fault_inject_folio())
-		ret = -ENOMEM;
+		nr = -ENOMEM;
 	else
-		ret = ttm_backup_insert_charged(tt, folio, idx);
-	if (ret) {
-		folio->private = private;
-		ttm_backup_stats_insert_refused(ret);
-		return ret;
+		nr = ttm_backup_insert_charged(tt, &fbatch, idx);
+
+	for (i = max(nr, 0); i < folio_batch_count(&fbatch); i++) {
+		struct page *page = folio_page(fbatch.folios[i], 0);
+
+		page->private = folio_order(fbatch.folios[i]) | TTM_POOL_PAGE_FOLIO;
 	}
 
-	/*
-	 * The folio belongs to a memcg now, which knows nothing of GPU memory:
-	 * take it off the node's count only.
-	 */
-	mod_node_page_state(pgdat, NR_GPU_ACTIVE, -nr);
-	ttm_backup_stats_inserted(tt, idx, order);
+	if (nr < 0) {
+		ttm_backup_stats_insert_refused(nr);
+		return nr;
+	}
 
-	if (writeback)
-		ttm_backup_insert_writeback(tt->backup, folio, idx);
+	ttm_backup_insert_unaccount(fbatch.folios, nr);
 
-	folio_put(folio);
+	for (i = 0; i < nr; i++) {
+		struct folio *folio = fbatch.folios[i];
+		unsigned int order = folio_order(folio);
+		pgoff_t next = idx + folio_nr_pages(folio);
+		unsigned long handle = ttm_backup_insert_handle(idx, order);
 
-	return 0;
+		ttm_backup_stats_inserted(tt, idx, order);
+
+		if (writeback)
+			ttm_backup_insert_writeback(tt->backup, folio, idx);
+		folio_put(folio);
+
+		/* For a huge folio, this loop is most of the work. */
+		unrolled_count(4)
+		for (; idx < next; idx++)
+			tt->pages[idx] = ttm_backup_handle_to_page_ptr(handle++);
+	}
+
+	return idx - first;
 }
 
 /*
@@ -170,6 +229,7 @@ static long ttm_backup_insert_copies(struct ttm_tt *tt, struct page *page,
 	gfp_t gfp = GFP_HIGHUSER | __GFP_HIGH | __GFP_NOWARN |
 		    __GFP_RETRY_MAYFAIL;
 	pgoff_t i, nr = 1UL << order;
+	struct folio_batch fbatch;
 	struct folio *folio;
 	int ret = 0;
 
@@ -186,7 +246,10 @@ static long ttm_backup_insert_copies(struct ttm_tt *tt, struct page *page,
 		}
 
 		copy_highpage(folio_page(folio, 0), page + i);
-		ret = ttm_backup_insert_charged(tt, folio, idx + i);
+
+		folio_batch_init(&fbatch);
+		folio_batch_add(&fbatch, folio);
+		ret = min(ttm_backup_insert_charged(tt, &fbatch, idx + i), 0);
 		if (!ret && writeback)
 			ttm_backup_insert_writeback(tt->backup, folio, idx + i);
 		folio_put(folio);
@@ -233,34 +296,21 @@ static long ttm_backup_copy_chunk(struct ttm_pool *pool, struct ttm_tt *tt,
 }
 
 /*
- * Back up one chunk and replace its pages by handles. Returns the number of pages
- * backed up, which can be less than all of them if the chunk is not a folio, or
- * an error if there are none; the chunk is retained then.
+ * Back up the chunk at @idx, together with chunks behind it if they can be inserted in
+ * one batch. Returns the number of pages backed up, which can be less than a chunk if
+ * it is not a folio, or an error if there are none; the chunk is retained then.
  */
 static long ttm_backup_insert_chunk(struct ttm_pool *pool, struct ttm_tt *tt,
-				    unsigned int order, bool writeback, pgoff_t idx)
+				    unsigned int order, bool writeback,
+				    pgoff_t idx, pgoff_t end)
 {
-	struct page **pages = &tt->pages[idx];
-	unsigned long handle = ttm_backup_insert_handle(idx, order);
-	long i, nr = 1L << order;
-	int ret = -EOPNOTSUPP;
+	long ret = ttm_backup_insert_run(pool, tt, writeback, idx, end);
 
-	/* Insert only folios that were allocated by shmem. */
-	if (ttm_pool_page_is_folio(pages[0]))
-		ret = ttm_backup_insert_folio(tt, page_folio(pages[0]), writeback,
-					      idx);
-	/* Copy everything else, and what the huge policy no longer allows. */
+	/* Copy what is not a folio, and what the huge policy no longer allows. */
 	if (ret == -EOPNOTSUPP)
-		return ttm_backup_copy_chunk(pool, tt, order, writeback, idx);
-	if (ret)
-		return ret;
+		ret = ttm_backup_copy_chunk(pool, tt, order, writeback, idx);
 
-	/* For a huge folio, this loop is most of the work. */
-	unrolled_count(4)
-	for (i = 0; i < nr; i++)
-		pages[i] = ttm_backup_handle_to_page_ptr(handle + i);
-
-	return nr;
+	return ret;
 }
 
 /* Try to back up each chunk once. Prefers -EBUSY to other errors. */
@@ -287,7 +337,8 @@ static int ttm_backup_insert_pass(struct ttm_pool *pool, struct ttm_tt *tt,
 		if (i + nr > num_pages)
 			break;
 
-		ret = ttm_backup_insert_chunk(pool, tt, order, writeback, i);
+		ret = ttm_backup_insert_chunk(pool, tt, order, writeback, i,
+					      num_pages);
 		if (ret > 0) {
 			*backed_up += ret;
 			/* If pages are left, they are single pages now. */

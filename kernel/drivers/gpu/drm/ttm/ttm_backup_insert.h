@@ -4,13 +4,12 @@
 
 #include <linux/types.h>
 
-struct folio;
+struct folio_batch;
 struct ttm_pool;
 struct ttm_tt;
 
-int ttm_backup_insert_charged(struct ttm_tt *tt, struct folio *folio, pgoff_t idx);
-int ttm_backup_insert_folio(struct ttm_tt *tt, struct folio *folio,
-			    bool writeback, pgoff_t idx);
+int ttm_backup_insert_charged(struct ttm_tt *tt, struct folio_batch *fbatch,
+			      pgoff_t idx);
 long ttm_backup_insert_tt(struct ttm_pool *pool, struct ttm_tt *tt,
 			  bool writeback, pgoff_t num_pages, int *err);
 

@@ -5,6 +5,7 @@
 
 #include <kunit/static_stub.h>
 #include <kunit/visibility.h>
+#include <linux/folio_batch.h>
 #include <linux/highmem.h>
 #include <linux/log2.h>
 #include <linux/minmax.h>
@@ -134,6 +135,17 @@ static void ttm_backup_restore_readahead(struct ttm_pool *pool, const struct ttm
 	}
 }
 
+/* Put an extracted folio into the page vector. */
+static void ttm_backup_restore_place(struct ttm_tt *tt, struct folio *folio, pgoff_t idx)
+{
+	pgoff_t i, nr = folio_nr_pages(folio);
+
+	folio_page(folio, 0)->private = folio_order(folio) | TTM_POOL_PAGE_FOLIO;
+	mod_node_page_state(folio_pgdat(folio), NR_GPU_ACTIVE, nr);
+	for (i = 0; i < nr; i++)
+		tt->pages[idx + i] = folio_page(folio, i);
+}
+
 /*
  * Take a chunk out of the backup file, after which it counts as retained. With
  * @effort, memory to read a chunk of @min_order is allocated the way the pool
@@ -146,9 +158,8 @@ ttm_backup_restore_extract(struct ttm_pool *pool, struct ttm_tt *tt,
 			   unsigned int *order)
 {
 	gfp_t gfp = ttm_backup_restore_gfp(pool, ctx);
-	struct page **pages = &tt->pages[idx];
+	struct folio_batch fbatch;
 	struct folio *folio;
-	pgoff_t i, nr;
 	int ret;
 
 	KUNIT_STATIC_STUB_REDIRECT(ttm_backup_restore_extract, pool, tt, ctx, idx,
@@ -178,19 +189,17 @@ ttm_backup_restore_extract(struct ttm_pool *pool, struct ttm_tt *tt,
 		return ret;
 	}
 
-	nr = folio_nr_pages(folio);
 	/* Folios of a file that is never mapped are not collapsed. */
-	if (WARN_ON_ONCE(tt->num_pages - idx < nr)) {
-		ttm_backup_insert_charged(tt, folio, idx);
+	if (WARN_ON_ONCE(tt->num_pages - idx < folio_nr_pages(folio))) {
+		folio_batch_init(&fbatch);
+		folio_batch_add(&fbatch, folio);
+		ttm_backup_insert_charged(tt, &fbatch, idx);
 		folio_put(folio);
 		return -EIO;
 	}
 
 	*order = folio_order(folio);
-	folio_page(folio, 0)->private = *order | TTM_POOL_PAGE_FOLIO;
-	mod_node_page_state(folio_pgdat(folio), NR_GPU_ACTIVE, nr);
-	for (i = 0; i < nr; i++)
-		pages[i] = folio_page(folio, i);
+	ttm_backup_restore_place(tt, folio, idx);
 
 	return 0;
 }
@@ -286,6 +295,48 @@ static unsigned int ttm_backup_restore_merge_order(struct ttm_pool *pool,
 	return order < least ? 0 : order;
 }
 
+/*
+ * Extract chunks behind the one at @idx in one batch, if they are resident and were
+ * backed up with the same order. Do not go beyond the place where a chunk of the best
+ * order could start, since getting one has to be tried first there.
+ */
+static void ttm_backup_restore_followers(struct ttm_pool *pool, struct ttm_tt *tt,
+					 const struct ttm_operation_ctx *ctx, pgoff_t idx,
+					 unsigned int order,
+					 struct ttm_restore_attempt *attempt)
+{
+	pgoff_t end, first = idx + (1UL << order);
+	struct folio_batch fbatch;
+	unsigned int i, nr;
+
+	end = round_up(first, 1UL << ttm_backup_restore_best_order(pool, attempt));
+	end = min_t(pgoff_t, end, tt->num_pages);
+
+	for (idx = first; idx < end; idx += 1UL << order) {
+		struct page *page = tt->pages[idx];
+		unsigned long handle;
+
+		if (!page || !ttm_backup_page_ptr_is_handle(page))
+			break;
+		handle = ttm_backup_page_ptr_to_handle(page);
+		if (!ttm_backup_handle_inserted(handle) ||
+		    ttm_backup_handle_order(handle) != order)
+			break;
+	}
+
+	folio_batch_init(&fbatch);
+	nr = shmem_extract_folios(tt->backup, first, idx - first,
+				  order ? pool->nid : NUMA_NO_NODE,
+				  ttm_backup_restore_gfp(pool, ctx), &fbatch);
+
+	for (i = 0; i < nr; i++) {
+		ttm_backup_restore_place(tt, fbatch.folios[i], first);
+		first += folio_nr_pages(fbatch.folios[i]);
+	}
+	if (nr)
+		attempt->taken = first;
+}
+
 /* Should reclaim be used to get the chunk back as a whole, before anything else? */
 static bool ttm_backup_restore_as_it_went(struct ttm_pool *pool, const struct ttm_tt *tt,
 					  pgoff_t idx,
@@ -367,7 +418,8 @@ int ttm_backup_restore_chunk(struct ttm_pool *pool, struct ttm_tt *tt,
 
 	if (page && !ttm_backup_page_ptr_is_handle(page)) {
 		*order = ttm_pool_page_order(pool, page);
-		return TTM_RESTORE_ADOPTED;
+		return idx < attempt->taken ? TTM_RESTORE_EXTRACTED :
+					      TTM_RESTORE_ADOPTED;
 	}
 
 	if (idx != attempt->idx) {
@@ -400,7 +452,7 @@ int ttm_backup_restore_chunk(struct ttm_pool *pool, struct ttm_tt *tt,
 						 true, attempt->progress, order);
 		switch (ret) {
 		case 0:
-			return TTM_RESTORE_EXTRACTED;
+			goto extracted;
 		case -EBUSY:
 		case -EXDEV:
 			goto copy;
@@ -439,7 +491,7 @@ int ttm_backup_restore_chunk(struct ttm_pool *pool, struct ttm_tt *tt,
 					 attempt->progress, order);
 	switch (ret) {
 	case 0:
-		return TTM_RESTORE_EXTRACTED;
+		goto extracted;
 	case -EAGAIN:
 	case -EBUSY:
 	case -EXDEV:
@@ -453,4 +505,10 @@ copy:
 	*order = ttm_backup_restore_copy_order(tt, idx, min(*order, handle_order));
 
 	return TTM_RESTORE_COPIED;
+
+extracted:
+	if (*order == handle_order)
+		ttm_backup_restore_followers(pool, tt, ctx, idx, *order, attempt);
+
+	return TTM_RESTORE_EXTRACTED;
 }

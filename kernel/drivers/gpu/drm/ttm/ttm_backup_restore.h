@@ -17,6 +17,7 @@ struct ttm_tt;
  * @highest: The highest order that direct reclaim and compaction have not failed for.
  * @idx: Index of the chunk that is being restored.
  * @next: The highest order that no allocation for this chunk has failed for.
+ * @taken: Index of the first page behind those that were extracted ahead of time.
  * @copy: Whether this chunk has to be copied, in whatever order it is allocated.
  * @merge: Whether a larger chunk was tried, to merge this one with its neighbours.
  * @progress: Whether anything has been restored, so that a signal may interrupt it.
@@ -26,6 +27,7 @@ struct ttm_restore_attempt {
 	unsigned int highest;
 	pgoff_t idx;
 	unsigned int next;
+	pgoff_t taken;
 	bool copy;
 	bool merge;
 	bool progress;

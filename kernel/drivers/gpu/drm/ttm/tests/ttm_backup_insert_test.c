@@ -4230,6 +4230,36 @@ static void backup_c86_no_memory_to_merge(struct kunit *test)
 	backup_expect_baseline(test);
 }
 
+/*
+ * Small chunks that are in memory are taken several at a time, but not beyond where a
+ * chunk of the best order could begin. A signal does not make them retained ones.
+ */
+static void backup_c90_taken_ahead_of_their_turn(struct kunit *test)
+{
+	struct backup_test *priv = test->priv;
+	struct ttm_operation_ctx ctx = { .interruptible = true };
+	struct ttm_tt *tt = backup_small_tt(test, ttm_write_combined, 67);
+
+	priv->bdev.pool.alloc_flags = TTM_ALLOCATION_POOL_BENEFICIAL_ORDER(4);
+	/* The state of a restore takes memory, too: let it have that. */
+	KUNIT_ASSERT_EQ(test, backup_interrupted_restore(test, tt, 1), -EINTR);
+	backup_empty_pools(priv->before.gpu_reclaim);
+	/* The first of 16, those with it, the first of the next 16, ... */
+	backup_interrupt_at(test, 3);
+	KUNIT_EXPECT_EQ(test, backup_populate_below(test, tt, &ctx, 1), -EINTR);
+	backup_interrupt_at(test, 0);
+	backup_expect_pages(test, tt, 32, 35, 35);
+	KUNIT_EXPECT_EQ(test, backup_restored_since(tt, TTM_RESTORE_EXTRACTED), 32);
+
+	ctx.interruptible = false;
+	KUNIT_EXPECT_EQ(test, backup_populate_below(test, tt, &ctx, 1), 0);
+	backup_expect_restored(test, tt, 0, 67, 0);
+	backup_expect_populated(test, tt);
+	backup_tt_free(test, tt);
+	priv->bdev.pool.alloc_flags = 0;
+	backup_expect_baseline(test);
+}
+
 /* A signal in the middle of the merging, and then the rest, or the end */
 static void backup_c52_c54_c86_interrupted_merge(struct kunit *test)
 {
@@ -4472,6 +4502,7 @@ static struct kunit_case backup_swap_cases[] = {
 	KUNIT_CASE_SLOW(backup_c86_as_large_as_possible),
 	KUNIT_CASE(backup_c86_merged),
 	KUNIT_CASE(backup_c86_no_memory_to_merge),
+	KUNIT_CASE(backup_c90_taken_ahead_of_their_turn),
 	KUNIT_CASE(backup_c52_c54_c86_interrupted_merge),
 	KUNIT_CASE(backup_c86_not_merged_with_retained),
 	KUNIT_CASE(backup_c86_effort),
