@@ -296,7 +296,10 @@ static void shmem_count_folios(struct folio **folios, unsigned int nr, int sign)
 	}
 }
 
-/* Add a folio to the page cache. On error, which is in @xas, it is unchanged. */
+/*
+ * Add a folio to the page cache, as shmem_add_to_page_cache() does, but for the
+ * counters. On error, which is in @xas, it is unchanged.
+ */
 static void shmem_insert_store(struct xa_state *xas, struct address_space *mapping,
 			       struct folio *folio, pgoff_t index)
 {
@@ -404,9 +407,11 @@ static int __shmem_insert_folios(struct file *file, struct folio_batch *fbatch,
 		flush_dcache_folio(folio);
 	}
 
-	if (charged)
+	if (charged) {
+		folio_throttle_swaprate(folios[0], gfp);
 		done = shmem_insert_publish(mapping, folios, charged, index, gfp,
 					    &ret);
+	}
 
 	for (i = done; i < charged; i++)
 		if (test_bit(i, ours))
@@ -615,7 +620,9 @@ static unsigned int shmem_extract_isolate(struct folio_batch *fbatch)
 
 /*
  * Remove isolated folios from the page cache, up to the first that is in use
- * elsewhere. The only reference left to them is that of the new owner.
+ * elsewhere. The only reference left to them is that of the new owner. This is
+ * __filemap_remove_folio() for a batch: a shmem mapping has no dirty accounting and
+ * needs no update of its shadow nodes.
  */
 static unsigned int shmem_extract_remove(struct address_space *mapping,
 					 struct folio **folios, unsigned int nr)
@@ -683,6 +690,9 @@ static unsigned int shmem_extract_take(struct address_space *mapping,
 		folio_unlock(folios[i]);
 		folio_put(folios[i]);
 	}
+	/* The next attempt may be made on another CPU. */
+	if (taken < isolated)
+		lru_add_drain();
 
 	fbatch->nr = taken;
 	if (!taken)
@@ -777,7 +787,7 @@ static struct folio *__shmem_extract_folio(struct file *file, pgoff_t index,
  * or compaction to put back a folio that they have isolated, nor for another CPU's
  * batch of LRU operations that a small folio is in. How long these take is unknown,
  * and the caller can copy the contents instead. The folio lock serializes this with
- * truncation, swapoff and other extractions: exactly one of them gets the folio.
+ * truncation, swapoff and other extractions: at most one of them gets the folio.
  *
  * Context: Process context, may sleep. Takes the folio lock. Never from reclaim.
  * Return: The folio, with one reference that the caller owns and gives back with

@@ -79,13 +79,15 @@ static void batch_expect_counted(struct kunit *test, struct file *file,
 				 const struct extract_counters *base, long pages,
 				 const char *what)
 {
+	struct shmem_sb_info *sbinfo = file_inode(file)->i_sb->s_fs_info;
 	struct extract_counters more = *base;
 
 	more.items[EXTRACT_SHMEM] += pages;
 	more.items[EXTRACT_FILE_PAGES] += pages;
 	more.items[EXTRACT_INACTIVE] += pages;
 	more.items[EXTRACT_BLOCKS] += pages * (PAGE_SIZE / SECTOR_SIZE);
-	more.items[EXTRACT_MOUNT_BLOCKS] += pages;
+	/* Only a mount with a limit counts them. */
+	more.items[EXTRACT_MOUNT_BLOCKS] += sbinfo->max_blocks ? pages : 0;
 	more.items[EXTRACT_ALLOCED] += pages;
 	more.items[EXTRACT_NRPAGES] += pages;
 	more.items[EXTRACT_COMMITTED] += pages;
@@ -114,6 +116,7 @@ static void batch_c89_one_after_the_other(struct kunit *test)
 	batch_expect_inserted(test, file, &fbatch, BATCH, XA_CHUNK_SIZE - 7);
 	batch_drop(test, &fbatch);
 
+	folio_batch_init(&fbatch);
 	KUNIT_EXPECT_EQ(test, shmem_insert_folios(file, &fbatch, 0, GFP_KERNEL), 0);
 
 	if (insert_max_order() < 3)
@@ -690,45 +693,57 @@ static void batch_c90_up_to_what_is_in_swap(struct kunit *test)
 }
 
 #ifdef CONFIG_MEMCG
+/* Exact: what is left to be flushed is flushed. */
+static unsigned long batch_memcg_shmem(struct mem_cgroup *memcg)
+{
+	css_rstat_flush(&memcg->css);
+
+	return memcg_page_state(memcg, NR_SHMEM);
+}
+
 static void batch_c89_charges_are_kept(struct kunit *test)
 {
+	/* Runs of the memcg's in between those of root's */
+	static const struct {
+		unsigned int first, end;
+	} runs[] = { { 0, 10 }, { 11, 12 }, { 20, 26 } };
+	const unsigned int charged = 10 + 1 + 6;
 	struct mem_cgroup *memcg = insert_memcg(test), *old;
 	struct file *file = extract_file(test, insert_always, BATCH);
 	struct folio_batch in, out;
 	unsigned long usage, shmem;
-	unsigned int i;
+	unsigned int i, j, left;
 	int ret;
 
 	usage = page_counter_read(&memcg->memory);
-	shmem = memcg_page_state(memcg, NR_SHMEM);
+	shmem = batch_memcg_shmem(memcg);
 	batch_make(test, file, &in, NULL, BATCH);
-	for (i = 0; i < BATCH; i += 2) {
-		old = set_active_memcg(memcg);
-		ret = mem_cgroup_charge(in.folios[i], NULL, GFP_ATOMIC);
-		set_active_memcg(old);
-		KUNIT_ASSERT_EQ(test, ret, 0);
-	}
+	old = set_active_memcg(memcg);
+	for (i = 0; i < ARRAY_SIZE(runs); i++)
+		for (j = runs[i].first; j < runs[i].end; j++)
+			KUNIT_EXPECT_EQ(test, mem_cgroup_charge(in.folios[j], NULL,
+								GFP_ATOMIC), 0);
+	set_active_memcg(old);
 
 	/* The others are to be root's. */
 	old = set_active_memcg(root_mem_cgroup);
 	ret = shmem_insert_folios(file, &in, 0, GFP_KERNEL);
 	set_active_memcg(old);
 	KUNIT_ASSERT_EQ(test, ret, BATCH);
-	KUNIT_EXPECT_EQ(test, page_counter_read(&memcg->memory), usage + (BATCH + 1) / 2);
-	mem_cgroup_flush_stats(memcg);
-	KUNIT_EXPECT_EQ(test, memcg_page_state(memcg, NR_SHMEM), shmem + (BATCH + 1) / 2);
+	insert_expect_usage(test, memcg, usage + charged, "inserted");
+	KUNIT_EXPECT_EQ(test, batch_memcg_shmem(memcg), shmem + charged);
+	left = charged;
 	rcu_read_lock();
 	for (i = 0; i < BATCH; i++)
-		KUNIT_EXPECT_PTR_EQ(test, folio_memcg(in.folios[i]),
-				    i % 2 ? root_mem_cgroup : memcg);
+		left -= folio_memcg(in.folios[i]) == memcg;
 	rcu_read_unlock();
+	KUNIT_EXPECT_EQ(test, left, 0);
 	batch_drop(test, &in);
 	lru_add_drain_all();
 
 	KUNIT_EXPECT_EQ(test, batch_extract(file, 0, BATCH, &out), BATCH);
-	KUNIT_EXPECT_EQ(test, page_counter_read(&memcg->memory), usage);
-	mem_cgroup_flush_stats(memcg);
-	KUNIT_EXPECT_EQ(test, memcg_page_state(memcg, NR_SHMEM), shmem);
+	insert_expect_usage(test, memcg, usage, "extracted");
+	KUNIT_EXPECT_EQ(test, batch_memcg_shmem(memcg), shmem);
 	for (i = 0; i < folio_batch_count(&out); i++)
 		KUNIT_EXPECT_FALSE(test, folio_memcg_charged(out.folios[i]));
 	batch_put(&out);
@@ -738,27 +753,30 @@ static void batch_c89_charges_are_kept(struct kunit *test)
 static void batch_c89_memcg_limit(struct kunit *test)
 {
 	struct mem_cgroup *memcg = insert_memcg(test), *old;
-	struct file *file = extract_file(test, insert_always, BATCH);
+	struct file *file = extract_file(test, insert_always, BATCH + 1);
 	struct extract_counters base;
 	struct folio_batch in;
 	unsigned long usage;
+	unsigned int i;
 	int ret;
 
-	usage = page_counter_read(&memcg->memory);
 	batch_make(test, file, &in, NULL, BATCH);
-	/* Those before it are charged by now. */
 	old = set_active_memcg(root_mem_cgroup);
-	for (ret = 0; ret < 5; ret++)
-		KUNIT_ASSERT_EQ(test, mem_cgroup_charge(in.folios[ret], NULL,
-							GFP_KERNEL), 0);
+	/* The xarray's nodes are charged as well: there is one from here on. */
+	ret = shmem_insert_folio(file, insert_folio(test, file, 0, 99), BATCH,
+				 GFP_KERNEL);
+	for (i = 0; i < 5; i++)
+		ret = ret ?: mem_cgroup_charge(in.folios[i], NULL, GFP_KERNEL);
 	set_active_memcg(old);
+	KUNIT_ASSERT_EQ(test, ret, 0);
 
+	usage = page_counter_read(&memcg->memory);
 	extract_get_counters(&base, file);
 	old = set_active_memcg(memcg);
 	ret = shmem_insert_folios(file, &in, 0, GFP_KERNEL | __GFP_NORETRY | __GFP_NOWARN);
 	set_active_memcg(old);
 	KUNIT_EXPECT_EQ(test, ret, 5);
-	KUNIT_EXPECT_EQ(test, page_counter_read(&memcg->memory), usage);
+	insert_expect_usage(test, memcg, usage, "over the limit");
 	KUNIT_EXPECT_FALSE(test, folio_memcg_charged(in.folios[5]));
 	batch_expect_counted(test, file, &base, 5, "limit");
 	batch_expect_inserted(test, file, &in, 5, 0);

@@ -1327,15 +1327,6 @@ static int insert_charge(struct folio *folio, struct mem_cgroup *memcg)
 	return ret;
 }
 
-/* But for a few pages of slab, which go when nobody expects it */
-static void insert_expect_usage(struct kunit *test, struct mem_cgroup *memcg,
-				unsigned long pages, const char *when)
-{
-	long off = page_counter_read(&memcg->memory) - pages;
-
-	KUNIT_EXPECT_LE_MSG(test, abs(off), 4, "%s", when);
-}
-
 static void insert_c71_charge_is_kept(struct kunit *test)
 {
 	unsigned int i, orders[] = { 4, insert_max_order() };

@@ -653,6 +653,15 @@ static inline struct mem_cgroup *insert_memcg(struct kunit *test)
 
 	return memcg;
 }
+
+/* But for a few pages of slab, which go when nobody expects it */
+static inline void insert_expect_usage(struct kunit *test, struct mem_cgroup *memcg,
+				unsigned long pages, const char *when)
+{
+	long off = page_counter_read(&memcg->memory) - pages;
+
+	KUNIT_EXPECT_LE_MSG(test, abs(off), 4, "%s", when);
+}
 #endif
 
 /*

@@ -118,13 +118,10 @@ static void ttm_backup_insert_writeback(const struct file *backup,
 	}
 }
 
-/*
- * Collect the chunks from @idx on that can be inserted in one batch. Insert only
- * folios that were allocated by shmem.
- */
-static void ttm_backup_insert_collect(struct ttm_pool *pool, struct ttm_tt *tt,
-				      pgoff_t idx, pgoff_t end,
-				      struct folio_batch *fbatch)
+/* Collect the chunks from @idx on that can be inserted in one batch. */
+static int ttm_backup_insert_collect(struct ttm_pool *pool, struct ttm_tt *tt,
+				     pgoff_t idx, pgoff_t end,
+				     struct folio_batch *fbatch)
 {
 	end = min(end, idx + TTM_BACKUP_RUN);
 
@@ -134,6 +131,9 @@ static void ttm_backup_insert_collect(struct ttm_pool *pool, struct ttm_tt *tt,
 		if (!page || ttm_backup_page_ptr_is_handle(page) ||
 		    !ttm_pool_page_is_folio(page))
 			break;
+		if (IS_ENABLED(CONFIG_FAULT_INJECTION) &&
+		    ttm_backup_fault_inject_folio())
+			return folio_batch_count(fbatch) ? 0 : -ENOMEM;
 
 		idx += 1UL << ttm_pool_page_order(pool, page);
 		if (idx > end && folio_batch_count(fbatch))
@@ -141,6 +141,8 @@ static void ttm_backup_insert_collect(struct ttm_pool *pool, struct ttm_tt *tt,
 		if (!folio_batch_add(fbatch, page_folio(page)))
 			break;
 	} while (idx < end);
+
+	return 0;
 }
 
 /* Update the counters of the nodes. Those of memcgs do not include GPU memory. */
@@ -171,19 +173,20 @@ static long ttm_backup_insert_run(struct ttm_pool *pool, struct ttm_tt *tt,
 	pgoff_t first = idx;
 	int i, nr;
 
-	folio_batch_init(&fbatch);
-	ttm_backup_insert_collect(pool, tt, idx, end, &fbatch);
-	if (!folio_batch_count(&fbatch))
+	/* Insert only folios that were allocated by shmem. */
+	if (!ttm_pool_page_is_folio(tt->pages[idx]))
 		return -EOPNOTSUPP;
+
+	folio_batch_init(&fbatch);
+	nr = ttm_backup_insert_collect(pool, tt, idx, end, &fbatch);
+	if (nr)
+		goto out_refused;
 
 	/* The pools keep the order here, and that it is a folio. */
 	for (i = 0; i < folio_batch_count(&fbatch); i++)
 		folio_change_private(fbatch.folios[i], NULL);
 
-	if (IS_ENABLED(CONFIG_FAULT_INJECTION) && ttm_backup_fault_inject_folio())
-		nr = -ENOMEM;
-	else
-		nr = ttm_backup_insert_charged(tt, &fbatch, idx);
+	nr = ttm_backup_insert_charged(tt, &fbatch, idx);
 
 	for (i = max(nr, 0); i < folio_batch_count(&fbatch); i++) {
 		struct page *page = folio_page(fbatch.folios[i], 0);
@@ -191,10 +194,8 @@ static long ttm_backup_insert_run(struct ttm_pool *pool, struct ttm_tt *tt,
 		page->private = folio_order(fbatch.folios[i]) | TTM_POOL_PAGE_FOLIO;
 	}
 
-	if (nr < 0) {
-		ttm_backup_stats_insert_refused(nr);
-		return nr;
-	}
+	if (nr < 0)
+		goto out_refused;
 
 	ttm_backup_insert_unaccount(fbatch.folios, nr);
 
@@ -217,6 +218,10 @@ static long ttm_backup_insert_run(struct ttm_pool *pool, struct ttm_tt *tt,
 	}
 
 	return idx - first;
+
+out_refused:
+	ttm_backup_stats_insert_refused(nr);
+	return nr;
 }
 
 /*

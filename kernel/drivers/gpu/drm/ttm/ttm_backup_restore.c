@@ -302,15 +302,20 @@ static unsigned int ttm_backup_restore_merge_order(struct ttm_pool *pool,
  */
 static void ttm_backup_restore_followers(struct ttm_pool *pool, struct ttm_tt *tt,
 					 const struct ttm_operation_ctx *ctx, pgoff_t idx,
-					 unsigned int order,
+					 unsigned int order, int nid,
 					 struct ttm_restore_attempt *attempt)
 {
 	pgoff_t end, first = idx + (1UL << order);
 	struct folio_batch fbatch;
 	unsigned int i, nr;
 
+	attempt->taken = first;
+	if (xa_is_value(xa_load(&tt->backup->f_mapping->i_pages, first)))
+		return;
+
 	end = round_up(first, 1UL << ttm_backup_restore_best_order(pool, attempt));
-	end = min_t(pgoff_t, end, tt->num_pages);
+	end = min3(end, first + ((pgoff_t)FOLIO_BATCH_SIZE << order),
+		   (pgoff_t)tt->num_pages);
 
 	for (idx = first; idx < end; idx += 1UL << order) {
 		struct page *page = tt->pages[idx];
@@ -325,16 +330,14 @@ static void ttm_backup_restore_followers(struct ttm_pool *pool, struct ttm_tt *t
 	}
 
 	folio_batch_init(&fbatch);
-	nr = shmem_extract_folios(tt->backup, first, idx - first,
-				  order ? pool->nid : NUMA_NO_NODE,
+	nr = shmem_extract_folios(tt->backup, first, idx - first, nid,
 				  ttm_backup_restore_gfp(pool, ctx), &fbatch);
 
 	for (i = 0; i < nr; i++) {
 		ttm_backup_restore_place(tt, fbatch.folios[i], first);
 		first += folio_nr_pages(fbatch.folios[i]);
 	}
-	if (nr)
-		attempt->taken = first;
+	attempt->taken = first;
 }
 
 /* Should reclaim be used to get the chunk back as a whole, before anything else? */
@@ -412,7 +415,7 @@ int ttm_backup_restore_chunk(struct ttm_pool *pool, struct ttm_tt *tt,
 {
 	unsigned int best = ttm_backup_restore_best_order(pool, attempt);
 	struct page *page = tt->pages[idx];
-	unsigned int handle_order, merge_order, max_order;
+	unsigned int handle_order, merge_order, max_order, min_order;
 	unsigned long handle;
 	int ret;
 
@@ -448,7 +451,8 @@ int ttm_backup_restore_chunk(struct ttm_pool *pool, struct ttm_tt *tt,
 	if (ttm_backup_restore_as_it_went(pool, tt, idx, attempt, handle_order,
 					  max_order)) {
 		ttm_backup_restore_readahead(pool, tt, ctx, idx);
-		ret = ttm_backup_restore_extract(pool, tt, ctx, idx, handle_order,
+		min_order = handle_order;
+		ret = ttm_backup_restore_extract(pool, tt, ctx, idx, min_order,
 						 true, attempt->progress, order);
 		switch (ret) {
 		case 0:
@@ -487,7 +491,8 @@ int ttm_backup_restore_chunk(struct ttm_pool *pool, struct ttm_tt *tt,
 	}
 
 	/* Last, in whatever order swap returns */
-	ret = ttm_backup_restore_extract(pool, tt, ctx, idx, 0, false,
+	min_order = 0;
+	ret = ttm_backup_restore_extract(pool, tt, ctx, idx, min_order, false,
 					 attempt->progress, order);
 	switch (ret) {
 	case 0:
@@ -508,7 +513,9 @@ copy:
 
 extracted:
 	if (*order == handle_order)
-		ttm_backup_restore_followers(pool, tt, ctx, idx, *order, attempt);
+		ttm_backup_restore_followers(pool, tt, ctx, idx, *order,
+					     min_order ? pool->nid : NUMA_NO_NODE,
+					     attempt);
 
 	return TTM_RESTORE_EXTRACTED;
 }

@@ -1718,6 +1718,7 @@ static void backup_c77_the_walk_goes_on(struct kunit *test)
 
 #ifdef CONFIG_FAULT_INJECTION_DEBUG_FS
 static void backup_interrupt_at(struct kunit *test, unsigned int n);
+static void backup_fail_at(struct kunit *test, unsigned int n);
 
 /* Why a backup is incomplete, and how much of it is done then */
 enum backup_incomplete {
@@ -1739,9 +1740,11 @@ static long backup_bo_shrink_in_part(struct kunit *test,
 
 	if (why == BACKUP_BUSY)
 		folio_get(folio);
+	/* First for all of the second half, then for each chunk */
+	else if (why == BACKUP_HALF)
+		backup_interrupt_at(test, 1);
 	else
-		/* First for all of the second half, then for each chunk */
-		backup_interrupt_at(test, why == BACKUP_HALF ? 1 : 3);
+		backup_fail_at(test, 3);
 	ret = backup_bo_shrink(bo, false);
 	if (why == BACKUP_BUSY)
 		folio_put(folio);
@@ -3331,8 +3334,7 @@ static struct ttm_tt *backup_retained_chunk(struct kunit *test, bool dma,
 }
 
 #ifdef CONFIG_FAULT_INJECTION_DEBUG_FS
-/* Interrupt one restore, the Nth time that one could be. Zero: no more. */
-static void backup_interrupt_at(struct kunit *test, unsigned int n)
+static struct fault_attr *backup_fault_attr(struct kunit *test)
 {
 	struct dentry *dir = debugfs_lookup("backup_fault_inject",
 					    ttm_debugfs_root);
@@ -3347,12 +3349,33 @@ static void backup_interrupt_at(struct kunit *test, unsigned int n)
 			    struct fault_attr, probability);
 	dput(file);
 
+	return attr;
+}
+
+/* Interrupt one restore, the Nth time that one could be. Zero: no more. */
+static void backup_interrupt_at(struct kunit *test, unsigned int n)
+{
+	struct fault_attr *attr = backup_fault_attr(test);
+
 	attr->probability = n ? 100 : 0;
 	attr->interval = n;
 	attr->count = 0;
 	attr->verbose = 0;
 	atomic_set(&attr->space, 0);
 	atomic_set(&attr->times, 1);
+}
+
+/*
+ * Let the Nth call fail that a backup makes, and the next one: a chunk that ends a
+ * batch is the first of the next batch.
+ */
+static void backup_fail_at(struct kunit *test, unsigned int n)
+{
+	struct fault_attr *attr = backup_fault_attr(test);
+
+	backup_interrupt_at(test, 1);
+	atomic_set(&attr->space, n);
+	atomic_set(&attr->times, 2);
 }
 
 /* A backup that would stop in the middle of a folio leaves the whole folio. */
@@ -3452,7 +3475,7 @@ static void backup_c51_c56_no_memory_ends_it(struct kunit *test)
 
 		backup_needs_large(test, tt);
 		/* Before the chunks, it may end for all of the second half. */
-		backup_interrupt_at(test, i + 3);
+		backup_fail_at(test, i + 3);
 		KUNIT_EXPECT_EQ(test, backup_run(test, tt), done[i]);
 		backup_interrupt_at(test, 0);
 		backup_expect_pages(test, tt, 579 - done[i], done[i], done[i]);
