@@ -19,6 +19,8 @@ help:
 	@echo 'make kernel   the kernel of the demo (build/linux)'
 	@echo 'make tree     its source only: pristine source, kernel/ and hooks/'
 	@echo 'make shell    a shell in the virtual machine'
+	@echo 'make deb      Debian packages of a kernel with the series (build/packages):'
+	@echo '              CONFIG=debian|running|FILE TRIM=1 for only the modules in use'
 	@echo 'make series   the kernel changes as mails, for git am and git send-email (build/series):'
 	@echo '              V=2 RFC=1 BASE=COMMIT, DRAFT=1 where git does not know who you are'
 	@echo 'make series-check  that each of them compiles and passes its tests by itself'
@@ -88,6 +90,12 @@ shell: programs kernel
 	@vm/run --interactive --swap zram $(addprefix --file ,$(wildcard build/bin/*)) \
 		--append vttm.devices=1 $(SHELL_ARGS) -- sh -l
 
+.PHONY: deb
+deb: need-deps
+	@tools/deps deb
+	@tools/build-deb $(if $(CONFIG),--config '$(CONFIG)') $(if $(TRIM),--trim) \
+		$(if $(LSMOD),--lsmod '$(LSMOD)')
+
 .PHONY: series
 series:
 	@tools/deps series
@@ -115,7 +123,7 @@ clean:
 		[ ! -f build/$$tree/Makefile ] || \
 			$(MAKE) -s -C build/$$tree ARCH=x86_64 clean || exit 1; \
 	done
-	@rm -rf build/bin build/results build/series build/vm-* build/*.log \
+	@rm -rf build/bin build/results build/series build/packages build/vm-* build/*.log \
 		build/*.objects build/.vm.* build/.assemble.*
 
 .PHONY: distclean

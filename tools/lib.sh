@@ -63,6 +63,7 @@ kernel_version()
 #   linux       the feature
 #   linux-test  the same source, and test.config
 #   mutants     as linux-test; tests/mutate breaks it, one bug at a time
+#   deb         the feature, configured as tools/build-deb is told
 #   pristine    the virtual driver alone, on upstream's TTM
 #   NAME        the source of linux-test, and on top of its configuration
 #               vm/config/NAME.config
@@ -72,7 +73,7 @@ trees()
 {
 	local overlay name
 
-	printf '%s\n' linux linux-test mutants pristine selftests-pristine
+	printf '%s\n' linux linux-test mutants deb pristine selftests-pristine
 	for overlay in "$TOP"/vm/config/*.config; do
 		name=$(basename "$overlay" .config)
 		[[ $name == base || $name == test ]] || echo "$name"

@@ -160,6 +160,28 @@ is "which leaves all as it is" none
 check "nobody but root installs" "run: sudo apt-get install" fails deps 1000 CI= --install
 check "an unknown group of packages" "unknown argument 'toys'" fails deps 0 CI= toys
 
+# tools/ttm-stat, on a file with what a kernel would say
+stat=$TOP/tools/ttm-stat
+page=$(getconf PAGESIZE)
+printf '%s %s\n' inserted $((100 * 1048576 / page)) copied $((2 * 1048576 / page)) \
+	retained $((3 * 1048576 / page)) restored_adopted $((4 * 1048576 / page)) \
+	restored_extracted $((50 * 1048576 / page)) restored_merged $((6 * 1048576 / page)) \
+	restored_copied $((7 * 1048576 / page)) >"$work/stats"
+is "ttm-stat shows all in MiB" grep -qE \
+	'^ +100\.0 +2\.0 +3\.0 +\| +4\.0 +50\.0 +6\.0 +7\.0 \|' \
+	<("$stat" --file "$work/stats")
+{ sleep 0.5; sed -i "s/^inserted.*/inserted $((101 * 1048576 / page))/" "$work/stats"; } &
+"$stat" --file "$work/stats" 1 1 >"$work/line"
+wait
+is "and what has happened since" grep -qE '^ +1\.0 +0\.0 +0\.0 +\|' "$work/line"
+check "ttm-stat without the series" "TTM is not loaded|does not have the series|run it as root|mount -t debugfs" \
+	fails "$stat" --file "$work/no-stats"
+check "ttm-stat for no time" "'soon' is not a number of seconds" fails "$stat" soon
+check "ttm-stat with an option that there is not" "unknown option --bogus" fails "$stat" --bogus
+check "packages with a configuration that is not there" "is not debian, running or a file" \
+	fails "$copy/tools/build-deb" --config "$work/no-config"
+check "or an lsmod that is not" "no such file" fails "$copy/tools/build-deb" --lsmod "$work/no-lsmod"
+
 # Whoever runs a script can ask it how
 while read -r script; do
 	if "$TOP/$script" --help >"$work/out" 2>"$work/err" </dev/null &&
