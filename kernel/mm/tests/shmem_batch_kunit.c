@@ -268,7 +268,7 @@ static void batch_c89_misaligned_or_past_the_end(struct kunit *test)
 
 	if (!insert_max_order())
 		return;
-	/* What follows a single page at an even index is not aligned. */
+	/* After a single page at an even index, larger folios are misaligned. */
 	batch_make(test, file, &fbatch, orders, 2);
 	KUNIT_EXPECT_EQ(test, shmem_insert_folios(file, &fbatch, 0, GFP_KERNEL), 1);
 	batch_expect_inserted(test, file, &fbatch, 1, 0);
@@ -540,7 +540,7 @@ static void batch_c90_nothing_to_take(struct kunit *test)
 	batch_put(&out);
 }
 
-/* What this CPU has just inserted waits in its batch for the LRU lists. */
+/* Folios this CPU has just inserted are in its batch for the LRU lists. */
 static long batch_at_once(void *data)
 {
 	struct folio_batch out, *in = data;
@@ -749,7 +749,7 @@ static void batch_c89_charges_are_kept(struct kunit *test)
 	batch_put(&out);
 }
 
-/* Nobody is charged for what does not get in. */
+/* Folios that are not inserted are not charged. */
 static void batch_c89_memcg_limit(struct kunit *test)
 {
 	struct mem_cgroup *memcg = insert_memcg(test), *old;

@@ -1691,7 +1691,7 @@ static void backup_c77_the_walk_goes_on(struct kunit *test)
 		backup_expect_walk(test, bos, 7, 1, 2 * 67);
 		if (round)
 			kunit_deactivate_static_stub(test, ttm_pool_map);
-		/* What can be shrunk stays on the LRU, what has been shrunk does not. */
+		/* Objects that can be shrunk stay on the LRU, others do not. */
 		KUNIT_EXPECT_EQ(test, backup_bos_on_lru(bos), 1);
 		KUNIT_EXPECT_EQ(test, ttm_tt_is_populated(tt), !round);
 		KUNIT_EXPECT_EQ(test, ttm_tt_shrinkable_pages(tt), 67);
@@ -2460,7 +2460,7 @@ static void backup_c75_part_of_a_block_is_copied(struct kunit *test)
 	backup_expect_round_trip(test, tt);
 }
 
-/* What was copied is gone, and the folio that was not stays until the restore. */
+/* Copied pages are gone, and the folio that was not copied stays. */
 static void backup_copy_retains_a_folio(struct kunit *test)
 {
 	struct ttm_tt *tt = backup_filled_tt(test, ttm_write_combined, 96, true);
