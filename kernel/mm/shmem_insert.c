@@ -774,8 +774,8 @@ static struct folio *__shmem_extract_folio(struct file *file, pgoff_t index,
  * is not charged, even if it was charged when it was inserted.
  *
  * A folio that is in swap is read first, in the highest order that there is memory
- * for, up to the order that it was swapped out with. Swap files and zswap hold
- * single pages only. To try to get a folio back whole first, pass its order as
+ * for, up to the order that it was swapped out with. zswap, and swap files that are
+ * fragmented, hold single pages only. To try to get a folio back whole first, pass its order as
  * @min_order and __GFP_COMP in @gfp. A folio that was read and then refused is in
  * the page cache, where shmem_read_folio_gfp() finds it.
  *

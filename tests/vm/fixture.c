@@ -280,9 +280,10 @@ bool level_is(const struct level *l)
 }
 
 int run_by_swap(struct test_table zram, struct test_table disk,
-		struct test_table file, struct test_table copy)
+		struct test_table file, struct test_table fragments,
+		struct test_table copy)
 {
-	const struct test_table *t = &file;
+	const struct test_table *t = &fragments;
 
 	if (!zero_copy_get())
 		t = &copy;
@@ -290,5 +291,7 @@ int run_by_swap(struct test_table zram, struct test_table disk,
 		t = &zram;
 	else if (swap_kind() == SWAP_DISK)
 		t = &disk;
+	else if (swap_kind() == SWAP_FILE)
+		t = &file;
 	return ktap_run(t->tests, t->nr);
 }

@@ -89,6 +89,7 @@ struct test_table {
 #define TEST_TABLE(t)	((struct test_table){ t, ARRAY_LEN(t) })
 
 int run_by_swap(struct test_table zram, struct test_table disk,
-		struct test_table file, struct test_table copy);
+		struct test_table file, struct test_table fragments,
+		struct test_table copy);
 
 #endif

@@ -477,7 +477,7 @@ static void whole_from_swap(void)
 }
 
 /*
- * From a file, 2 MiB come in single pages. They are put together, down to 64 KiB,
+ * From a file in fragments, 2 MiB come in single pages. They are put together, down to 64 KiB,
  * also for a device that does not say what it works best with.
  */
 static void pages_from_swap(void)
@@ -534,7 +534,7 @@ static void from_swap_cache(void)
 	 * What had to be split to be written is not what went any more. The single
 	 * page may be in another processor's batch, and is copied then.
 	 */
-	if (swap_kind() != SWAP_FILE)
+	if (swap_kind() != SWAP_FRAGMENTS)
 		EXPECT_GE(c.restored_extracted + 1, pages);
 	EXPECT_EQ(vmstat("pswpin"), in);
 	EXPECT(bo_check_engine(&g, &b));
@@ -1261,7 +1261,11 @@ static const struct test tests_disk[] = {
 
 static const struct test tests_file[] = {
 	SWAPPED,
-	{ "c34_c80_c86_file_gives_right_bytes_back", pages_from_swap },
+};
+
+static const struct test tests_fragments[] = {
+	SWAPPED,
+	{ "c34_c80_c86_fragments_give_right_bytes_back", pages_from_swap },
 };
 
 /* booted with ttm.zero_copy=0 */
@@ -1280,5 +1284,6 @@ int main(int argc, char **argv)
 	if (argc > 1 && !strcmp(argv[1], "dma32"))
 		return ktap_run(tests_dma32, ARRAY_LEN(tests_dma32));
 	return run_by_swap(TEST_TABLE(tests_zram), TEST_TABLE(tests_disk),
-			   TEST_TABLE(tests_file), TEST_TABLE(tests_copy));
+			   TEST_TABLE(tests_file), TEST_TABLE(tests_fragments),
+			   TEST_TABLE(tests_copy));
 }

@@ -3,6 +3,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fiemap.h>
+#include <linux/fs.h>
 #include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -10,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -358,8 +361,58 @@ void swap_list(struct swap_list *l)
 	}
 }
 
+/* How many blocks of 2 MiB, counted from 0, are between the two? */
+static uint64_t huge_blocks(uint64_t start, uint64_t end)
+{
+	uint64_t first = (start + 2 * MiB - 1) / (2 * MiB), last = end / (2 * MiB);
+
+	return last > first ? last - first : 0;
+}
+
+/* How many of a file's are in one piece on the disk? */
+static uint64_t huge_blocks_of_file(const char *path)
+{
+	struct {
+		struct fiemap map;
+		struct fiemap_extent extents[64];
+	} f = { };
+	uint64_t start = 0, end = 0, physical = 0, blocks = 0;
+	bool last = false;
+	unsigned int i;
+	int fd;
+
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		die("%s: %s", path, strerror(errno));
+	while (!last) {
+		f.map = (struct fiemap) {
+			.fm_start = end,
+			.fm_length = FIEMAP_MAX_OFFSET - end,
+			.fm_extent_count = ARRAY_LEN(f.extents),
+		};
+		if (ioctl(fd, FS_IOC_FIEMAP, &f.map) || !f.map.fm_mapped_extents)
+			die("FIEMAP of %s: %s", path, strerror(errno));
+		for (i = 0; i < f.map.fm_mapped_extents; i++) {
+			const struct fiemap_extent *e = &f.extents[i];
+
+			/* What one ends with, the next may go on with. */
+			if (e->fe_physical != physical + (end - start)) {
+				blocks += huge_blocks(start, end);
+				start = e->fe_logical;
+				physical = e->fe_physical;
+			}
+			end = e->fe_logical + e->fe_length;
+			last = e->fe_flags & FIEMAP_EXTENT_LAST;
+		}
+	}
+	close(fd);
+	return blocks + huge_blocks(start, end);
+}
+
 enum swap_kind swap_kind(void)
 {
+	struct stat st;
+
 	struct swap_list l;
 
 	swap_list(&l);
@@ -367,7 +420,12 @@ enum swap_kind swap_kind(void)
 		die("no swap: run with vm/run --swap");
 	if (strstr(l.dev[0], "zram"))
 		return SWAP_ZRAM;
-	return strncmp(l.dev[0], "/dev/", 5) ? SWAP_FILE : SWAP_DISK;
+	if (!strncmp(l.dev[0], "/dev/", 5))
+		return SWAP_DISK;
+	if (stat(l.dev[0], &st))
+		die("%s: %s", l.dev[0], strerror(errno));
+	return huge_blocks_of_file(l.dev[0]) > (uint64_t)st.st_size / (4 * MiB) ?
+	       SWAP_FILE : SWAP_FRAGMENTS;
 }
 
 static void on_alarm(int sig)

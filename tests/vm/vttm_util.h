@@ -104,7 +104,12 @@ struct swap_list {
 
 void swap_list(struct swap_list *l);
 /* What the first of them is; ends the program when there is none */
-enum swap_kind { SWAP_ZRAM, SWAP_DISK, SWAP_FILE };
+enum swap_kind {
+	SWAP_ZRAM,
+	SWAP_DISK,
+	SWAP_FILE,	/* mostly in pieces of 2 MiB and more */
+	SWAP_FRAGMENTS,	/* a file that is in smaller ones */
+};
 enum swap_kind swap_kind(void);
 /* -EINTR when swapoff made no end within the time: slots without an owner */
 int swap_all_off(const struct swap_list *l, unsigned int timeout_s);

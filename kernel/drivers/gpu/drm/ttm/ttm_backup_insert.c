@@ -98,7 +98,7 @@ static void ttm_backup_insert_writeback(const struct file *backup,
 	ttm_backup_insert_write(backup, folio);
 
 	/*
-	 * For a swap device that takes single pages only, such as a swap file,
+	 * For swap that takes single pages only, such as a fragmented swap file,
 	 * the folio was split and its first page written. Write the others.
 	 */
 	for (idx += folio_nr_pages(folio); idx < end; idx++) {
