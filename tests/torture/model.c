@@ -33,19 +33,22 @@ bool rng_one_in(struct rng *r, unsigned int n)
 	return !rng_below(r, n);
 }
 
-int buffer_create(int fd, struct buffer *b, uint64_t pages, uint32_t caching)
+int buffer_create(int fd, struct buffer *b, uint64_t pages, uint32_t caching,
+		  bool local)
 {
 	uint64_t size = pages * PAGE;
 	uint32_t handle;
 	int ret;
 
-	ret = vttm_create(fd, &size, caching, &handle);
+	ret = vttm_create_flags(fd, &size, caching,
+				local ? DRM_VTTM_CREATE_LOCAL : 0, &handle);
 	if (ret)
 		return ret;
 	memset(b, 0, sizeof(*b));
 	b->used = true;
 	b->handle = handle;
 	b->caching = caching;
+	b->local = local;
 	b->size = size;
 	b->pages = pages;
 	b->state = calloc(pages, sizeof(*b->state));

@@ -22,6 +22,8 @@ struct buffer {
 	bool busy;		/* the engine may not be done with it */
 	bool dontneed;		/* may be purged at any time */
 	bool purged;		/* has been */
+	bool local;		/* cannot be shared */
+	bool exported;		/* has been shared */
 	bool closed;		/* no handle any more, only the mapping */
 	uint32_t handle;
 	uint32_t caching;
@@ -45,7 +47,8 @@ uint64_t rng_below(struct rng *r, uint64_t n);
 bool rng_one_in(struct rng *r, unsigned int n);
 
 /* The functions below that return int return 0 or a negative errno. */
-int buffer_create(int fd, struct buffer *b, uint64_t pages, uint32_t caching);
+int buffer_create(int fd, struct buffer *b, uint64_t pages, uint32_t caching,
+		  bool local);
 int buffer_map(int fd, struct buffer *b);
 void buffer_unmap(struct buffer *b);
 int buffer_close(int fd, struct buffer *b);

@@ -10,7 +10,7 @@ case ${1:-} in
 esac
 
 loaded=
-for name in drm_exec ttm drm_ttm_helper vttm; do
+for name in drm_exec gpu-sched ttm drm_ttm_helper vttm; do
 	[ -f "/ko/$name.ko" ] || continue
 	parameters=
 	[ "$name" != vttm ] || parameters=devices=2

@@ -53,7 +53,7 @@ struct scene {
 
 static bool prepare_buffer(struct scene *s, bool map)
 {
-	int ret = buffer_create(s->g.fd, &s->b, s->pages, s->caching);
+	int ret = buffer_create(s->g.fd, &s->b, s->pages, s->caching, false);
 
 	if (!ret && map)
 		ret = buffer_map(s->g.fd, &s->b);
@@ -87,7 +87,7 @@ static bool state_resident(struct scene *s)
 
 static bool back_up(struct scene *s, bool writeback)
 {
-	struct drm_vttm_info i;
+	struct vttm_state i;
 	unsigned int tries;
 	int ret;
 
@@ -165,7 +165,7 @@ static bool state_exported(struct scene *s)
 
 static int do_create(struct scene *s)
 {
-	return buffer_create(s->g.fd, &s->b, s->pages, s->caching);
+	return buffer_create(s->g.fd, &s->b, s->pages, s->caching, false);
 }
 
 static int do_open(struct scene *s)
@@ -230,7 +230,7 @@ static int do_wait(struct scene *s)
 
 static int do_info(struct scene *s)
 {
-	struct drm_vttm_info i;
+	struct vttm_state i;
 
 	return vttm_info(s->g.fd, s->b.handle, &i);
 }
@@ -428,7 +428,7 @@ static bool all_right(struct scene *s, const char *what)
 		return false;
 	}
 	/* and what the engine sees, of a part */
-	ret = buffer_create(s->g.fd, &result, 1, DRM_VTTM_CACHED);
+	ret = buffer_create(s->g.fd, &result, 1, DRM_VTTM_CACHED, false);
 	op.dst = result.handle;
 	op.src = s->b.handle;
 	op.size = (s->pages < 16 ? s->pages : 16) * PAGE;

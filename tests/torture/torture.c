@@ -136,7 +136,7 @@ static void explain(struct buffer *b, const uint8_t *map, uint64_t page,
 		    enum access a, const char *how)
 {
 	char text[200] = "SIGBUS";
-	struct drm_vttm_info i = { 0 };
+	struct vttm_state i = { 0 };
 
 	vttm_info(g.fd, b->handle, &i);
 	if (a == ACCESS_WRONG)
@@ -226,7 +226,7 @@ static void op_create(struct rng *r)
 {
 	uint64_t pages = pick_pages(r), first, nr;
 	uint32_t caching = pick_caching(r), value = rng_next(r);
-	bool touch = !rng_one_in(r, 4);
+	bool touch = !rng_one_in(r, 4), local = rng_one_in(r, 3);
 	struct buffer *b = NULL;
 	unsigned int i;
 
@@ -235,7 +235,7 @@ static void op_create(struct rng *r)
 			b = &bufs[i];
 	if (!b || pages_held + pages > worker_pages)
 		return;
-	if (!worked(buffer_create(g.fd, b, pages, caching), "create"))
+	if (!worked(buffer_create(g.fd, b, pages, caching, local), "create"))
 		return;
 	pages_held += pages;
 	if (!worked(buffer_map(g.fd, b), "mmap"))
@@ -294,7 +294,8 @@ static void op_destroy(struct rng *r)
 
 static bool mapped(struct buffer *b)
 {
-	if (!b->map && !b->closed)
+	/* what is not needed is not mapped either */
+	if (!b->map && !b->closed && !b->dontneed && !b->purged)
 		worked(buffer_map(g.fd, b), "mmap");
 	return b->map;
 }
@@ -440,7 +441,7 @@ static void op_engine_crc(struct rng *r)
 	pick_range(r, b, 8, &first, &nr);
 	op.src_offset = first * PAGE;
 	op.size = nr * PAGE;
-	if (!result.used && !worked(buffer_create(g.fd, &result, 1, 0), "create"))
+	if (!result.used && !worked(buffer_create(g.fd, &result, 1, 0, false), "create"))
 		return;
 	if (!result.map && !worked(buffer_map(g.fd, &result), "mmap"))
 		return;
@@ -477,7 +478,7 @@ static void op_wait(struct rng *r)
 static void op_info(struct rng *r)
 {
 	struct buffer *b = pick(r);
-	struct drm_vttm_info i;
+	struct vttm_state i;
 	uint64_t sum;
 	int ret;
 
@@ -505,11 +506,15 @@ static void op_dontneed(struct rng *r)
 {
 	struct buffer *b = pick(r);
 	uint32_t retained;
+	int ret;
 
 	if (!b || b->closed)
 		return;
-	if (!worked(vttm_madvise(g.fd, b->handle, DRM_VTTM_MADV_DONTNEED,
-				 &retained), "madvise"))
+	ret = vttm_madvise(g.fd, b->handle, DRM_VTTM_MADV_DONTNEED, &retained);
+	/* others may need it */
+	if (ret == -EBUSY && b->exported)
+		return;
+	if (!worked(ret, "madvise"))
 		return;
 	b->dontneed = true;
 	done(OP_DONTNEED);
@@ -607,9 +612,10 @@ static void op_prime(struct rng *r)
 	enum access a;
 	int fd, ret;
 
-	if (!for_engine(b) || b->purged || !idle(b))
+	if (!for_engine(b) || b->purged || b->local || !idle(b))
 		return;
 	page = rng_below(r, b->pages);
+	b->exported = true;
 	if (drmPrimeHandleToFD(g.fd, b->handle, DRM_CLOEXEC | DRM_RDWR, &fd)) {
 		worked(-errno, "export");
 		return;

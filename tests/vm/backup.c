@@ -464,7 +464,7 @@ static void engine_writes(void)
 /* The shrinker stops about where it was told to. */
 static void shrink_budget(void)
 {
-	struct drm_vttm_info i;
+	struct vttm_state i;
 	uint64_t done, total = 0;
 	struct bo b[4];
 	unsigned int n;
@@ -491,7 +491,7 @@ static void expect_purged(const struct gpu *g, const struct bo *b)
 	struct drm_vttm_op op = {
 		.opcode = DRM_VTTM_OP_FILL, .dst = b->handle, .size = 4,
 	};
-	struct drm_vttm_info i;
+	struct vttm_state i;
 	uint32_t retained, v;
 
 	ASSERT_OK(vttm_madvise(g->fd, b->handle, DRM_VTTM_MADV_WILLNEED,
@@ -510,7 +510,7 @@ static void expect_purged(const struct gpu *g, const struct bo *b)
 static void purge_resident(void)
 {
 	uint64_t active, out, shmem, done;
-	struct drm_vttm_info i;
+	struct vttm_state i;
 	uint32_t retained;
 	struct gpu g;
 	struct bo keep, drop;

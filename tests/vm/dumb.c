@@ -50,8 +50,9 @@ static void round_trip(void)
 	struct gpu g;
 
 	ASSERT(gpu_open(&g));
-	ASSERT_OK(drmGetCap(g.fd, DRM_CAP_DUMB_BUFFER, &has_dumb));
-	EXPECT_EQ(has_dumb, 1);
+	/* There is no display, so nothing about one can be asked for, as with vgem. */
+	EXPECT_EQ(drmGetCap(g.fd, DRM_CAP_DUMB_BUFFER, &has_dumb), -1);
+	EXPECT_EQ(errno, EOPNOTSUPP);
 	for (i = 0; i < ARRAY_LEN(d); i++) {
 		ASSERT(dumb_new(&g, &d[i], i + 1));
 		EXPECT_GE(d[i].pitch, WIDTH * 4);

@@ -10,7 +10,7 @@
 static void partial(void)
 {
 	bool zero_copy = zero_copy_get();
-	struct drm_vttm_info i;
+	struct vttm_state i;
 	unsigned int partly = 0, round;
 	struct gpu g;
 	struct bo b[3];
@@ -57,7 +57,7 @@ static void partial(void)
 static void destroy_partial(void)
 {
 	unsigned int round, partly = 0;
-	struct drm_vttm_info i;
+	struct vttm_state i;
 	struct gpu g;
 	struct bo b;
 
@@ -87,7 +87,7 @@ static void interrupted(void)
 {
 	bool zero_copy = zero_copy_get();
 	unsigned int round, hit = 0;
-	struct drm_vttm_info i;
+	struct vttm_state i;
 	struct gpu g;
 	struct bo b;
 
@@ -168,7 +168,7 @@ static void no_nodes(void)
 	const char *trace = "/sys/kernel/tracing/events/shmem/shmem_insert_folio_fail/enable";
 	struct backup_counters then, c;
 	unsigned int good, partly = 0;
-	struct drm_vttm_info i;
+	struct vttm_state i;
 	uint64_t enomem, shmem, seen = 0;
 	const char *p;
 	struct gpu g;

@@ -2,6 +2,7 @@
 /* What nearly every VM test needs: a device, and filled buffers on it. */
 
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "fixture.h"
@@ -38,6 +39,79 @@ const char *caching_name(uint32_t caching)
 	static const char *const names[] = { "cached", "WC", "UC" };
 
 	return caching < ARRAY_LEN(names) ? names[caching] : "?";
+}
+
+int bo_keep_busy(const struct gpu *g, const struct bo *b, unsigned int nr,
+		 uint32_t syncobj)
+{
+	static struct drm_vttm_op ops[DRM_VTTM_SUBMIT_MAX_OPS];
+	struct drm_vttm_submit s = {
+		.ops = (uintptr_t)ops, .op_count = ARRAY_LEN(ops),
+		.syncobj = syncobj,
+	};
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_LEN(ops); i++)
+		ops[i] = (struct drm_vttm_op){
+			.opcode = DRM_VTTM_OP_CRC32, .dst = b[0].handle,
+			.src = b[i % nr].handle, .size = b[i % nr].size,
+		};
+	return vttm_ioctl(g->fd, DRM_IOCTL_VTTM_SUBMIT, &s);
+}
+
+enum { HOG_STARTED, HOG_READY, HOG_GO };
+
+/* Each page differs, and takes little time: the processor is emulated. */
+static void hog_touch(uint8_t *p, uint64_t len)
+{
+	uint64_t state = 4711 + len, at, i;
+
+	for (at = 0; at < len; at += PAGE)
+		for (i = 0; i < 512; i += 8)
+			*(uint64_t *)(p + at + i) = xorshift(&state);
+}
+
+void hog_start(struct hog *h, uint64_t more)
+{
+	uint64_t len = meminfo_kib("MemFree") * KiB / PAGE * PAGE, first;
+	uint8_t *p;
+
+	h->state = mmap(NULL, PAGE, PROT_READ | PROT_WRITE,
+			MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (h->state == MAP_FAILED)
+		die("mmap: %s", strerror(errno));
+	h->pid = fork_or_die();
+	if (!h->pid) {
+		first = len > 24 * MiB ? len - 24 * MiB : 0;
+		len += more;
+		p = mmap(NULL, len, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+		if (p == MAP_FAILED)
+			_exit(1);
+		hog_touch(p, first);
+		*h->state = HOG_READY;
+		while (*h->state != HOG_GO)
+			usleep(1000);
+		hog_touch(p + first, len - first);
+		_exit(0);
+	}
+	while (*h->state == HOG_STARTED && !waitpid(h->pid, NULL, WNOHANG))
+		usleep(1000);
+}
+
+void hog_go(struct hog *h)
+{
+	*h->state = HOG_GO;
+}
+
+int hog_end(struct hog *h)
+{
+	int status = -1;
+
+	while (waitpid(h->pid, &status, 0) < 0 && errno == EINTR)
+		;
+	munmap((void *)h->state, PAGE);
+	return status;
 }
 
 bool gpu_open_nth(struct gpu *g, unsigned int nth)
@@ -101,7 +175,7 @@ void bo_free(const struct gpu *g, struct bo *b)
 	b->map = NULL;
 }
 
-bool bo_info(const struct gpu *g, const struct bo *b, struct drm_vttm_info *i)
+bool bo_info(const struct gpu *g, const struct bo *b, struct vttm_state *i)
 {
 	int ret = vttm_info(g->fd, b->handle, i);
 
@@ -112,7 +186,7 @@ bool bo_info(const struct gpu *g, const struct bo *b, struct drm_vttm_info *i)
 
 bool bo_backup(const struct gpu *g, const struct bo *b, bool writeback)
 {
-	struct drm_vttm_info i;
+	struct vttm_state i;
 	unsigned int tries;
 	int ret;
 
@@ -187,7 +261,7 @@ bool bo_check_engine(const struct gpu *g, const struct bo *b)
 bool bo_check_where(const struct gpu *g, const struct bo *b,
 		    uint64_t resident, uint64_t backed_up, uint64_t inserted)
 {
-	struct drm_vttm_info i;
+	struct vttm_state i;
 
 	if (!bo_info(g, b, &i))
 		return false;

@@ -33,7 +33,7 @@ bool bo_new(const struct gpu *g, struct bo *b, uint64_t size, uint32_t caching,
 	    uint32_t seed);
 bool bo_fill(struct bo *b, uint32_t seed);
 void bo_free(const struct gpu *g, struct bo *b);
-bool bo_info(const struct gpu *g, const struct bo *b, struct drm_vttm_info *i);
+bool bo_info(const struct gpu *g, const struct bo *b, struct vttm_state *i);
 /* until no page is resident */
 bool bo_backup(const struct gpu *g, const struct bo *b, bool writeback);
 /* bytes as stored, seen through the CPU mapping; through the engine */
@@ -57,6 +57,26 @@ bool fault_injected(void);
 bool bo_swap_out(const struct gpu *g, const struct bo *b);
 
 const char *caching_name(uint32_t caching);
+
+/*
+ * A job over all of the buffers that takes far longer than the engine allows; it writes
+ * the first word of the first one.
+ */
+int bo_keep_busy(const struct gpu *g, const struct bo *b, unsigned int nr,
+		 uint32_t syncobj);
+
+/*
+ * A process that takes nearly all memory that is free. On hog_go() it takes so much more
+ * than what was free, and exits; the result is that of waitpid().
+ */
+struct hog {
+	pid_t pid;
+	volatile uint32_t *state;
+};
+
+void hog_start(struct hog *h, uint64_t more);
+void hog_go(struct hog *h);
+int hog_end(struct hog *h);
 
 /*
  * Before buffers are pushed out to swap with reclaim_all(): the test's own memory

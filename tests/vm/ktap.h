@@ -24,6 +24,8 @@ struct test {
 };
 
 extern unsigned int test_failures;
+/* processes may be killed for lack of memory: to be run with vm/run --allow-oom */
+extern bool ktap_may_oom;
 
 void test_fail(const char *file, int line, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));

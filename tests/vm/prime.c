@@ -50,7 +50,7 @@ static bool share(struct pair *p, uint32_t caching, bool backed_up)
 
 static void imported_content(bool backed_up)
 {
-	struct drm_vttm_info i;
+	struct vttm_state i;
 	struct bo as_imported;
 	struct pair p;
 	uint32_t caching;

@@ -363,7 +363,7 @@ static void stats_match_info(void)
 {
 	uint64_t pages = PAGES(ODD);
 	struct backup_counters then, c;
-	struct drm_vttm_info i;
+	struct vttm_state i;
 	unsigned int deny;
 	struct gpu g;
 	struct bo b;
@@ -595,7 +595,7 @@ static bool half_restored(const struct gpu *g, const struct bo *b,
 			  const struct bo *result)
 {
 	static const unsigned int after[] = { 1, PMD_PAGES + 100 };
-	struct drm_vttm_info i;
+	struct vttm_state i;
 	unsigned int n;
 	int ret;
 
@@ -656,7 +656,7 @@ static void reads_ahead(void)
 static void interrupted(bool from_swap)
 {
 	struct backup_counters then, c, last;
-	struct drm_vttm_info i, was;
+	struct vttm_state i, was;
 	struct bo b, result;
 	struct uncached before;
 	unsigned int hits;
@@ -769,7 +769,7 @@ static void signal_storm(void)
 	struct sigaction sa = { .sa_handler = storm_signal };
 	unsigned int round, interrupts = 0;
 	struct backup_counters then, c;
-	struct drm_vttm_info i;
+	struct vttm_state i;
 	struct bo b, result;
 	struct uncached before;
 	struct level level;
@@ -904,7 +904,7 @@ static void half_restored_then_swapped(void)
  * the backup as a whole, then comes one for each chunk.
  */
 static bool back_up_partly(const struct gpu *g, const struct bo *b,
-			   unsigned int chunks, struct drm_vttm_info *i)
+			   unsigned int chunks, struct vttm_state *i)
 {
 	if (!fault_inject_after(1 + chunks, -1))
 		return false;
@@ -925,7 +925,7 @@ static bool back_up_partly(const struct gpu *g, const struct bo *b,
 static void retained_adopted(void)
 {
 	struct backup_counters then;
-	struct drm_vttm_info i;
+	struct vttm_state i;
 	struct uncached before;
 	unsigned int chunks;
 	struct level level;
@@ -972,7 +972,7 @@ static void retained_adopted(void)
 static void resumed_extracted(void)
 {
 	struct backup_counters then;
-	struct drm_vttm_info i;
+	struct vttm_state i;
 	unsigned int chunks;
 	uint64_t pages;
 	struct gpu g;
@@ -996,7 +996,7 @@ static void resumed_extracted(void)
 static void retained_interrupted(void)
 {
 	struct backup_counters then, c;
-	struct drm_vttm_info part;
+	struct vttm_state part;
 	struct uncached before;
 	struct bo b, result;
 	unsigned int chunks;
@@ -1039,7 +1039,7 @@ static void retained_interrupted(void)
 static void mixed(bool swapped)
 {
 	struct backup_counters then, c;
-	struct drm_vttm_info part;
+	struct vttm_state part;
 	struct uncached before;
 	struct level level;
 	unsigned int round;

@@ -655,9 +655,12 @@ int vttm_ioctl(int fd, unsigned long request, void *arg)
 	return drmIoctl(fd, request, arg) ? -errno : 0;
 }
 
-int vttm_create(int fd, uint64_t *size, uint32_t caching, uint32_t *handle)
+int vttm_create_flags(int fd, uint64_t *size, uint32_t caching, uint32_t flags,
+		      uint32_t *handle)
 {
-	struct drm_vttm_create c = { .size = *size, .caching = caching };
+	struct drm_vttm_create c = {
+		.size = *size, .caching = caching, .flags = flags,
+	};
 	int ret = vttm_ioctl(fd, DRM_IOCTL_VTTM_CREATE, &c);
 
 	if (ret)
@@ -665,6 +668,11 @@ int vttm_create(int fd, uint64_t *size, uint32_t caching, uint32_t *handle)
 	*size = c.size;
 	*handle = c.handle;
 	return 0;
+}
+
+int vttm_create(int fd, uint64_t *size, uint32_t caching, uint32_t *handle)
+{
+	return vttm_create_flags(fd, size, caching, 0, handle);
 }
 
 int vttm_close(int fd, uint32_t handle)
@@ -686,11 +694,53 @@ void *vttm_map(int fd, uint32_t handle, uint64_t size)
 	return mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, m.offset);
 }
 
-int vttm_info(int fd, uint32_t handle, struct drm_vttm_info *info)
+static int vttm_pages(int fd, uint32_t handle, struct vttm_state *state)
 {
-	memset(info, 0, sizeof(*info));
-	info->handle = handle;
-	return vttm_ioctl(fd, DRM_IOCTL_VTTM_INFO, info);
+	char path[64], text[128];
+	struct stat st;
+	int dfd, ret = 0;
+	ssize_t n;
+
+	if (fstat(fd, &st))
+		return -errno;
+	snprintf(path, sizeof(path), DEBUGFS "/dri/%u/pages", minor(st.st_rdev));
+	dfd = open(path, O_RDWR | O_CLOEXEC);
+	if (dfd < 0)
+		return -errno;
+	n = snprintf(text, sizeof(text), "%d %u", fd, handle);
+	while (write(dfd, text, n) != n) {
+		ret = -errno;
+		if (ret != -EINTR)
+			goto out;
+		ret = 0;
+	}
+	n = pread(dfd, text, sizeof(text) - 1, 0);
+	if (n <= 0) {
+		ret = n ? -errno : -EIO;
+		goto out;
+	}
+	text[n] = '\0';
+	if (!find_key(text, "resident", &state->resident_pages) ||
+	    !find_key(text, "backed_up", &state->backed_up_pages) ||
+	    !find_key(text, "inserted", &state->inserted_pages))
+		die("%s does not say where the pages are", path);
+out:
+	close(dfd);
+	return ret;
+}
+
+int vttm_info(int fd, uint32_t handle, struct vttm_state *state)
+{
+	struct drm_vttm_info i = { .handle = handle };
+	int ret = vttm_ioctl(fd, DRM_IOCTL_VTTM_INFO, &i);
+
+	memset(state, 0, sizeof(*state));
+	if (ret)
+		return ret;
+	state->caching = i.caching;
+	state->flags = i.flags;
+	state->size = i.size;
+	return vttm_pages(fd, handle, state);
 }
 
 int vttm_madvise(int fd, uint32_t handle, uint32_t madv, uint32_t *retained)
@@ -715,7 +765,13 @@ int vttm_submit(int fd, const struct drm_vttm_op *ops, unsigned int nr)
 
 int vttm_wait(int fd, uint32_t handle, int64_t timeout_ns)
 {
-	struct drm_vttm_wait w = { .handle = handle, .timeout_ns = timeout_ns };
+	struct drm_vttm_wait w = { .handle = handle };
+	int64_t now = now_ns();
+
+	if (timeout_ns < 0 || timeout_ns > INT64_MAX - now)
+		w.timeout_ns = INT64_MAX;
+	else if (timeout_ns)
+		w.timeout_ns = now + timeout_ns;
 
 	return vttm_ioctl(fd, DRM_IOCTL_VTTM_WAIT, &w);
 }

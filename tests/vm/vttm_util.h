@@ -154,11 +154,25 @@ int vttm_open(unsigned int nth, unsigned int *minor);
 
 int vttm_ioctl(int fd, unsigned long request, void *arg);
 int vttm_create(int fd, uint64_t *size, uint32_t caching, uint32_t *handle);
+/* with DRM_VTTM_CREATE_* */
+int vttm_create_flags(int fd, uint64_t *size, uint32_t caching, uint32_t flags,
+		      uint32_t *handle);
 int vttm_close(int fd, uint32_t handle);
 void *vttm_map(int fd, uint32_t handle, uint64_t size);
-int vttm_info(int fd, uint32_t handle, struct drm_vttm_info *info);
+/* What the device says of a buffer, and where its pages are, from debugfs */
+struct vttm_state {
+	uint32_t caching;
+	uint32_t flags;		/* DRM_VTTM_INFO_* */
+	uint64_t size;
+	uint64_t resident_pages;
+	uint64_t backed_up_pages;
+	uint64_t inserted_pages;	/* of those backed up, the ones that were not copied */
+};
+
+int vttm_info(int fd, uint32_t handle, struct vttm_state *state);
 int vttm_madvise(int fd, uint32_t handle, uint32_t madv, uint32_t *retained);
 int vttm_submit(int fd, const struct drm_vttm_op *ops, unsigned int nr);
+/* for so long from now; 0 polls, negative waits for ever */
 int vttm_wait(int fd, uint32_t handle, int64_t timeout_ns);
 /* CRC-32 of the whole buffer object as the engine reads it */
 int vttm_crc(int fd, uint32_t handle, uint64_t size, uint32_t *crc);

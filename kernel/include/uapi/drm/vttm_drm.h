@@ -17,8 +17,10 @@ extern "C" {
  * up by the driver's shrinker at any time and come back when they are next
  * used, by a CPU fault or by the engine.
  *
- * Every reserved field ("pad") must be zero, unknown flags are refused, and an
- * ioctl that fails has no effect.
+ * Every reserved field ("pad") must be zero, and unknown flags are refused. An
+ * ioctl that fails has no effect that can be seen through this interface;
+ * a submission that fails runs none of its operations, but may have made
+ * buffer objects resident.
  */
 
 #define DRM_VTTM_CREATE		0x00
@@ -41,17 +43,27 @@ enum drm_vttm_caching {
 };
 
 /**
+ * DRM_VTTM_CREATE_LOCAL - nobody else will use the buffer object
+ *
+ * All local buffer objects of a file share one reservation object and move
+ * together when the kernel notes what has been used last: submitting is cheaper.
+ * They count as busy together, too, and cannot be exported or opened by name.
+ */
+#define DRM_VTTM_CREATE_LOCAL	(1 << 0)
+
+/**
  * struct drm_vttm_create - create a buffer object
  *
  * Errors: EINVAL for a zero size, a size over half of the address space,
- * an unknown caching or flag; ENOMEM.
+ * an unknown caching or flag; EOPNOTSUPP for a caching that is not coherent on
+ * this architecture; ENOMEM; EINTR / ERESTARTSYS.
  */
 struct drm_vttm_create {
 	/** @size: in: bytes wanted; out: bytes given, a multiple of the page size */
 	__u64 size;
 	/** @caching: in: one of &enum drm_vttm_caching */
 	__u32 caching;
-	/** @flags: in: must be zero */
+	/** @flags: in: DRM_VTTM_CREATE_* */
 	__u32 flags;
 	/** @handle: out: GEM handle */
 	__u32 handle;
@@ -89,11 +101,14 @@ enum drm_vttm_madv {
 /**
  * struct drm_vttm_madvise - say whether the contents are needed
  *
- * A buffer object that was purged stays purged: CPU access raises SIGBUS and
- * a submission naming it fails with EFAULT.
+ * As long as the contents are not needed, mmap(), the export as a dma-buf and
+ * submissions fail with EBUSY, and CPU access may raise SIGBUS. A buffer object
+ * that was purged stays purged: CPU access raises SIGBUS, mmap() and export fail
+ * with EINVAL, and a submission naming it with EFAULT.
  *
  * Errors: ENOENT for a handle that names nothing; EINVAL for an unknown
- * advice, non-zero padding, or an imported buffer object; EINTR / ERESTARTSYS.
+ * advice, non-zero padding, or an imported buffer object; EBUSY for
+ * DRM_VTTM_MADV_DONTNEED if it was ever exported; EINTR / ERESTARTSYS.
  */
 struct drm_vttm_madvise {
 	/** @handle: in: GEM handle */
@@ -155,10 +170,18 @@ struct drm_vttm_op {
  * fences of an exported dma-buf. COPY with overlapping ranges of one buffer
  * object is refused.
  *
+ * The submissions of one file run in order. If there are too many, the next one
+ * waits until one of them has run, and if it names an imported buffer object, until
+ * all that others do with that one is done. A submission that runs for too long is
+ * aborted; it and all others of the file complete with an error, and the file can
+ * submit no more. All are aborted when the file is closed.
+ *
  * Errors: ENOENT for a handle or syncobj that names nothing; EINVAL for an
  * operation whose fields are out of range; EFAULT for memory that cannot be
- * read and for a purged buffer object; EOPNOTSUPP for an imported buffer object
- * that the CPU cannot map as memory; EINTR / ERESTARTSYS; ENOMEM.
+ * read and for a purged buffer object; EBUSY for one that is not needed;
+ * EOPNOTSUPP for an imported buffer object that the CPU cannot map as memory;
+ * ECANCELED if a submission of the file has run for too long; EINTR /
+ * ERESTARTSYS; ENOMEM.
  */
 struct drm_vttm_submit {
 	/** @ops: in: user pointer to @op_count &struct drm_vttm_op */
@@ -171,6 +194,11 @@ struct drm_vttm_submit {
 	__u32 syncobj;
 	/** @pad: must be zero */
 	__u32 pad;
+	/**
+	 * @point: in: point of the timeline that @syncobj is, or 0 to replace
+	 * what is in it; must be zero without @syncobj
+	 */
+	__u64 point;
 };
 
 /**
@@ -184,7 +212,10 @@ struct drm_vttm_wait {
 	__u32 handle;
 	/** @pad: must be zero */
 	__u32 pad;
-	/** @timeout_ns: in: relative, nanoseconds; 0 polls, negative waits forever */
+	/**
+	 * @timeout_ns: in: until when to wait, by CLOCK_MONOTONIC in
+	 * nanoseconds; 0 and what has passed poll
+	 */
 	__s64 timeout_ns;
 };
 
@@ -195,11 +226,11 @@ struct drm_vttm_wait {
 /** DRM_VTTM_INFO_IMPORTED - the pages belong to another driver's dma-buf */
 #define DRM_VTTM_INFO_IMPORTED	(1 << 2)
 
+/** DRM_VTTM_INFO_LOCAL - nobody else will use the buffer object */
+#define DRM_VTTM_INFO_LOCAL	(1 << 3)
+
 /**
- * struct drm_vttm_info - where the pages of a buffer object are
- *
- * @resident_pages + @backed_up_pages is @size in pages, except for a buffer
- * object that has never been touched, was purged or is imported.
+ * struct drm_vttm_info - what a buffer object is
  *
  * Errors: ENOENT for a handle that names nothing; EINVAL for non-zero padding;
  * EINTR / ERESTARTSYS.
@@ -215,15 +246,6 @@ struct drm_vttm_info {
 	__u32 pad;
 	/** @size: out: bytes */
 	__u64 size;
-	/** @resident_pages: out: base pages that TTM holds */
-	__u64 resident_pages;
-	/** @backed_up_pages: out: base pages that are in the backup file */
-	__u64 backed_up_pages;
-	/**
-	 * @inserted_pages: out: those of @backed_up_pages that were handed over
-	 * as they were, not copied
-	 */
-	__u64 inserted_pages;
 };
 
 #define DRM_IOCTL_VTTM_CREATE		DRM_IOWR(DRM_COMMAND_BASE + DRM_VTTM_CREATE, \

@@ -7,16 +7,24 @@
  * debugfs file "chunks": the resident pages of all idle and unlocked buffer objects,
  * by the order of the naturally aligned runs in which they are adjacent in memory,
  * which is what a page table entry of a real GPU could cover.
+ *
+ * debugfs file "pages": writing "FD HANDLE" chooses a buffer object by the writer's
+ * open file of the device and a handle of that file, reading tells where the pages
+ * of it were then.
  */
 
 #include <linux/debugfs.h>
+#include <linux/dma-resv.h>
+#include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/mm.h>
 #include <linux/seq_file.h>
 #include <linux/slab.h>
 #include <linux/string.h>
 
+#include <drm/drm_drv.h>
 #include <drm/drm_file.h>
+#include <drm/drm_gem.h>
 #include <drm/ttm/ttm_backup.h>
 #include <drm/ttm/ttm_bo.h>
 #include <drm/ttm/ttm_placement.h>
@@ -145,6 +153,131 @@ static int vttm_chunks_show(struct seq_file *m, void *data)
 DEFINE_SHOW_ATTRIBUTE(vttm_chunks);
 
 /**
+ * struct vttm_pages_file - the file "pages" as somebody has it open
+ * @vdev: Device.
+ * @pages: What was found at the last write.
+ */
+struct vttm_pages_file {
+	struct vttm_device *vdev;
+	/** @lock: Protects @pages. */
+	struct mutex lock;
+	struct vttm_tt_pages pages;
+};
+
+static int vttm_pages_open(struct inode *inode, struct file *file)
+{
+	struct vttm_pages_file *pf = kzalloc_obj(*pf);
+
+	if (!pf)
+		return -ENOMEM;
+
+	pf->vdev = inode->i_private;
+	mutex_init(&pf->lock);
+	file->private_data = pf;
+
+	return 0;
+}
+
+static int vttm_pages_release(struct inode *inode, struct file *file)
+{
+	struct vttm_pages_file *pf = file->private_data;
+
+	mutex_destroy(&pf->lock);
+	kfree(pf);
+
+	return 0;
+}
+
+static int vttm_pages_count(struct drm_gem_object *obj, struct vttm_tt_pages *pages)
+{
+	int ret;
+
+	ret = dma_resv_lock_interruptible(obj->resv, NULL);
+	if (ret)
+		return ret;
+	vttm_tt_count(gem_to_vttm_bo(obj)->tbo.ttm, pages);
+	dma_resv_unlock(obj->resv);
+
+	return 0;
+}
+
+static struct drm_gem_object *vttm_pages_lookup(struct vttm_device *vdev, int fd, u32 handle)
+{
+	struct drm_gem_object *obj;
+	struct drm_file *drm_file;
+
+	CLASS(fd, f)(fd);
+
+	if (fd_empty(f) || fd_file(f)->f_op != vdev->drm.driver->fops)
+		return ERR_PTR(-EBADF);
+
+	drm_file = fd_file(f)->private_data;
+	if (drm_file->minor->dev != &vdev->drm)
+		return ERR_PTR(-EBADF);
+
+	obj = drm_gem_object_lookup(drm_file, handle);
+
+	return obj ?: ERR_PTR(-ENOENT);
+}
+
+static ssize_t vttm_pages_write(struct file *file, const char __user *ubuf,
+				size_t count, loff_t *ppos)
+{
+	struct vttm_pages_file *pf = file->private_data;
+	struct drm_gem_object *obj;
+	struct vttm_tt_pages pages;
+	char buf[32];
+	u32 handle;
+	int ret, fd;
+
+	if (!count || count >= sizeof(buf))
+		return -EINVAL;
+	if (copy_from_user(buf, ubuf, count))
+		return -EFAULT;
+	buf[count] = '\0';
+	if (sscanf(buf, "%d %u", &fd, &handle) != 2)
+		return -EINVAL;
+
+	obj = vttm_pages_lookup(pf->vdev, fd, handle);
+	if (IS_ERR(obj))
+		return PTR_ERR(obj);
+
+	ret = vttm_pages_count(obj, &pages);
+	drm_gem_object_put(obj);
+	if (ret)
+		return ret;
+
+	mutex_lock(&pf->lock);
+	pf->pages = pages;
+	mutex_unlock(&pf->lock);
+
+	return count;
+}
+
+static ssize_t vttm_pages_read(struct file *file, char __user *ubuf,
+			       size_t count, loff_t *ppos)
+{
+	struct vttm_pages_file *pf = file->private_data;
+	char buf[96];
+	int len;
+
+	mutex_lock(&pf->lock);
+	len = scnprintf(buf, sizeof(buf), "resident %lu\nbacked_up %lu\ninserted %lu\n",
+			pf->pages.resident, pf->pages.backed_up, pf->pages.inserted);
+	mutex_unlock(&pf->lock);
+
+	return simple_read_from_buffer(ubuf, count, ppos, buf, len);
+}
+
+static const struct file_operations vttm_pages_fops = {
+	.owner = THIS_MODULE,
+	.open = vttm_pages_open,
+	.read = vttm_pages_read,
+	.write = vttm_pages_write,
+	.release = vttm_pages_release,
+};
+
+/**
  * vttm_debugfs_init() - create the debugfs files of a device
  * @minor: Primary node of the device.
  */
@@ -154,4 +287,6 @@ void vttm_debugfs_init(struct drm_minor *minor)
 			    to_vttm_device(minor->dev), &vttm_shrink_fops);
 	debugfs_create_file("chunks", 0400, minor->debugfs_root,
 			    to_vttm_device(minor->dev), &vttm_chunks_fops);
+	debugfs_create_file("pages", 0600, minor->debugfs_root,
+			    to_vttm_device(minor->dev), &vttm_pages_fops);
 }

@@ -22,7 +22,6 @@
 #include <drm/drm_gem_ttm_helper.h>
 #include <drm/drm_ioctl.h>
 #include <drm/drm_managed.h>
-#include <drm/drm_mode_config.h>
 #include <drm/drm_print.h>
 #include <drm/ttm/ttm_allocation.h>
 #include <uapi/drm/vttm_drm.h>
@@ -49,14 +48,11 @@ static unsigned int vttm_beneficial_order = ilog2(SZ_2M >> PAGE_SHIFT);
 module_param_named(beneficial_order, vttm_beneficial_order, uint, 0444);
 MODULE_PARM_DESC(beneficial_order, "Allocation order that the device is said to work best with, 0 for none (default: that of 2 MiB)");
 
-static struct faux_device *vttm_fdevs[VTTM_MAX_DEVICES];
+static unsigned int vttm_job_timeout_ms = 10000;
+module_param_named(job_timeout_ms, vttm_job_timeout_ms, uint, 0444);
+MODULE_PARM_DESC(job_timeout_ms, "Time after which a job is given up, and with it the file that submitted it (default 10000)");
 
-/*
- * There is no display, but dumb buffers are only advertised to user space by
- * drivers that have DRIVER_MODESET.
- */
-static const struct drm_mode_config_funcs vttm_mode_config_funcs = {
-};
+static struct faux_device *vttm_fdevs[VTTM_MAX_DEVICES];
 
 static const struct drm_ioctl_desc vttm_ioctls[] = {
 	DRM_IOCTL_DEF_DRV(VTTM_CREATE, vttm_create_ioctl, DRM_RENDER_ALLOW),
@@ -75,11 +71,14 @@ static const struct file_operations vttm_fops = {
 
 static const struct drm_driver vttm_driver = {
 	.driver_features = DRIVER_GEM | DRIVER_RENDER | DRIVER_SYNCOBJ |
-			   DRIVER_MODESET,
+			   DRIVER_SYNCOBJ_TIMELINE,
+	.open = vttm_file_open,
+	.postclose = vttm_file_postclose,
 	.ioctls = vttm_ioctls,
 	.num_ioctls = ARRAY_SIZE(vttm_ioctls),
 	.fops = &vttm_fops,
 	.gem_prime_import_sg_table = vttm_gem_prime_import_sg_table,
+	/* As vgem: without DRIVER_MODESET there is no capability that tells of it. */
 	.dumb_create = vttm_dumb_create,
 	.dumb_map_offset = drm_gem_ttm_dumb_map_offset,
 	.show_fdinfo = drm_show_memory_stats,
@@ -132,15 +131,6 @@ static int vttm_probe(struct faux_device *fdev)
 		return -ENOMEM;
 	dma_set_max_seg_size(dev, UINT_MAX);
 
-	ret = drmm_mode_config_init(drm);
-	if (ret)
-		return ret;
-	drm->mode_config.funcs = &vttm_mode_config_funcs;
-	drm->mode_config.preferred_depth = 24;
-	/* No framebuffer is ever small enough. */
-	drm->mode_config.min_width = 1;
-	drm->mode_config.min_height = 1;
-
 	if (vttm_dma32)
 		alloc_flags |= TTM_ALLOCATION_POOL_USE_DMA32;
 
@@ -154,7 +144,7 @@ static int vttm_probe(struct faux_device *fdev)
 	if (ret)
 		goto err_ttm;
 
-	ret = vttm_engine_init(vdev);
+	ret = vttm_engine_init(vdev, vttm_job_timeout_ms);
 	if (ret)
 		goto err_shrinker;
 
@@ -202,6 +192,10 @@ static int __init vttm_init(void)
 	if (vttm_devices > VTTM_MAX_DEVICES) {
 		pr_err(DRIVER_NAME ": devices=%u is over the limit of %u\n",
 		       vttm_devices, VTTM_MAX_DEVICES);
+		return -EINVAL;
+	}
+	if (!vttm_job_timeout_ms) {
+		pr_err(DRIVER_NAME ": job_timeout_ms=0 leaves no time for a job\n");
 		return -EINVAL;
 	}
 	if (vttm_beneficial_order > MAX_PAGE_ORDER) {

@@ -2,14 +2,21 @@
 #ifndef _VTTM_DRV_H_
 #define _VTTM_DRV_H_
 
+#include <linux/atomic.h>
+#include <linux/dma-resv.h>
 #include <linux/iosys-map.h>
+#include <linux/kref.h>
 #include <linux/mutex.h>
 #include <linux/spinlock.h>
 #include <linux/types.h>
+#include <linux/wait.h>
+#include <linux/workqueue.h>
 
 #include <drm/drm_device.h>
+#include <drm/gpu_scheduler.h>
 #include <drm/ttm/ttm_bo.h>
 #include <drm/ttm/ttm_device.h>
+#include <drm/ttm/ttm_resource.h>
 #include <drm/ttm/ttm_tt.h>
 
 struct dma_buf;
@@ -19,13 +26,18 @@ struct drm_minor;
 struct drm_mode_create_dumb;
 struct sg_table;
 struct shrinker;
-struct workqueue_struct;
+
+/* Jobs of one file that may be queued; submitting more waits for one of them */
+#define VTTM_MAX_JOBS	64
 
 /**
  * struct vttm_shrinker - per-device shrinker
  * @shrinkable_pages: Resident pages that could be backed up.
  * @purgeable_pages: Resident pages that could be freed.
  * @shrink: The shrinker registered with the memory manager.
+ * @busy_wq: Queue that @busy_work runs on.
+ * @busy_work: Shrinks buffer objects that have to be waited for, for kswapd.
+ * @busy_goal: Pages that @busy_work should free.
  */
 struct vttm_shrinker {
 	/** @lock: Protects the counters. */
@@ -33,23 +45,56 @@ struct vttm_shrinker {
 	long shrinkable_pages;
 	long purgeable_pages;
 	struct shrinker *shrink;
+	struct workqueue_struct *busy_wq;
+	struct work_struct busy_work;
+	unsigned long busy_goal;
 };
 
 /**
  * struct vttm_engine - the virtual engine
- * @wq: Ordered queue that the jobs run on.
+ * @sched: Decides which job is next, and gives up on one that takes too long.
+ * @wq: Ordered queue that the jobs run on, in place of hardware.
  * @free_wq: Queue that finished jobs are freed on. Dropping the last reference
  * to a buffer object may take locks that a waiter for the next fence holds.
- * @context: Fence context.
- * @seqno: Sequence number of the last fence, protected by @lock.
+ * @context: Context of the fences that @wq signals.
+ * @seqno: Sequence number of the last of these fences.
+ * @jobs: Jobs that exist.
+ * @idle: Woken when there are none.
  */
 struct vttm_engine {
+	struct drm_gpu_scheduler sched;
 	struct workqueue_struct *wq;
 	struct workqueue_struct *free_wq;
-	/** @lock: Makes the order of the fences that of the queue. */
-	struct mutex lock;
 	u64 context;
 	u64 seqno;
+	atomic_t jobs;
+	wait_queue_head_t idle;
+};
+
+/**
+ * struct vttm_file - an open file
+ * @ref: References: the file, its local buffer objects, its jobs.
+ * @vdev: Device.
+ * @resv: Reservation object of the local buffer objects.
+ * @bulk: The local buffer objects on the LRU, in one piece.
+ * @entity: Queue of jobs.
+ * @jobs: Jobs that exist, up to VTTM_MAX_JOBS.
+ * @wait: Woken when there is one less.
+ * @guilty: A job took too long. There will be no others.
+ * @closed: The file is closed. Its jobs are of no use any more.
+ */
+struct vttm_file {
+	struct kref ref;
+	struct vttm_device *vdev;
+	struct dma_resv resv;
+	struct ttm_lru_bulk_move bulk;
+	/** @lock: Makes the order of the fences that of the queue. */
+	struct mutex lock;
+	struct drm_sched_entity entity;
+	atomic_t jobs;
+	wait_queue_head_t wait;
+	atomic_t guilty;
+	bool closed;
 };
 
 /**
@@ -85,6 +130,8 @@ enum vttm_madv_state {
  * @tbo: TTM buffer object, holding the GEM object.
  * @caching: CPU caching, one of enum drm_vttm_caching.
  * @madv: Fate of the contents, protected by the reservation lock.
+ * @exported: Others may use it, protected by the reservation lock.
+ * @vfile: The file that it is local to, or NULL.
  * @dma_buf: Imported dma-buf, kept until the buffer object is gone because its
  * reservation object is in use until then. NULL if not imported.
  * @map: Kernel mapping of @dma_buf, set up when the engine first needs it.
@@ -93,8 +140,30 @@ struct vttm_bo {
 	struct ttm_buffer_object tbo;
 	u32 caching;
 	enum vttm_madv_state madv;
+	bool exported;
+	struct vttm_file *vfile;
 	struct dma_buf *dma_buf;
 	struct iosys_map map;
+};
+
+/**
+ * struct vttm_tt - page vector of a buffer object
+ * @ttm: TTM's part.
+ * @vdev: Device.
+ * @accounted: Pages that the shrinker's counters hold for this one.
+ * @accounted_purgeable: Which of the counters holds them.
+ * @purgeable: The contents may be freed.
+ * @purged: The contents were freed: there is nothing to come back.
+ *
+ * All but @vdev is protected by the lock of the buffer object.
+ */
+struct vttm_tt {
+	struct ttm_tt ttm;
+	struct vttm_device *vdev;
+	long accounted;
+	bool accounted_purgeable;
+	bool purgeable;
+	bool purged;
 };
 
 /**
@@ -134,6 +203,11 @@ static inline struct vttm_device *to_vttm_device(struct drm_device *drm)
 	return container_of(drm, struct vttm_device, drm);
 }
 
+static inline struct vttm_tt *to_vttm_tt(struct ttm_tt *tt)
+{
+	return container_of(tt, struct vttm_tt, ttm);
+}
+
 static inline struct vttm_bo *ttm_to_vttm_bo(struct ttm_buffer_object *tbo)
 {
 	return container_of(tbo, struct vttm_bo, tbo);
@@ -144,12 +218,31 @@ static inline struct vttm_bo *gem_to_vttm_bo(struct drm_gem_object *obj)
 	return container_of(obj, struct vttm_bo, tbo.base);
 }
 
+/* vttm_tt.c */
+struct ttm_tt *vttm_tt_create(struct ttm_buffer_object *tbo, u32 page_flags);
+int vttm_tt_populate(struct ttm_device *bdev, struct ttm_tt *tt,
+		     struct ttm_operation_ctx *ctx);
+void vttm_tt_unpopulate(struct ttm_device *bdev, struct ttm_tt *tt);
+void vttm_tt_destroy(struct ttm_device *bdev, struct ttm_tt *tt);
+void vttm_tt_account(struct ttm_tt *tt, bool pinned);
+pgoff_t vttm_tt_shrinkable_pages(const struct ttm_tt *tt);
+void vttm_tt_count(struct ttm_tt *tt, struct vttm_tt_pages *out);
+
 /* vttm_bo.c */
 extern const struct ttm_device_funcs vttm_ttm_funcs;
 
+struct vttm_bo *vttm_bo_create(struct vttm_device *vdev, u64 size, u32 caching,
+			       struct vttm_file *vfile, struct dma_buf *dma_buf,
+			       struct sg_table *sg);
+int vttm_bo_prepare(struct vttm_bo *bo, struct ttm_operation_ctx *ctx);
+void vttm_bo_account(struct ttm_buffer_object *tbo);
+bool vttm_bo_madvise(struct vttm_bo *bo, bool purgeable);
 long vttm_bo_shrink(struct ttm_operation_ctx *ctx, struct ttm_buffer_object *tbo,
 		    struct ttm_bo_shrink_flags flags, unsigned long *scanned);
-int vttm_bo_prepare(struct vttm_bo *bo, struct ttm_operation_ctx *ctx);
+
+/* vttm_gem.c */
+extern const struct drm_gem_object_funcs vttm_gem_funcs;
+
 struct drm_gem_object *
 vttm_gem_prime_import_sg_table(struct drm_device *drm,
 			       struct dma_buf_attachment *attach,
@@ -161,8 +254,14 @@ int vttm_mmap_offset_ioctl(struct drm_device *drm, void *data, struct drm_file *
 int vttm_madvise_ioctl(struct drm_device *drm, void *data, struct drm_file *file);
 int vttm_info_ioctl(struct drm_device *drm, void *data, struct drm_file *file);
 
+/* vttm_file.c */
+int vttm_file_open(struct drm_device *drm, struct drm_file *file);
+void vttm_file_postclose(struct drm_device *drm, struct drm_file *file);
+struct vttm_file *vttm_file_get(struct vttm_file *vfile);
+void vttm_file_put(struct vttm_file *vfile);
+
 /* vttm_engine.c */
-int vttm_engine_init(struct vttm_device *vdev);
+int vttm_engine_init(struct vttm_device *vdev, unsigned int timeout_ms);
 void vttm_engine_fini(struct vttm_device *vdev);
 int vttm_submit_ioctl(struct drm_device *drm, void *data, struct drm_file *file);
 int vttm_wait_ioctl(struct drm_device *drm, void *data, struct drm_file *file);

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 /*
  * The virtual engine: an ordered workqueue that runs jobs of fill, copy and
- * checksum operations and signals a fence after each.
+ * checksum operations and signals a fence after each. The DRM scheduler hands
+ * them over, one at a time.
  */
 
 #include <linux/crc32.h>
 #include <linux/dma-buf.h>
 #include <linux/dma-fence.h>
+#include <linux/dma-fence-chain.h>
 #include <linux/dma-resv.h>
 #include <linux/highmem.h>
 #include <linux/jiffies.h>
@@ -14,40 +16,53 @@
 #include <linux/slab.h>
 #include <linux/string.h>
 #include <linux/uaccess.h>
+#include <linux/wait.h>
 #include <linux/workqueue.h>
 
 #include <drm/drm_exec.h>
 #include <drm/drm_file.h>
 #include <drm/drm_gem.h>
 #include <drm/drm_syncobj.h>
+#include <drm/drm_utils.h>
+#include <drm/gpu_scheduler.h>
 #include <uapi/drm/vttm_drm.h>
 
 #include "vttm_drv.h"
 
 /**
  * struct vttm_job - a submission
+ * @base: The scheduler's part. Its fence is the one that others see.
  * @run_work: Runs the job.
  * @free_work: Frees the job after it has run.
- * @engine: Engine.
- * @fence: Signals when the job has run.
+ * @vfile: File that it was submitted by.
+ * @scheduled: Whether @base has been set up.
+ * @timed_out: It took too long.
+ * @fence: Signals when the job has run. Initialized when it is handed over.
  * @ops: Operations.
  * @nr_ops: Number of @ops.
  * @objs: GEM objects of the operations, a referenced dst and src for each. The
  * latter may be NULL.
- * @deps: Fences that the job has to wait for.
- * @nr_deps: Number of @deps.
+ * @nr_begun: How many of @objs have been looked through for imported ones, to
+ * begin CPU access to these.
  */
 struct vttm_job {
+	struct drm_sched_job base;
 	struct work_struct run_work;
 	struct work_struct free_work;
-	struct vttm_engine *engine;
+	struct vttm_file *vfile;
+	bool scheduled;
+	bool timed_out;
 	struct dma_fence *fence;
 	struct drm_vttm_op *ops;
 	unsigned int nr_ops;
 	struct drm_gem_object **objs;
-	struct dma_fence **deps;
-	unsigned int nr_deps;
+	unsigned int nr_begun;
 };
+
+static struct vttm_job *to_vttm_job(struct drm_sched_job *sched_job)
+{
+	return container_of(sched_job, struct vttm_job, base);
+}
 
 static struct vttm_bo *vttm_job_dst(struct vttm_job *job, unsigned int i)
 {
@@ -63,6 +78,11 @@ static struct vttm_bo *vttm_job_src(struct vttm_job *job, unsigned int i)
 static bool vttm_job_obj_is_dst(unsigned int i)
 {
 	return !(i & 1);
+}
+
+static enum dma_data_direction vttm_job_obj_dir(unsigned int i)
+{
+	return vttm_job_obj_is_dst(i) ? DMA_BIDIRECTIONAL : DMA_FROM_DEVICE;
 }
 
 static const char *vttm_fence_get_driver_name(struct dma_fence *fence)
@@ -108,9 +128,16 @@ static void vttm_engine_unmap(struct vttm_bo *bo, void *vaddr)
 		kunmap_local(vaddr);
 }
 
-static void vttm_engine_fill(struct vttm_bo *dst, u64 offset, u64 size, u32 value)
+/* Nobody wants the result, or the time is up. */
+static bool vttm_job_is_cancelled(const struct vttm_job *job)
 {
-	while (size) {
+	return READ_ONCE(job->vfile->closed) || atomic_read(&job->vfile->guilty);
+}
+
+static void vttm_engine_fill(const struct vttm_job *job, struct vttm_bo *dst,
+			     u64 offset, u64 size, u32 value)
+{
+	while (size && !vttm_job_is_cancelled(job)) {
 		u64 len = min_t(u64, size, PAGE_SIZE);
 		void *vaddr = vttm_engine_map(dst, offset, &len);
 
@@ -123,10 +150,11 @@ static void vttm_engine_fill(struct vttm_bo *dst, u64 offset, u64 size, u32 valu
 	}
 }
 
-static void vttm_engine_copy(struct vttm_bo *dst, u64 dst_offset,
-			     struct vttm_bo *src, u64 src_offset, u64 size)
+static void vttm_engine_copy(const struct vttm_job *job, struct vttm_bo *dst,
+			     u64 dst_offset, struct vttm_bo *src, u64 src_offset,
+			     u64 size)
 {
-	while (size) {
+	while (size && !vttm_job_is_cancelled(job)) {
 		u64 len = min_t(u64, size, PAGE_SIZE);
 		void *to = vttm_engine_map(dst, dst_offset, &len);
 		void *from = vttm_engine_map(src, src_offset, &len);
@@ -142,11 +170,12 @@ static void vttm_engine_copy(struct vttm_bo *dst, u64 dst_offset,
 	}
 }
 
-static u32 vttm_engine_crc32(struct vttm_bo *src, u64 offset, u64 size)
+static u32 vttm_engine_crc32(const struct vttm_job *job, struct vttm_bo *src,
+			     u64 offset, u64 size)
 {
 	u32 crc = ~0;
 
-	while (size) {
+	while (size && !vttm_job_is_cancelled(job)) {
 		u64 len = min_t(u64, size, PAGE_SIZE);
 		void *vaddr = vttm_engine_map(src, offset, &len);
 
@@ -169,16 +198,16 @@ static void vttm_job_run_op(struct vttm_job *job, unsigned int i)
 
 	switch (op->opcode) {
 	case DRM_VTTM_OP_FILL:
-		vttm_engine_fill(dst, op->dst_offset, op->size, op->value);
+		vttm_engine_fill(job, dst, op->dst_offset, op->size, op->value);
 		break;
 	case DRM_VTTM_OP_COPY:
-		vttm_engine_copy(dst, op->dst_offset, vttm_job_src(job, i),
+		vttm_engine_copy(job, dst, op->dst_offset, vttm_job_src(job, i),
 				 op->src_offset, op->size);
 		break;
 	case DRM_VTTM_OP_CRC32:
-		crc = vttm_engine_crc32(vttm_job_src(job, i), op->src_offset,
-					op->size);
-		vttm_engine_fill(dst, op->dst_offset, sizeof(crc), crc);
+		crc = vttm_engine_crc32(job, vttm_job_src(job, i),
+					op->src_offset, op->size);
+		vttm_engine_fill(job, dst, op->dst_offset, sizeof(crc), crc);
 		break;
 	}
 }
@@ -189,50 +218,125 @@ static void vttm_job_run(struct work_struct *work)
 	unsigned int i;
 	bool cookie;
 
-	/*
-	 * All of these were there before the job's fence was, so that they
-	 * cannot depend on it. Failed or not, the memory is free to be used.
-	 */
-	for (i = 0; i < job->nr_deps; i++)
-		dma_fence_wait(job->deps[i], false);
-
 	cookie = dma_fence_begin_signalling();
 
-	for (i = 0; i < job->nr_ops; i++)
+	for (i = 0; i < job->nr_ops && !vttm_job_is_cancelled(job); i++)
 		vttm_job_run_op(job, i);
 
 	/* What was written through write-combined mappings must be seen. */
 	wmb();
 
+	if (vttm_job_is_cancelled(job))
+		dma_fence_set_error(job->fence, READ_ONCE(job->timed_out) ?
+				    -ETIME : -ECANCELED);
 	dma_fence_signal(job->fence);
 	dma_fence_end_signalling(cookie);
+}
 
-	queue_work(job->engine->free_wq, &job->free_work);
+static void vttm_job_end_cpu_access(struct vttm_job *job)
+{
+	unsigned int i;
+
+	for (i = 0; i < job->nr_begun; i++) {
+		struct drm_gem_object *obj = job->objs[i];
+
+		if (obj && drm_gem_is_imported(obj))
+			dma_buf_end_cpu_access(gem_to_vttm_bo(obj)->dma_buf,
+					       vttm_job_obj_dir(i));
+	}
+}
+
+/* Give the slot back that vttm_file_get_slot() took. */
+static void vttm_file_put_slot(struct vttm_file *vfile)
+{
+	atomic_dec(&vfile->jobs);
+	wake_up(&vfile->wait);
+}
+
+/* A file has a bounded number of jobs, and with the time limit a bounded backlog. */
+static int vttm_file_get_slot(struct vttm_file *vfile)
+{
+	return wait_event_interruptible(vfile->wait,
+					atomic_add_unless(&vfile->jobs, 1, VTTM_MAX_JOBS));
 }
 
 static void vttm_job_free(struct vttm_job *job)
 {
+	struct vttm_file *vfile = job->vfile;
+	struct vttm_engine *engine = &vfile->vdev->engine;
 	unsigned int i;
 
-	for (i = 0; i < job->nr_deps; i++)
-		dma_fence_put(job->deps[i]);
+	if (job->scheduled)
+		drm_sched_job_cleanup(&job->base);
+	/* There may have been no need to hand it over. */
+	if (job->fence && dma_fence_was_initialized(job->fence))
+		dma_fence_put(job->fence);
+	else
+		kfree(job->fence);
+
+	vttm_job_end_cpu_access(job);
 	for (i = 0; job->objs && i < 2 * job->nr_ops; i++)
 		if (job->objs[i])
 			drm_gem_object_put(job->objs[i]);
 
-	kvfree(job->deps);
 	kvfree(job->objs);
 	kvfree(job->ops);
 	kfree(job);
+
+	vttm_file_put_slot(vfile);
+	vttm_file_put(vfile);
+	if (atomic_dec_and_test(&engine->jobs))
+		wake_up(&engine->idle);
 }
 
 static void vttm_job_free_work(struct work_struct *work)
 {
-	struct vttm_job *job = container_of(work, struct vttm_job, free_work);
-
-	dma_fence_put(job->fence);
-	vttm_job_free(job);
+	vttm_job_free(container_of(work, struct vttm_job, free_work));
 }
+
+static struct dma_fence *vttm_sched_run_job(struct drm_sched_job *sched_job)
+{
+	struct vttm_job *job = to_vttm_job(sched_job);
+	struct vttm_engine *engine = &job->vfile->vdev->engine;
+
+	/* An earlier job of the file has taken too long. */
+	if (sched_job->s_fence->finished.error)
+		return NULL;
+
+	dma_fence_init(job->fence, &vttm_fence_ops, NULL, engine->context, ++engine->seqno);
+	dma_fence_get(job->fence);
+	queue_work(engine->wq, &job->run_work);
+
+	return job->fence;
+}
+
+static enum drm_gpu_sched_stat vttm_sched_timedout_job(struct drm_sched_job *sched_job)
+{
+	struct vttm_job *job = to_vttm_job(sched_job);
+
+	if (dma_fence_is_signaled(job->fence))
+		return DRM_GPU_SCHED_STAT_NO_HANG;
+
+	WRITE_ONCE(job->timed_out, true);
+	atomic_set(&job->vfile->guilty, 1);
+	/* It stops after a page. There is nothing to reset then. */
+	flush_work(&job->run_work);
+
+	return DRM_GPU_SCHED_STAT_NO_HANG;
+}
+
+static void vttm_sched_free_job(struct drm_sched_job *sched_job)
+{
+	struct vttm_job *job = to_vttm_job(sched_job);
+
+	queue_work(job->vfile->vdev->engine.free_wq, &job->free_work);
+}
+
+static const struct drm_sched_backend_ops vttm_sched_ops = {
+	.run_job = vttm_sched_run_job,
+	.timedout_job = vttm_sched_timedout_job,
+	.free_job = vttm_sched_free_job,
+};
 
 static bool vttm_range_valid(const struct drm_gem_object *obj, u64 offset, u64 size)
 {
@@ -244,7 +348,8 @@ static bool vttm_same_memory(const struct drm_gem_object *a,
 			     const struct drm_gem_object *b)
 {
 	/* A dma-buf can be imported more than once. */
-	return a == b || a->resv == b->resv;
+	return a == b || (drm_gem_is_imported(a) && drm_gem_is_imported(b) &&
+			  a->import_attach->dmabuf == b->import_attach->dmabuf);
 }
 
 /* Check all that can be checked without the buffer objects. */
@@ -297,41 +402,43 @@ static int vttm_op_lookup(struct drm_file *file, const struct drm_vttm_op *op,
 	return 0;
 }
 
-static struct vttm_job *vttm_job_create(struct vttm_device *vdev, struct drm_file *file,
+/* On success, and on failure, the slot that the caller has got is the job's. */
+static struct vttm_job *vttm_job_create(struct vttm_file *vfile, struct drm_file *file,
 					const struct drm_vttm_submit *args)
 {
 	struct vttm_job *job;
 	unsigned int i;
 	int ret;
 
-	job = kzalloc_obj(*job);
-	if (!job)
+	job = kzalloc_obj(*job, GFP_KERNEL_ACCOUNT);
+	if (!job) {
+		vttm_file_put_slot(vfile);
 		return ERR_PTR(-ENOMEM);
+	}
 
-	job->engine = &vdev->engine;
+	job->vfile = vttm_file_get(vfile);
+	atomic_inc(&vfile->vdev->engine.jobs);
 	INIT_WORK(&job->run_work, vttm_job_run);
 	INIT_WORK(&job->free_work, vttm_job_free_work);
 
-	job->ops = vmemdup_array_user(u64_to_user_ptr(args->ops), args->op_count,
-				      sizeof(*job->ops));
-	if (IS_ERR(job->ops)) {
-		ret = PTR_ERR(job->ops);
-		job->ops = NULL;
+	job->ops = kvmalloc_objs(*job->ops, args->op_count, GFP_KERNEL_ACCOUNT);
+	job->objs = kvzalloc_objs(*job->objs, 2 * args->op_count, GFP_KERNEL_ACCOUNT);
+	if (!job->ops || !job->objs) {
+		ret = -ENOMEM;
+		goto err_free;
+	}
+	job->nr_ops = args->op_count;
+
+	if (copy_from_user(job->ops, u64_to_user_ptr(args->ops),
+			   job->nr_ops * sizeof(*job->ops))) {
+		ret = -EFAULT;
 		goto err_free;
 	}
 
-	for (i = 0; i < args->op_count; i++) {
+	for (i = 0; i < job->nr_ops; i++) {
 		ret = vttm_op_check(&job->ops[i]);
 		if (ret)
 			goto err_free;
-	}
-
-	job->nr_ops = args->op_count;
-	job->objs = kvzalloc_objs(*job->objs, 2 * job->nr_ops);
-	job->deps = kvzalloc_objs(*job->deps, 2 * job->nr_ops);
-	if (!job->objs || !job->deps) {
-		ret = -ENOMEM;
-		goto err_free;
 	}
 
 	for (i = 0; i < job->nr_ops; i++) {
@@ -340,11 +447,47 @@ static struct vttm_job *vttm_job_create(struct vttm_device *vdev, struct drm_fil
 			goto err_free;
 	}
 
+	job->fence = kzalloc_obj(*job->fence, GFP_KERNEL_ACCOUNT);
+	if (!job->fence) {
+		ret = -ENOMEM;
+		goto err_free;
+	}
+
+	ret = drm_sched_job_init(&job->base, &vfile->entity, 1, file, file->client_id);
+	if (ret)
+		goto err_free;
+	job->scheduled = true;
+
 	return job;
 
 err_free:
 	vttm_job_free(job);
 	return ERR_PTR(ret);
+}
+
+/*
+ * Have exporters make what they hold fit for the CPU, which is what the engine
+ * is. Done before any lock is taken, as it waits for all that others do with a
+ * dma-buf, and undone after the job.
+ */
+static int vttm_job_begin_cpu_access(struct vttm_job *job)
+{
+	unsigned int i;
+	int ret;
+
+	for (i = 0; i < 2 * job->nr_ops; i++) {
+		struct drm_gem_object *obj = job->objs[i];
+
+		if (obj && drm_gem_is_imported(obj)) {
+			ret = dma_buf_begin_cpu_access(gem_to_vttm_bo(obj)->dma_buf,
+						       vttm_job_obj_dir(i));
+			if (ret)
+				return ret;
+		}
+		job->nr_begun = i + 1;
+	}
+
+	return 0;
 }
 
 static int vttm_job_lock(struct vttm_job *job, struct drm_exec *exec)
@@ -363,25 +506,6 @@ static int vttm_job_lock(struct vttm_job *job, struct drm_exec *exec)
 				return ret;
 		}
 	}
-
-	return 0;
-}
-
-/* Get hold of the fences that the operations have to come after. */
-static int vttm_job_add_deps(struct vttm_job *job, struct drm_gem_object *obj, bool write)
-{
-	struct dma_fence *fence;
-	int ret;
-
-	ret = dma_resv_get_singleton(obj->resv, dma_resv_usage_rw(write), &fence);
-	if (ret)
-		return ret;
-
-	/* The engine's own fences come in order. */
-	if (!fence || fence->context == job->engine->context)
-		dma_fence_put(fence);
-	else
-		job->deps[job->nr_deps++] = fence;
 
 	return 0;
 }
@@ -406,7 +530,8 @@ static int vttm_job_prepare(struct vttm_job *job)
 		if (ret)
 			return ret;
 
-		ret = vttm_job_add_deps(job, obj, vttm_job_obj_is_dst(i));
+		ret = drm_sched_job_add_implicit_dependencies(&job->base, obj,
+							      vttm_job_obj_is_dst(i));
 		if (ret)
 			return ret;
 
@@ -416,9 +541,33 @@ static int vttm_job_prepare(struct vttm_job *job)
 			return ret;
 	}
 
-	job->fence = kzalloc_obj(*job->fence);
+	return 0;
+}
 
-	return job->fence ? 0 : -ENOMEM;
+/* Used now, hence last in line for the shrinker. All that are local move as one. */
+static void vttm_job_move_to_lru_tail(struct vttm_job *job)
+{
+	bool local = false;
+	unsigned int i;
+
+	for (i = 0; i < 2 * job->nr_ops; i++) {
+		struct drm_gem_object *obj = job->objs[i];
+
+		if (!obj)
+			continue;
+		if (gem_to_vttm_bo(obj)->vfile)
+			local = true;
+		else
+			ttm_bo_move_to_lru_tail_unlocked(&gem_to_vttm_bo(obj)->tbo);
+	}
+
+	if (local) {
+		struct ttm_device *bdev = &job->vfile->vdev->ttm;
+
+		spin_lock(&bdev->lru_lock);
+		ttm_lru_bulk_move_tail(&job->vfile->bulk);
+		spin_unlock(&bdev->lru_lock);
+	}
 }
 
 /*
@@ -428,32 +577,30 @@ static int vttm_job_prepare(struct vttm_job *job)
  */
 static struct dma_fence *vttm_job_push(struct vttm_job *job)
 {
-	struct vttm_engine *engine = job->engine;
-	struct dma_fence *fence = job->fence;
+	struct vttm_file *vfile = job->vfile;
+	struct dma_fence *fence;
 	unsigned int i;
 	bool cookie;
 
-	mutex_lock(&engine->lock);
+	vttm_job_move_to_lru_tail(job);
+
+	mutex_lock(&vfile->lock);
 	cookie = dma_fence_begin_signalling();
 
-	dma_fence_init(fence, &vttm_fence_ops, NULL, engine->context, ++engine->seqno);
-	dma_fence_get(fence);
+	drm_sched_job_arm(&job->base);
+	fence = dma_fence_get(&job->base.s_fence->finished);
 
-	for (i = 0; i < 2 * job->nr_ops; i++) {
-		struct drm_gem_object *obj = job->objs[i];
+	for (i = 0; i < 2 * job->nr_ops; i++)
+		if (job->objs[i])
+			dma_resv_add_fence(job->objs[i]->resv, fence,
+					   vttm_job_obj_is_dst(i) ?
+					   DMA_RESV_USAGE_WRITE :
+					   DMA_RESV_USAGE_READ);
 
-		if (!obj)
-			continue;
-
-		dma_resv_add_fence(obj->resv, fence, vttm_job_obj_is_dst(i) ?
-				   DMA_RESV_USAGE_WRITE : DMA_RESV_USAGE_READ);
-		ttm_bo_move_to_lru_tail_unlocked(&gem_to_vttm_bo(obj)->tbo);
-	}
-
-	queue_work(engine->wq, &job->run_work);
+	drm_sched_entity_push_job(&job->base);
 
 	dma_fence_end_signalling(cookie);
-	mutex_unlock(&engine->lock);
+	mutex_unlock(&vfile->lock);
 
 	return fence;
 }
@@ -468,7 +615,9 @@ static struct dma_fence *vttm_job_push(struct vttm_job *job)
  */
 int vttm_submit_ioctl(struct drm_device *drm, void *data, struct drm_file *file)
 {
+	struct vttm_file *vfile = file->driver_priv;
 	struct drm_vttm_submit *args = data;
+	struct dma_fence_chain *chain = NULL;
 	struct drm_syncobj *syncobj = NULL;
 	struct dma_fence *fence;
 	struct drm_exec exec;
@@ -476,10 +625,15 @@ int vttm_submit_ioctl(struct drm_device *drm, void *data, struct drm_file *file)
 	int ret;
 
 	if (args->flags || args->pad || !args->op_count ||
-	    args->op_count > DRM_VTTM_SUBMIT_MAX_OPS)
+	    args->op_count > DRM_VTTM_SUBMIT_MAX_OPS ||
+	    (args->point && !args->syncobj))
 		return -EINVAL;
 
-	job = vttm_job_create(to_vttm_device(drm), file, args);
+	ret = vttm_file_get_slot(vfile);
+	if (ret)
+		return ret;
+
+	job = vttm_job_create(vfile, file, args);
 	if (IS_ERR(job))
 		return PTR_ERR(job);
 
@@ -490,28 +644,46 @@ int vttm_submit_ioctl(struct drm_device *drm, void *data, struct drm_file *file)
 			goto err_free;
 		}
 	}
+	if (args->point) {
+		chain = dma_fence_chain_alloc();
+		if (!chain) {
+			ret = -ENOMEM;
+			goto err_put;
+		}
+	}
+
+	ret = vttm_job_begin_cpu_access(job);
+	if (ret)
+		goto err_chain;
 
 	drm_exec_init(&exec, DRM_EXEC_INTERRUPTIBLE_WAIT | DRM_EXEC_IGNORE_DUPLICATES, 0);
 
 	ret = vttm_job_lock(job, &exec);
 	if (!ret)
 		ret = vttm_job_prepare(job);
+	if (!ret && atomic_read(&vfile->guilty))
+		ret = -ECANCELED;
 	if (ret)
 		goto err_unlock;
 
 	fence = vttm_job_push(job);
 	drm_exec_fini(&exec);
 
-	if (syncobj) {
+	if (chain)
+		drm_syncobj_add_point(syncobj, chain, fence, args->point);
+	else if (syncobj)
 		drm_syncobj_replace_fence(syncobj, fence);
+	if (syncobj)
 		drm_syncobj_put(syncobj);
-	}
 	dma_fence_put(fence);
 
 	return 0;
 
 err_unlock:
 	drm_exec_fini(&exec);
+err_chain:
+	dma_fence_chain_free(chain);
+err_put:
 	if (syncobj)
 		drm_syncobj_put(syncobj);
 err_free:
@@ -530,7 +702,6 @@ err_free:
 int vttm_wait_ioctl(struct drm_device *drm, void *data, struct drm_file *file)
 {
 	struct drm_vttm_wait *args = data;
-	unsigned long timeout = MAX_SCHEDULE_TIMEOUT;
 	struct drm_gem_object *obj;
 	long ret;
 
@@ -541,14 +712,9 @@ int vttm_wait_ioctl(struct drm_device *drm, void *data, struct drm_file *file)
 	if (!obj)
 		return -ENOENT;
 
-	/* Not less than asked for, and not forever unless asked for. */
-	if (!args->timeout_ns)
-		timeout = 0;
-	else if (args->timeout_ns > 0)
-		timeout = min(nsecs_to_jiffies(args->timeout_ns) + 1,
-			      MAX_SCHEDULE_TIMEOUT - 1UL);
-
-	ret = dma_resv_wait_timeout(obj->resv, DMA_RESV_USAGE_READ, true, timeout);
+	/* The time is absolute: a call that a signal interrupts can be repeated as it is. */
+	ret = dma_resv_wait_timeout(obj->resv, DMA_RESV_USAGE_READ, true,
+				    drm_timeout_abs_to_jiffies(args->timeout_ns));
 	drm_gem_object_put(obj);
 	if (ret < 0)
 		return ret;
@@ -559,28 +725,46 @@ int vttm_wait_ioctl(struct drm_device *drm, void *data, struct drm_file *file)
 /**
  * vttm_engine_init() - set up the engine of a device
  * @vdev: Device.
+ * @timeout_ms: How long a job may run, in milliseconds.
  *
  * Return: 0 or -ENOMEM.
  */
-int vttm_engine_init(struct vttm_device *vdev)
+int vttm_engine_init(struct vttm_device *vdev, unsigned int timeout_ms)
 {
 	struct vttm_engine *engine = &vdev->engine;
+	const struct drm_sched_init_args args = {
+		.ops = &vttm_sched_ops,
+		.num_rqs = DRM_SCHED_PRIORITY_COUNT,
+		.credit_limit = 1,
+		.timeout = msecs_to_jiffies(timeout_ms),
+		.name = "vttm",
+		.dev = vdev->drm.dev,
+	};
+	int ret = -ENOMEM;
 
-	mutex_init(&engine->lock);
 	engine->context = dma_fence_context_alloc(1);
+	init_waitqueue_head(&engine->idle);
 
 	/* Both get memory reclaim further: fences to wait for, pages to free. */
 	engine->wq = alloc_ordered_workqueue("vttm-engine", WQ_MEM_RECLAIM);
 	if (!engine->wq)
-		return -ENOMEM;
+		return ret;
 
 	engine->free_wq = alloc_workqueue("vttm-free", WQ_MEM_RECLAIM | WQ_UNBOUND, 0);
-	if (!engine->free_wq) {
-		destroy_workqueue(engine->wq);
-		return -ENOMEM;
-	}
+	if (!engine->free_wq)
+		goto err_wq;
+
+	ret = drm_sched_init(&engine->sched, &args);
+	if (ret)
+		goto err_free_wq;
 
 	return 0;
+
+err_free_wq:
+	destroy_workqueue(engine->free_wq);
+err_wq:
+	destroy_workqueue(engine->wq);
+	return ret;
 }
 
 /**
@@ -591,8 +775,12 @@ void vttm_engine_fini(struct vttm_device *vdev)
 {
 	struct vttm_engine *engine = &vdev->engine;
 
-	/* The one queues work to the other. */
-	destroy_workqueue(engine->wq);
+	/*
+	 * All files are closed, so no job will run for long, but the scheduler
+	 * drops those that were queued in its own time.
+	 */
+	wait_event(engine->idle, !atomic_read(&engine->jobs));
 	destroy_workqueue(engine->free_wq);
-	mutex_destroy(&engine->lock);
+	drm_sched_fini(&engine->sched);
+	destroy_workqueue(engine->wq);
 }

@@ -6,6 +6,8 @@
 
 #include <linux/dma-resv.h>
 #include <linux/shrinker.h>
+#include <linux/swap.h>
+#include <linux/workqueue.h>
 
 #include <drm/drm_gem.h>
 #include <drm/ttm/ttm_backup.h>
@@ -35,12 +37,11 @@ static bool vttm_shrink_done(const struct vttm_shrink_walk *walk)
 	return walk->scanned >= walk->to_scan || walk->freed >= walk->to_free;
 }
 
-static int vttm_shrink_bo(struct ttm_buffer_object *tbo, struct vttm_shrink_walk *walk,
-			  struct ttm_bo_shrink_flags flags)
+static int vttm_shrink_bo(struct ttm_buffer_object *tbo, struct vttm_shrink_walk *walk)
 {
 	long ret;
 
-	ret = vttm_bo_shrink(&walk->ctx, tbo, flags, &walk->scanned);
+	ret = vttm_bo_shrink(&walk->ctx, tbo, walk->flags, &walk->scanned);
 	if (ret > 0)
 		walk->freed += ret;
 
@@ -48,8 +49,14 @@ static int vttm_shrink_bo(struct ttm_buffer_object *tbo, struct vttm_shrink_walk
 	return ret == -EBUSY ? 0 : min(ret, 0L);
 }
 
-static int vttm_shrink_pass(struct vttm_device *vdev, struct vttm_shrink_walk *walk,
-			    struct ttm_bo_shrink_flags flags)
+/**
+ * vttm_shrinker_walk() - shrink buffer objects
+ * @vdev: Device.
+ * @walk: What to do, and on return what was done.
+ *
+ * Return: 0, also if less was shrunk than asked for, -EINTR or -ERESTARTSYS.
+ */
+int vttm_shrinker_walk(struct vttm_device *vdev, struct vttm_shrink_walk *walk)
 {
 	struct ttm_resource_manager *man = ttm_manager_type(&vdev->ttm, TTM_PL_SYSTEM);
 	struct ttm_lru_walk_arg arg = {
@@ -65,7 +72,7 @@ static int vttm_shrink_pass(struct vttm_device *vdev, struct vttm_shrink_walk *w
 		if (!ttm_bo_shrink_suitable(tbo, &walk->ctx))
 			continue;
 
-		ret = vttm_shrink_bo(tbo, walk, flags);
+		ret = vttm_shrink_bo(tbo, walk);
 		if (ret || vttm_shrink_done(walk))
 			return ret;
 	}
@@ -73,45 +80,20 @@ static int vttm_shrink_pass(struct vttm_device *vdev, struct vttm_shrink_walk *w
 	return PTR_ERR_OR_ZERO(tbo);
 }
 
-/**
- * vttm_shrinker_walk() - shrink buffer objects
- * @vdev: Device.
- * @walk: What to do, and on return what was done.
- *
- * Takes idle buffer objects without writeback, then, if that was not enough
- * and waiting is allowed, busy ones, and at last, if allowed, all with
- * writeback: stalls and explicit writeback are for when nothing else helps.
- *
- * Return: 0, also if less was shrunk than asked for, -EINTR or -ERESTARTSYS.
+/*
+ * Any user can keep any number of buffer objects busy for as long as a job may
+ * take. xe has kswapd wait for those, but everybody depends on kswapd.
  */
-int vttm_shrinker_walk(struct vttm_device *vdev, struct vttm_shrink_walk *walk)
+static void vttm_shrinker_busy_work(struct work_struct *work)
 {
-	struct ttm_bo_shrink_flags flags = walk->flags;
-	bool no_wait_gpu = walk->ctx.no_wait_gpu;
-	int ret;
+	struct vttm_shrinker *shrinker = container_of(work, struct vttm_shrinker, busy_work);
+	struct vttm_device *vdev = container_of(shrinker, struct vttm_device, shrinker);
+	struct vttm_shrink_walk walk = {
+		.to_scan = ULONG_MAX,
+		.to_free = READ_ONCE(shrinker->busy_goal),
+	};
 
-	/* Asked for by hand: exactly that. */
-	if (walk->sleep)
-		return vttm_shrink_pass(vdev, walk, flags);
-
-	flags.writeback = false;
-
-	walk->ctx.no_wait_gpu = true;
-	ret = vttm_shrink_pass(vdev, walk, flags);
-	walk->ctx.no_wait_gpu = no_wait_gpu;
-	if (ret || vttm_shrink_done(walk))
-		return ret;
-
-	if (!no_wait_gpu) {
-		ret = vttm_shrink_pass(vdev, walk, flags);
-		if (ret || vttm_shrink_done(walk))
-			return ret;
-	}
-
-	if (walk->flags.writeback)
-		ret = vttm_shrink_pass(vdev, walk, walk->flags);
-
-	return ret;
+	vttm_shrinker_walk(vdev, &walk);
 }
 
 static unsigned long vttm_shrinker_count(struct shrinker *shrink,
@@ -133,28 +115,47 @@ static unsigned long vttm_shrinker_count(struct shrinker *shrink,
 	return pages ?: SHRINK_EMPTY;
 }
 
+/*
+ * Frees what nobody needs, then backs up what is idle, then the same with
+ * writeback, if kswapd asks. What is busy is left to a worker, once nothing else
+ * is to be had.
+ */
 static unsigned long vttm_shrinker_scan(struct shrinker *shrink,
 					struct shrink_control *sc)
 {
 	struct vttm_device *vdev = shrink->private_data;
+	struct vttm_shrinker *shrinker = &vdev->shrinker;
 	struct vttm_shrink_walk walk = {
-		.ctx.no_wait_gpu = ttm_bo_shrink_avoid_wait(),
+		.ctx.no_wait_gpu = true,
 		.flags.purge = true,
 		.to_scan = sc->nr_to_scan,
 		.to_free = ULONG_MAX,
 	};
 
-	if (READ_ONCE(vdev->shrinker.purgeable_pages))
+	if (READ_ONCE(shrinker->purgeable_pages))
 		vttm_shrinker_walk(vdev, &walk);
 
-	if (!vttm_shrink_done(&walk) && sc->gfp_mask & __GFP_FS) {
-		walk.flags.purge = false;
-		/* Swap I/O must not be started without __GFP_IO. */
-		walk.flags.writeback = !walk.ctx.no_wait_gpu &&
-				       sc->gfp_mask & __GFP_IO;
+	if (!(sc->gfp_mask & __GFP_FS))
+		goto out;
+
+	walk.flags.purge = false;
+	if (!vttm_shrink_done(&walk))
 		vttm_shrinker_walk(vdev, &walk);
+
+	if (!current_is_kswapd())
+		goto out;
+
+	/* Swap I/O must not be started without __GFP_IO. */
+	walk.flags.writeback = sc->gfp_mask & __GFP_IO;
+	if (!vttm_shrink_done(&walk) && walk.flags.writeback)
+		vttm_shrinker_walk(vdev, &walk);
+
+	if (!vttm_shrink_done(&walk)) {
+		WRITE_ONCE(shrinker->busy_goal, sc->nr_to_scan);
+		queue_work(shrinker->busy_wq, &shrinker->busy_work);
 	}
 
+out:
 	sc->nr_scanned = walk.scanned;
 
 	return walk.scanned ? walk.freed : SHRINK_STOP;
@@ -171,10 +172,17 @@ int vttm_shrinker_init(struct vttm_device *vdev)
 	struct vttm_shrinker *shrinker = &vdev->shrinker;
 
 	spin_lock_init(&shrinker->lock);
+	INIT_WORK(&shrinker->busy_work, vttm_shrinker_busy_work);
+
+	shrinker->busy_wq = alloc_workqueue("vttm-shrink", WQ_MEM_RECLAIM | WQ_UNBOUND, 1);
+	if (!shrinker->busy_wq)
+		return -ENOMEM;
 
 	shrinker->shrink = shrinker_alloc(0, "drm-vttm_gem:%s", vdev->drm.unique);
-	if (!shrinker->shrink)
+	if (!shrinker->shrink) {
+		destroy_workqueue(shrinker->busy_wq);
 		return -ENOMEM;
+	}
 
 	shrinker->shrink->count_objects = vttm_shrinker_count;
 	shrinker->shrink->scan_objects = vttm_shrinker_scan;
@@ -193,4 +201,5 @@ int vttm_shrinker_init(struct vttm_device *vdev)
 void vttm_shrinker_fini(struct vttm_device *vdev)
 {
 	shrinker_free(vdev->shrinker.shrink);
+	destroy_workqueue(vdev->shrinker.busy_wq);
 }

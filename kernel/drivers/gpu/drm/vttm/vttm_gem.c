@@ -1,0 +1,508 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+/*
+ * GEM: handles, CPU mappings, dma-bufs, and the ioctls that make and describe
+ * buffer objects.
+ */
+
+#include <linux/dma-buf.h>
+#include <linux/dma-resv.h>
+#include <linux/mm.h>
+#include <linux/sizes.h>
+
+#include <drm/drm_drv.h>
+#include <drm/drm_dumb_buffers.h>
+#include <drm/drm_file.h>
+#include <drm/drm_gem.h>
+#include <drm/drm_gem_ttm_helper.h>
+#include <drm/drm_mode.h>
+#include <drm/drm_prime.h>
+#include <uapi/drm/vttm_drm.h>
+
+#include "vttm_drv.h"
+
+static void vttm_gem_free(struct drm_gem_object *obj)
+{
+	ttm_bo_fini(&gem_to_vttm_bo(obj)->tbo);
+}
+
+/*
+ * What is local is in the bulk move as long as it has a handle: without one it is not
+ * used by jobs, and may lose the reservation object that all of a bulk move share.
+ */
+static int vttm_gem_open(struct drm_gem_object *obj, struct drm_file *file)
+{
+	struct vttm_bo *bo = gem_to_vttm_bo(obj);
+	int ret;
+
+	if (!bo->vfile)
+		return 0;
+
+	/* By a name, anybody may try. */
+	if (bo->vfile != file->driver_priv)
+		return -EPERM;
+
+	ret = dma_resv_lock_interruptible(obj->resv, NULL);
+	if (ret)
+		return ret;
+	ttm_bo_set_bulk_move(&bo->tbo, &bo->vfile->bulk);
+	dma_resv_unlock(obj->resv);
+
+	return 0;
+}
+
+static void vttm_gem_close(struct drm_gem_object *obj, struct drm_file *file)
+{
+	struct vttm_bo *bo = gem_to_vttm_bo(obj);
+
+	if (!bo->vfile)
+		return;
+
+	dma_resv_lock(obj->resv, NULL);
+	ttm_bo_set_bulk_move(&bo->tbo, NULL);
+	dma_resv_unlock(obj->resv);
+}
+
+/* May others begin to use the contents? */
+static int vttm_gem_check_needed(struct vttm_bo *bo)
+{
+	dma_resv_assert_held(bo->tbo.base.resv);
+
+	switch (bo->madv) {
+	case VTTM_MADV_WILLNEED:
+		return 0;
+	case VTTM_MADV_DONTNEED:
+		return -EBUSY;
+	default:
+		return -EINVAL;
+	}
+}
+
+static struct dma_buf *vttm_gem_export(struct drm_gem_object *obj, int flags)
+{
+	struct vttm_bo *bo = gem_to_vttm_bo(obj);
+	int ret;
+
+	/* It has no reservation object of its own. */
+	if (bo->vfile)
+		return ERR_PTR(-EPERM);
+
+	ret = dma_resv_lock_interruptible(obj->resv, NULL);
+	if (ret)
+		return ERR_PTR(ret);
+	ret = vttm_gem_check_needed(bo);
+	if (!ret)
+		bo->exported = true;
+	dma_resv_unlock(obj->resv);
+	if (ret)
+		return ERR_PTR(ret);
+
+	return drm_gem_prime_export(obj, flags);
+}
+
+static int vttm_gem_pin(struct drm_gem_object *obj)
+{
+	struct ttm_buffer_object *tbo = &gem_to_vttm_bo(obj)->tbo;
+	struct ttm_operation_ctx ctx = {};
+	int ret;
+
+	ret = ttm_bo_populate(tbo, &ctx);
+	if (ret)
+		return ret;
+
+	ttm_bo_pin(tbo);
+	vttm_bo_account(tbo);
+
+	return 0;
+}
+
+static void vttm_gem_unpin(struct drm_gem_object *obj)
+{
+	struct ttm_buffer_object *tbo = &gem_to_vttm_bo(obj)->tbo;
+
+	ttm_bo_unpin(tbo);
+	vttm_bo_account(tbo);
+}
+
+static struct sg_table *vttm_gem_get_sg_table(struct drm_gem_object *obj)
+{
+	struct ttm_tt *tt = gem_to_vttm_bo(obj)->tbo.ttm;
+
+	return drm_prime_pages_to_sg(obj->dev, tt->pages, tt->num_pages);
+}
+
+/* The mapping is of pages, so these must not be taken away. */
+static int vttm_gem_vmap(struct drm_gem_object *obj, struct iosys_map *map)
+{
+	int ret;
+
+	if (drm_gem_is_imported(obj))
+		return dma_buf_vmap(gem_to_vttm_bo(obj)->dma_buf, map);
+
+	ret = vttm_gem_pin(obj);
+	if (ret)
+		return ret;
+
+	ret = drm_gem_ttm_vmap(obj, map);
+	if (ret)
+		vttm_gem_unpin(obj);
+
+	return ret;
+}
+
+static void vttm_gem_vunmap(struct drm_gem_object *obj, struct iosys_map *map)
+{
+	if (drm_gem_is_imported(obj)) {
+		dma_buf_vunmap(gem_to_vttm_bo(obj)->dma_buf, map);
+		return;
+	}
+
+	drm_gem_ttm_vunmap(obj, map);
+	vttm_gem_unpin(obj);
+}
+
+static int vttm_gem_mmap(struct drm_gem_object *obj, struct vm_area_struct *vma)
+{
+	struct vttm_bo *bo = gem_to_vttm_bo(obj);
+	int ret;
+
+	if (!drm_gem_is_imported(obj)) {
+		ret = dma_resv_lock_interruptible(obj->resv, NULL);
+		if (ret)
+			return ret;
+		ret = vttm_gem_check_needed(bo);
+		dma_resv_unlock(obj->resv);
+
+		return ret ?: drm_gem_ttm_mmap(obj, vma);
+	}
+
+	/* Not all exporters set these, and ours are wrong for the dma-buf. */
+	vma->vm_private_data = NULL;
+	vma->vm_ops = NULL;
+
+	ret = dma_buf_mmap(bo->dma_buf, vma, 0);
+
+	/* The mapping has a reference to the dma-buf instead. */
+	if (!ret)
+		drm_gem_object_put(obj);
+
+	return ret;
+}
+
+static enum drm_gem_object_status vttm_gem_status(struct drm_gem_object *obj)
+{
+	struct vttm_bo *bo = gem_to_vttm_bo(obj);
+	enum drm_gem_object_status status = 0;
+
+	/* A snapshot for statistics: no lock can be taken here. */
+	if (!drm_gem_is_imported(obj) && data_race(ttm_tt_is_populated(bo->tbo.ttm)))
+		status |= DRM_GEM_OBJECT_RESIDENT;
+	if (READ_ONCE(bo->madv) == VTTM_MADV_DONTNEED)
+		status |= DRM_GEM_OBJECT_PURGEABLE;
+
+	return status;
+}
+
+static vm_fault_t vttm_bo_fault_populate(struct ttm_buffer_object *tbo)
+{
+	struct ttm_operation_ctx ctx = {
+		.interruptible = true,
+		.gfp_retry_mayfail = true,
+	};
+
+	/*
+	 * TTM's fault handler would do it too, but with the OOM killer, which
+	 * may pick anybody. Who asks for more than there is gets SIGBUS, like
+	 * -ENOMEM for a submit.
+	 */
+	switch (ttm_bo_populate(tbo, &ctx)) {
+	case 0:
+		return 0;
+	case -EINTR:
+	case -ERESTARTSYS:
+	case -EAGAIN:
+		return VM_FAULT_NOPAGE;
+	default:
+		return VM_FAULT_SIGBUS;
+	}
+}
+
+static vm_fault_t vttm_bo_fault(struct vm_fault *vmf)
+{
+	struct vm_area_struct *vma = vmf->vma;
+	struct ttm_buffer_object *tbo = vma->vm_private_data;
+	vm_fault_t ret;
+	int idx;
+
+	ret = ttm_bo_vm_reserve(tbo, vmf);
+	if (ret)
+		return ret;
+
+	if (drm_dev_enter(tbo->base.dev, &idx)) {
+		/* It may be purged at any time: who gave it up has no business there. */
+		if (ttm_to_vttm_bo(tbo)->madv != VTTM_MADV_WILLNEED)
+			ret = VM_FAULT_SIGBUS;
+		else
+			ret = vttm_bo_fault_populate(tbo);
+		if (!ret)
+			ret = ttm_bo_vm_fault_reserved(vmf, vma->vm_page_prot,
+						       TTM_BO_VM_NUM_PREFAULT);
+		drm_dev_exit(idx);
+	} else {
+		ret = ttm_bo_vm_dummy_page(vmf, vma->vm_page_prot);
+	}
+
+	/* The lock was dropped to wait. */
+	if (ret == VM_FAULT_RETRY && !(vmf->flags & FAULT_FLAG_RETRY_NOWAIT))
+		return ret;
+
+	/* Used now, hence last in line for the shrinker. */
+	ttm_bo_move_to_lru_tail_unlocked(tbo);
+	dma_resv_unlock(tbo->base.resv);
+
+	return ret;
+}
+
+static const struct vm_operations_struct vttm_vm_ops = {
+	.fault = vttm_bo_fault,
+	.open = ttm_bo_vm_open,
+	.close = ttm_bo_vm_close,
+	.access = ttm_bo_vm_access,
+};
+
+const struct drm_gem_object_funcs vttm_gem_funcs = {
+	.free = vttm_gem_free,
+	.open = vttm_gem_open,
+	.close = vttm_gem_close,
+	.export = vttm_gem_export,
+	.pin = vttm_gem_pin,
+	.unpin = vttm_gem_unpin,
+	.get_sg_table = vttm_gem_get_sg_table,
+	.vmap = vttm_gem_vmap,
+	.vunmap = vttm_gem_vunmap,
+	.mmap = vttm_gem_mmap,
+	.status = vttm_gem_status,
+	.vm_ops = &vttm_vm_ops,
+};
+
+/*
+ * Where write-combined and uncached mappings are not coherent with the kernel's
+ * own cached one, they would need cache maintenance that is not there.
+ */
+static bool vttm_caching_supported(u32 caching)
+{
+	return caching == DRM_VTTM_CACHED || IS_ENABLED(CONFIG_X86);
+}
+
+/* Create a buffer object that only the handle refers to. */
+static int vttm_bo_create_handle(struct drm_file *file, u64 size, u32 caching,
+				 bool local, u32 *handle)
+{
+	struct vttm_file *vfile = file->driver_priv;
+	struct vttm_bo *bo;
+	int ret;
+
+	bo = vttm_bo_create(vfile->vdev, size, caching, local ? vfile : NULL, NULL, NULL);
+	if (IS_ERR(bo))
+		return PTR_ERR(bo);
+
+	ret = drm_gem_handle_create(file, &bo->tbo.base, handle);
+	drm_gem_object_put(&bo->tbo.base);
+
+	return ret;
+}
+
+/**
+ * vttm_gem_prime_import_sg_table() - import a dma-buf
+ * @drm: DRM device.
+ * @attach: Attachment of the device to the dma-buf.
+ * @sg: Mapping of the attachment. Pins the pages, is not used otherwise.
+ *
+ * Return: the new GEM object or an error pointer.
+ */
+struct drm_gem_object *
+vttm_gem_prime_import_sg_table(struct drm_device *drm,
+			       struct dma_buf_attachment *attach,
+			       struct sg_table *sg)
+{
+	struct dma_buf *dma_buf = attach->dmabuf;
+	struct vttm_bo *bo;
+
+	if (!dma_buf->size || !PAGE_ALIGNED(dma_buf->size))
+		return ERR_PTR(-EINVAL);
+
+	bo = vttm_bo_create(to_vttm_device(drm), dma_buf->size, DRM_VTTM_CACHED,
+			    NULL, dma_buf, sg);
+	if (IS_ERR(bo))
+		return ERR_CAST(bo);
+
+	return &bo->tbo.base;
+}
+
+/**
+ * vttm_dumb_create() - create a dumb buffer
+ * @file: DRM file.
+ * @drm: DRM device.
+ * @args: Size wanted, and handle, size and pitch given.
+ *
+ * Return: 0 or a negative errno.
+ */
+int vttm_dumb_create(struct drm_file *file, struct drm_device *drm,
+		     struct drm_mode_create_dumb *args)
+{
+	int ret;
+
+	ret = drm_mode_size_dumb(drm, args, SZ_64, 0);
+	if (ret)
+		return ret;
+
+	return vttm_bo_create_handle(file, args->size,
+				     vttm_caching_supported(DRM_VTTM_WC) ?
+				     DRM_VTTM_WC : DRM_VTTM_CACHED,
+				     false, &args->handle);
+}
+
+/**
+ * vttm_create_ioctl() - DRM_IOCTL_VTTM_CREATE
+ * @drm: DRM device.
+ * @data: struct drm_vttm_create.
+ * @file: DRM file.
+ *
+ * Return: 0 or a negative errno.
+ */
+int vttm_create_ioctl(struct drm_device *drm, void *data, struct drm_file *file)
+{
+	struct drm_vttm_create *args = data;
+	u32 handle;
+	u64 size;
+	int ret;
+
+	if (args->flags & ~DRM_VTTM_CREATE_LOCAL || args->pad ||
+	    args->caching > DRM_VTTM_UC)
+		return -EINVAL;
+
+	if (!args->size || args->size > LONG_MAX - PAGE_SIZE + 1)
+		return -EINVAL;
+	size = PAGE_ALIGN(args->size);
+
+	if (!vttm_caching_supported(args->caching))
+		return -EOPNOTSUPP;
+
+	ret = vttm_bo_create_handle(file, size, args->caching,
+				    args->flags & DRM_VTTM_CREATE_LOCAL, &handle);
+	if (ret)
+		return ret;
+
+	args->size = size;
+	args->handle = handle;
+
+	return 0;
+}
+
+/**
+ * vttm_mmap_offset_ioctl() - DRM_IOCTL_VTTM_MMAP_OFFSET
+ * @drm: DRM device.
+ * @data: struct drm_vttm_mmap_offset.
+ * @file: DRM file.
+ *
+ * Return: 0 or a negative errno.
+ */
+int vttm_mmap_offset_ioctl(struct drm_device *drm, void *data, struct drm_file *file)
+{
+	struct drm_vttm_mmap_offset *args = data;
+
+	if (args->pad)
+		return -EINVAL;
+
+	return drm_gem_ttm_dumb_map_offset(file, drm, args->handle, &args->offset);
+}
+
+/**
+ * vttm_madvise_ioctl() - DRM_IOCTL_VTTM_MADVISE
+ * @drm: DRM device.
+ * @data: struct drm_vttm_madvise.
+ * @file: DRM file.
+ *
+ * Return: 0 or a negative errno.
+ */
+int vttm_madvise_ioctl(struct drm_device *drm, void *data, struct drm_file *file)
+{
+	struct drm_vttm_madvise *args = data;
+	struct drm_gem_object *obj;
+	struct vttm_bo *bo;
+	bool purgeable;
+	int ret;
+
+	if (args->pad || args->madv > DRM_VTTM_MADV_DONTNEED)
+		return -EINVAL;
+
+	obj = drm_gem_object_lookup(file, args->handle);
+	if (!obj)
+		return -ENOENT;
+
+	if (drm_gem_is_imported(obj)) {
+		ret = -EINVAL;
+		goto out_put;
+	}
+
+	ret = dma_resv_lock_interruptible(obj->resv, NULL);
+	if (ret)
+		goto out_put;
+
+	bo = gem_to_vttm_bo(obj);
+	purgeable = args->madv == DRM_VTTM_MADV_DONTNEED;
+	/* Others may need what this one does not. */
+	if (purgeable && bo->exported)
+		ret = -EBUSY;
+	else
+		args->retained = vttm_bo_madvise(bo, purgeable);
+
+	dma_resv_unlock(obj->resv);
+out_put:
+	drm_gem_object_put(obj);
+	return ret;
+}
+
+/**
+ * vttm_info_ioctl() - DRM_IOCTL_VTTM_INFO
+ * @drm: DRM device.
+ * @data: struct drm_vttm_info.
+ * @file: DRM file.
+ *
+ * Return: 0 or a negative errno.
+ */
+int vttm_info_ioctl(struct drm_device *drm, void *data, struct drm_file *file)
+{
+	struct drm_vttm_info *args = data;
+	struct drm_gem_object *obj;
+	struct vttm_bo *bo;
+	int ret;
+
+	if (args->pad)
+		return -EINVAL;
+
+	obj = drm_gem_object_lookup(file, args->handle);
+	if (!obj)
+		return -ENOENT;
+
+	ret = dma_resv_lock_interruptible(obj->resv, NULL);
+	if (ret)
+		goto out_put;
+
+	bo = gem_to_vttm_bo(obj);
+	args->caching = bo->caching;
+	args->flags = 0;
+	if (bo->madv == VTTM_MADV_PURGED)
+		args->flags |= DRM_VTTM_INFO_PURGED;
+	if (bo->madv == VTTM_MADV_DONTNEED)
+		args->flags |= DRM_VTTM_INFO_DONTNEED;
+	if (drm_gem_is_imported(obj))
+		args->flags |= DRM_VTTM_INFO_IMPORTED;
+	if (bo->vfile)
+		args->flags |= DRM_VTTM_INFO_LOCAL;
+	args->size = obj->size;
+
+	dma_resv_unlock(obj->resv);
+out_put:
+	drm_gem_object_put(obj);
+	return ret;
+}

@@ -1,0 +1,656 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+/*
+ * What users can ask of the engine, and what that may cost others: work is bounded,
+ * reclaim does not wait for it, and memory is charged to who asked for it.
+ *
+ * To be run with a short vttm.job_timeout_ms, as jobs that take too long are waited for.
+ */
+
+#include <fcntl.h>
+#include <linux/dma-buf.h>
+#include <linux/sync_file.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <xf86drm.h>
+
+#include "fixture.h"
+
+/* as the driver has it */
+#define MAX_JOBS	64
+
+struct shared {
+	volatile uint32_t count;
+	volatile bool stop;
+};
+
+static struct shared *share(void)
+{
+	struct shared *s = mmap(NULL, sizeof(*s), PROT_READ | PROT_WRITE,
+				MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	if (s == MAP_FAILED)
+		die("mmap: %s", strerror(errno));
+	return s;
+}
+
+static int submit_fill(const struct gpu *g, const struct bo *b, uint32_t syncobj,
+		       uint64_t point, uint32_t value)
+{
+	struct drm_vttm_op op = {
+		.opcode = DRM_VTTM_OP_FILL, .dst = b->handle, .size = PAGE,
+		.value = value,
+	};
+	struct drm_vttm_submit s = {
+		.ops = (uintptr_t)&op, .op_count = 1, .syncobj = syncobj,
+		.point = point,
+	};
+
+	return vttm_ioctl(g->fd, DRM_IOCTL_VTTM_SUBMIT, &s);
+}
+
+/* 1 if what the file stands for went well, a negative errno if not, 0 if it goes on */
+static int sync_file_status(int fd)
+{
+	struct sync_file_info info = { 0 };
+
+	return ioctl(fd, SYNC_IOC_FILE_INFO, &info) ? -errno : info.status;
+}
+
+/* Waits for the end. */
+static int sync_file_result(int fd)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+
+	while (poll(&p, 1, -1) < 0)
+		if (errno != EINTR)
+			return -errno;
+	return sync_file_status(fd);
+}
+
+static int syncobj_result(const struct gpu *g, uint32_t syncobj)
+{
+	int fd, ret;
+
+	if (drmSyncobjExportSyncFile(g->fd, syncobj, &fd))
+		return -errno;
+	ret = sync_file_result(fd);
+	close(fd);
+	return ret;
+}
+
+/* ---- bounded work ---- */
+
+static void too_long(void)
+{
+	uint32_t syncobj[2], i;
+	struct gpu g, other;
+	struct bo b, theirs;
+
+	ASSERT(gpu_open(&g));
+	ASSERT(gpu_open(&other));
+	ASSERT(bo_new(&g, &b, 6 * MiB, DRM_VTTM_CACHED, 1));
+	ASSERT(bo_new(&other, &theirs, PAGE, DRM_VTTM_CACHED, 2));
+	for (i = 0; i < ARRAY_LEN(syncobj); i++)
+		ASSERT_OK(drmSyncobjCreate(g.fd, 0, &syncobj[i]));
+	ASSERT_OK(bo_keep_busy(&g, &b, 1, syncobj[0]));
+	ASSERT_OK(submit_fill(&g, &b, syncobj[1], 0, 1));
+	/* what took too long, and what was queued behind it */
+	EXPECT_EQ(syncobj_result(&g, syncobj[0]), -ETIME);
+	EXPECT_EQ(syncobj_result(&g, syncobj[1]), -ECANCELED);
+	EXPECT_OK(vttm_wait(g.fd, b.handle, -1));
+	EXPECT_ERR(submit_fill(&g, &b, 0, 0, 1), ECANCELED);
+	/* others have nothing to do with it */
+	EXPECT_OK(submit_fill(&other, &theirs, 0, 0, 0x4711));
+	EXPECT_OK(vttm_wait(other.fd, theirs.handle, -1));
+	EXPECT_EQ(*(uint32_t *)theirs.map, 0x4711);
+	/* nor has the CPU */
+	EXPECT_EQ(pattern_check(test_source(), 1, b.map + PAGE, 0), -1);
+}
+
+static void closed(void)
+{
+	struct dma_buf_export_sync_file sync = { .flags = DMA_BUF_SYNC_RW };
+	struct gpu g, other;
+	struct bo b, theirs;
+	int buf;
+
+	ASSERT(gpu_open(&g));
+	ASSERT(gpu_open(&other));
+	ASSERT(bo_new(&g, &b, 6 * MiB, DRM_VTTM_CACHED, 1));
+	ASSERT(bo_new(&other, &theirs, PAGE, DRM_VTTM_CACHED, 2));
+	ASSERT_EQ(drmPrimeHandleToFD(g.fd, b.handle, DRM_CLOEXEC, &buf), 0);
+	ASSERT_OK(bo_keep_busy(&g, &b, 1, 0));
+	ASSERT_OK(bo_keep_busy(&g, &b, 1, 0));
+	ASSERT_EQ(ioctl(buf, DMA_BUF_IOCTL_EXPORT_SYNC_FILE, &sync), 0);
+	EXPECT_EQ(sync_file_status(sync.fd), 0);
+	/* the mapping has a reference to the file */
+	munmap(b.map, b.size);
+	close(g.fd);
+	/* cancelled, not waited for until the time is up */
+	EXPECT(sync_file_result(sync.fd) < 0);
+	EXPECT(sync_file_status(sync.fd) != -ETIME);
+	close(sync.fd);
+	close(buf);
+	EXPECT_OK(submit_fill(&other, &theirs, 0, 0, 0x4711));
+	EXPECT_OK(vttm_wait(other.fd, theirs.handle, -1));
+	EXPECT_EQ(*(uint32_t *)theirs.map, 0x4711);
+}
+
+/* Submissions beyond what a file may have queued wait for the first ones. */
+static void many_jobs(void)
+{
+	enum { JOBS = 3 * MAX_JOBS };
+	static struct drm_vttm_op ops[24];
+	struct drm_vttm_submit long_one = { .ops = (uintptr_t)ops };
+	struct shared *s = share();
+	uint32_t syncobj, most = 0, seen;
+	struct gpu g;
+	struct bo b;
+	pid_t pid;
+	int fd;
+	size_t i;
+
+	ASSERT(gpu_open(&g));
+	ASSERT(bo_new(&g, &b, 6 * MiB, DRM_VTTM_CACHED, 1));
+	ASSERT_OK(drmSyncobjCreate(g.fd, 0, &syncobj));
+	/* a second or so */
+	for (i = 0; i < ARRAY_LEN(ops); i++)
+		ops[i] = (struct drm_vttm_op){
+			.opcode = DRM_VTTM_OP_CRC32, .dst = b.handle,
+			.src = b.handle, .size = b.size,
+		};
+	long_one.op_count = ARRAY_LEN(ops);
+	long_one.syncobj = syncobj;
+	ASSERT_OK(vttm_ioctl(g.fd, DRM_IOCTL_VTTM_SUBMIT, &long_one));
+	ASSERT_EQ(drmSyncobjExportSyncFile(g.fd, syncobj, &fd), 0);
+	pid = fork_or_die();
+	if (!pid) {
+		for (i = 0; i < JOBS; i++) {
+			if (submit_fill(&g, &b, 0, 0, i + 1))
+				_exit(1);
+			s->count++;
+		}
+		_exit(0);
+	}
+	do {
+		seen = s->count;
+		/* taken before, so it is of a time when the first job ran */
+		if (sync_file_status(fd))
+			break;
+		if (seen > most)
+			most = seen;
+		usleep(1000);
+	} while (1);
+	EXPECT_EQ(most, MAX_JOBS - 1);
+	EXPECT_EQ(waitpid(pid, (int *)&seen, 0), pid);
+	EXPECT_EQ(seen, 0);
+	EXPECT_OK(vttm_wait(g.fd, b.handle, -1));
+	EXPECT_EQ(*(uint32_t *)b.map, JOBS);
+	EXPECT_EQ(sync_file_status(fd), 1);
+	close(fd);
+}
+
+/* ---- reclaim ---- */
+
+static pid_t kswapd_pid(void)
+{
+	char path[32];
+	pid_t pid;
+
+	for (pid = 2; pid < 1000; pid++) {
+		const char *comm;
+
+		snprintf(path, sizeof(path), "/proc/%d/comm", pid);
+		comm = read_file(path);
+		if (comm && !strncmp(comm, "kswapd", 6))
+			return pid;
+	}
+	die("there is no kswapd");
+}
+
+static bool waits_for_fence(pid_t pid)
+{
+	char path[32];
+	const char *stack;
+
+	snprintf(path, sizeof(path), "/proc/%d/stack", pid);
+	stack = read_file(path);
+	if (!stack)
+		die("cannot read %s: %s", path, strerror(errno));
+	return strstr(stack, "dma_fence") || strstr(stack, "dma_resv_wait") ||
+	       strstr(stack, "ttm_bo_wait");
+}
+
+enum { BUSY = 16, IDLE = 16 };
+
+/*
+ * All that the engine may be given, on half of the buffers, while somebody else needs
+ * memory: kswapd gets it from the other half.
+ */
+static void kswapd_and(unsigned int idle)
+{
+	unsigned int i, waits = 0, looks = 0;
+	static struct bo b[BUSY], c[IDLE];
+	struct backup_counters then, now;
+	pid_t kswapd = kswapd_pid();
+	struct hog hog;
+	uint32_t syncobj;
+	uint64_t scanned;
+	struct gpu g;
+	int fd;
+
+	ASSERT(gpu_open(&g));
+	/* busy ones first, so that they are the first in line for the shrinker too */
+	for (i = 0; i < BUSY; i++)
+		ASSERT(bo_new(&g, &b[i], 6 * MiB, DRM_VTTM_CACHED, i + 1));
+	for (i = 0; i < idle; i++)
+		ASSERT(bo_new(&g, &c[i], 6 * MiB, i % 3, 100 + i));
+	hog_start(&hog, idle ? 60 * MiB : 30 * MiB);
+	ASSERT_OK(drmSyncobjCreate(g.fd, 0, &syncobj));
+	for (i = 0; i < 4; i++)
+		ASSERT_OK(bo_keep_busy(&g, b, BUSY, i ? 0 : syncobj));
+	for (i = 0; i < idle; i++)
+		ASSERT_EQ(*(volatile uint8_t *)c[i].map, *c[i].map);
+	ASSERT_EQ(drmSyncobjExportSyncFile(g.fd, syncobj, &fd), 0);
+	scanned = vmstat("pgscan_kswapd");
+	backup_counters(&then);
+	hog_go(&hog);
+	while (!sync_file_status(fd)) {
+		waits += waits_for_fence(kswapd);
+		looks++;
+		usleep(2000);
+	}
+	backup_counters_since(&then, &now);
+	EXPECT_EQ(waits, 0);
+	test_note("kswapd looked at %u times; %" PRIu64 " pages scanned by it, %" PRIu64 " backed up meanwhile",
+		  looks, vmstat("pgscan_kswapd") - scanned, now.inserted + now.copied);
+	/* or there was no pressure and this proved nothing */
+	EXPECT_GT(looks, 0);
+	EXPECT_GT(vmstat("pgscan_kswapd"), scanned);
+	if (idle)
+		EXPECT_GT(now.inserted + now.copied, 0);
+	EXPECT_EQ(hog_end(&hog), 0);
+	EXPECT_OK(vttm_wait(g.fd, b[0].handle, -1));
+	for (i = 0; i < idle; i++)
+		EXPECT(bo_check_map(&c[i]));
+	for (i = 1; i < BUSY; i++)
+		EXPECT(bo_check_map(&b[i]));
+	close(fd);
+}
+
+static void kswapd_idle_left(void)
+{
+	kswapd_and(IDLE);
+}
+
+static void kswapd_all_busy(void)
+{
+	kswapd_and(0);
+}
+
+/* Buffers that are never idle can be had all the same: somebody waits for them. */
+static void never_idle(void)
+{
+	struct backup_counters then, c;
+	struct shared *s = share();
+	struct hog hog;
+	pid_t worker;
+	static struct bo b[BUSY];
+	unsigned int i;
+	struct gpu g;
+	int status;
+
+	worker = fork_or_die();
+	if (!worker) {
+		test_failures = 0;
+		if (!gpu_open(&g))
+			_exit(1);
+		for (i = 0; i < BUSY; i++) {
+			b[i].size = 6 * MiB;
+			if (vttm_create_flags(g.fd, &b[i].size, DRM_VTTM_CACHED,
+					      DRM_VTTM_CREATE_LOCAL, &b[i].handle))
+				_exit(1);
+			b[i].map = vttm_map(g.fd, b[i].handle, b[i].size);
+			if (b[i].map == MAP_FAILED || !bo_fill(&b[i], i + 1))
+				_exit(1);
+		}
+		/* one after the other, and each keeps all of them busy */
+		for (i = 0; !s->stop; i++) {
+			struct drm_vttm_op op = {
+				.opcode = DRM_VTTM_OP_CRC32, .dst = b[0].handle,
+				.src = b[0].handle, .size = b[0].size,
+			};
+
+			if (vttm_submit(g.fd, &op, 1))
+				_exit(1);
+			s->count = i + 1;
+		}
+		for (i = 1; i < BUSY; i++)
+			if (!bo_check_map(&b[i]))
+				_exit(1);
+		fflush(stdout);
+		_exit(0);
+	}
+	while (s->count < MAX_JOBS)
+		usleep(1000);
+	backup_counters(&then);
+	hog_start(&hog, 60 * MiB);
+	hog_go(&hog);
+	EXPECT_EQ(hog_end(&hog), 0);
+	/* it may have to wait for as many jobs as there can be */
+	for (i = 0; i < 3000; i++) {
+		backup_counters_since(&then, &c);
+		if (c.inserted)
+			break;
+		usleep(10000);
+	}
+	EXPECT_GT(c.inserted, 0);
+	s->stop = true;
+	EXPECT_EQ(waitpid(worker, &status, 0), worker);
+	EXPECT_EQ(status, 0);
+}
+
+/* ---- who is charged ---- */
+
+static void make_untouched(void *arg)
+{
+	uint64_t size = meminfo_kib("MemTotal") / 100 * 98 * KiB / PAGE * PAGE;
+	const uint64_t vector = size / PAGE * sizeof(void *);
+	unsigned int i, nr = *(unsigned int *)arg;
+	struct gpu g;
+	uint64_t then;
+
+	ASSERT_OK(cg_enter("maker"));
+	ASSERT(gpu_open(&g));
+	then = cg_read("maker", "memory.current");
+	for (i = 0; i < nr; i++) {
+		uint64_t given = size;
+		uint32_t handle;
+
+		ASSERT_OK(vttm_create(g.fd, &given, i % 3, &handle));
+	}
+	test_note("%u untouched buffers of %" PRIu64 " MiB, %" PRIu64 " KiB charged",
+		  nr, size / MiB, (cg_read("maker", "memory.current") - then) / KiB);
+	/* less what is batched */
+	EXPECT_GE(cg_read("maker", "memory.current") - then + MiB, nr * vector);
+	/* the pages of the vectors, and no others */
+	EXPECT_GE(nr * (vector + 128 * KiB), cg_read("maker", "memory.current") - then);
+}
+
+static void untouched_are_charged(void)
+{
+	unsigned int nr = 300;
+
+	ASSERT_OK(cg_create("maker"));
+	EXPECT(ktap_child(make_untouched, &nr));
+	EXPECT_OK(cg_remove("maker"));
+}
+
+/* Queued operations are the owner's as well: 48 KiB of them in each job. */
+static void queue_jobs(void *arg)
+{
+	enum { QUEUED = 16 };
+	static struct drm_vttm_op ops[DRM_VTTM_SUBMIT_MAX_OPS];
+	uint64_t then;
+	struct gpu g;
+	unsigned int i;
+	struct bo b;
+
+	(void)arg;
+	ASSERT_OK(cg_enter("maker"));
+	ASSERT(gpu_open(&g));
+	ASSERT(bo_new(&g, &b, 6 * MiB, DRM_VTTM_CACHED, 1));
+	ASSERT_OK(bo_keep_busy(&g, &b, 1, 0));
+	for (i = 0; i < ARRAY_LEN(ops); i++)
+		ops[i] = (struct drm_vttm_op){
+			.opcode = DRM_VTTM_OP_FILL, .dst = b.handle, .size = 4,
+		};
+	then = cg_read("maker", "memory.current");
+	for (i = 0; i < QUEUED; i++)
+		ASSERT_OK(vttm_submit(g.fd, ops, ARRAY_LEN(ops)));
+	/* less what is batched */
+	EXPECT_GE(cg_read("maker", "memory.current") + 256 * KiB,
+		  then + QUEUED * sizeof(ops));
+}
+
+static void jobs_are_charged(void)
+{
+	ASSERT_OK(cg_create("maker"));
+	EXPECT(ktap_child(queue_jobs, NULL));
+	EXPECT_OK(cg_remove("maker"));
+}
+
+/* ---- buffers that are local to a file ---- */
+
+static bool local_new(const struct gpu *g, struct bo *b, uint64_t size, uint32_t seed)
+{
+	int ret;
+
+	memset(b, 0, sizeof(*b));
+	b->size = size;
+	ret = vttm_create_flags(g->fd, &b->size, DRM_VTTM_CACHED,
+				DRM_VTTM_CREATE_LOCAL, &b->handle);
+	if (ret) {
+		FAIL("create a local buffer: %s", strerror(-ret));
+		return false;
+	}
+	b->map = vttm_map(g->fd, b->handle, b->size);
+	return b->map != MAP_FAILED && bo_fill(b, seed);
+}
+
+static void local_is_local(void)
+{
+	struct drm_gem_flink flink = { 0 };
+	struct drm_gem_open open = { 0 };
+	struct gpu g, other;
+	struct vttm_state i;
+	struct bo b;
+	int fd;
+
+	ASSERT(gpu_open(&g));
+	ASSERT(gpu_open(&other));
+	ASSERT(local_new(&g, &b, 4 * PAGE, 1));
+	ASSERT(bo_info(&g, &b, &i));
+	EXPECT_EQ(i.flags, DRM_VTTM_INFO_LOCAL);
+	EXPECT_EQ(drmPrimeHandleToFD(g.fd, b.handle, DRM_CLOEXEC, &fd), -1);
+	EXPECT_EQ(errno, EPERM);
+	flink.handle = b.handle;
+	ASSERT_OK(vttm_ioctl(g.fd, DRM_IOCTL_GEM_FLINK, &flink));
+	open.name = flink.name;
+	EXPECT_ERR(vttm_ioctl(other.fd, DRM_IOCTL_GEM_OPEN, &open), EPERM);
+	open.name = flink.name;
+	EXPECT_OK(vttm_ioctl(g.fd, DRM_IOCTL_GEM_OPEN, &open));
+	EXPECT_OK(vttm_close(g.fd, open.handle));
+	/* it goes on without its neighbours, and without a handle */
+	EXPECT_OK(submit_fill(&g, &b, 0, 0, 7));
+	EXPECT_OK(vttm_wait(g.fd, b.handle, -1));
+	EXPECT_EQ(*(uint32_t *)b.map, 7);
+	EXPECT_OK(vttm_close(g.fd, b.handle));
+	EXPECT_EQ(*(uint32_t *)b.map, 7);
+}
+
+/* What moves together: one of three was used, and all of them are in use. */
+static void moves_together(void)
+{
+	struct bo local[3], own[3], last;
+	struct vttm_state i;
+	unsigned int n;
+	struct gpu g;
+
+	ASSERT(gpu_open(&g));
+	for (n = 0; n < ARRAY_LEN(own); n++)
+		ASSERT(bo_new(&g, &own[n], 2 * MiB, DRM_VTTM_CACHED, n + 1));
+	for (n = 0; n < ARRAY_LEN(local); n++)
+		ASSERT(local_new(&g, &local[n], 2 * MiB, n + 10));
+	ASSERT(bo_new(&g, &last, 2 * MiB, DRM_VTTM_CACHED, 20));
+	ASSERT_OK(submit_fill(&g, &own[1], 0, 0, 1));
+	ASSERT_OK(submit_fill(&g, &local[1], 0, 0, 1));
+	ASSERT_OK(vttm_wait(g.fd, own[1].handle, -1));
+	ASSERT_OK(vttm_wait(g.fd, local[1].handle, -1));
+	/* in the order of the last use: two of those with a life of their own, the last */
+	ASSERT_OK(vttm_shrink(g.minor, 3 * PMD_PAGES, false, NULL));
+	EXPECT(bo_check_where(&g, &own[0], 0, PMD_PAGES, PMD_PAGES));
+	EXPECT(bo_check_where(&g, &own[2], 0, PMD_PAGES, PMD_PAGES));
+	EXPECT(bo_check_where(&g, &last, 0, PMD_PAGES, PMD_PAGES));
+	EXPECT(bo_check_where(&g, &own[1], PMD_PAGES, 0, 0));
+	for (n = 0; n < ARRAY_LEN(local); n++) {
+		ASSERT(bo_info(&g, &local[n], &i));
+		EXPECT_EQ(i.resident_pages, PMD_PAGES);
+	}
+	for (n = 0; n < ARRAY_LEN(own); n += 2) {
+		EXPECT(bo_check_map(&own[n]));
+		EXPECT(bo_check_map(&local[n]));
+	}
+}
+
+/* ---- times and timelines ---- */
+
+static void absolute_time(void)
+{
+	struct drm_vttm_wait w = { 0 };
+	struct gpu g;
+	struct bo b;
+
+	ASSERT(gpu_open(&g));
+	ASSERT(bo_new(&g, &b, 6 * MiB, DRM_VTTM_CACHED, 1));
+	ASSERT_OK(bo_keep_busy(&g, &b, 1, 0));
+	w.handle = b.handle;
+	EXPECT_ERR(vttm_ioctl(g.fd, DRM_IOCTL_VTTM_WAIT, &w), ETIME);
+	w.timeout_ns = -1;
+	EXPECT_ERR(vttm_ioctl(g.fd, DRM_IOCTL_VTTM_WAIT, &w), ETIME);
+	/* long ago: relative, it would be most of a day */
+	w.timeout_ns = now_ns() - 1;
+	EXPECT_ERR(vttm_ioctl(g.fd, DRM_IOCTL_VTTM_WAIT, &w), ETIME);
+	w.timeout_ns = now_ns() + 50000000;
+	EXPECT_ERR(vttm_ioctl(g.fd, DRM_IOCTL_VTTM_WAIT, &w), ETIME);
+	EXPECT_GE((int64_t)now_ns(), w.timeout_ns);
+	w.timeout_ns = INT64_MAX;
+	EXPECT_OK(vttm_ioctl(g.fd, DRM_IOCTL_VTTM_WAIT, &w));
+}
+
+static void timeline(void)
+{
+	uint64_t has = 0, point, points[2] = { 1, 5 };
+	uint32_t syncobj, handles[2];
+	struct gpu g;
+	struct bo b;
+
+	ASSERT(gpu_open(&g));
+	ASSERT_EQ(drmGetCap(g.fd, DRM_CAP_SYNCOBJ_TIMELINE, &has), 0);
+	EXPECT_EQ(has, 1);
+	ASSERT(bo_new(&g, &b, PAGE, DRM_VTTM_CACHED, 1));
+	ASSERT_OK(drmSyncobjCreate(g.fd, 0, &syncobj));
+	ASSERT_OK(submit_fill(&g, &b, syncobj, points[0], 11));
+	ASSERT_OK(submit_fill(&g, &b, syncobj, points[1], 12));
+	handles[0] = syncobj;
+	handles[1] = syncobj;
+	EXPECT_OK(drmSyncobjTimelineWait(g.fd, handles, points, 2, INT64_MAX,
+					 DRM_SYNCOBJ_WAIT_FLAGS_WAIT_ALL, NULL));
+	EXPECT_EQ(*(uint32_t *)b.map, 12);
+	EXPECT_OK(drmSyncobjQuery(g.fd, &syncobj, &point, 1));
+	EXPECT_EQ(point, 5);
+	EXPECT_OK(drmSyncobjDestroy(g.fd, syncobj));
+}
+
+/* ---- what is not needed ---- */
+
+static void unneeded(void)
+{
+	struct drm_vttm_mmap_offset m = { 0 };
+	struct gpu g;
+	uint32_t v;
+	struct bo b;
+	int fd;
+
+	ASSERT(gpu_open(&g));
+	ASSERT(bo_new(&g, &b, 2 * PAGE, DRM_VTTM_WC, 1));
+	m.handle = b.handle;
+	ASSERT_OK(vttm_ioctl(g.fd, DRM_IOCTL_VTTM_MMAP_OFFSET, &m));
+	ASSERT_OK(vttm_madvise(g.fd, b.handle, DRM_VTTM_MADV_DONTNEED, NULL));
+	EXPECT(mmap(NULL, PAGE, PROT_READ, MAP_SHARED, g.fd, m.offset) == MAP_FAILED);
+	EXPECT_EQ(errno, EBUSY);
+	EXPECT_EQ(drmPrimeHandleToFD(g.fd, b.handle, DRM_CLOEXEC, &fd), -1);
+	EXPECT_EQ(errno, EBUSY);
+	EXPECT_ERR(submit_fill(&g, &b, 0, 0, 1), EBUSY);
+	/* all of it as before when it is needed again */
+	ASSERT_OK(vttm_madvise(g.fd, b.handle, DRM_VTTM_MADV_WILLNEED, NULL));
+	EXPECT(bo_check_map(&b));
+	EXPECT(bo_check_engine(&g, &b));
+
+	ASSERT_OK(vttm_madvise(g.fd, b.handle, DRM_VTTM_MADV_DONTNEED, NULL));
+	ASSERT_OK(vttm_purge(g.minor, PAGES(b.size), NULL));
+	EXPECT(mmap(NULL, PAGE, PROT_READ, MAP_SHARED, g.fd, m.offset) == MAP_FAILED);
+	EXPECT_EQ(errno, EINVAL);
+	EXPECT_EQ(drmPrimeHandleToFD(g.fd, b.handle, DRM_CLOEXEC, &fd), -1);
+	EXPECT_EQ(errno, EINVAL);
+	EXPECT_ERR(submit_fill(&g, &b, 0, 0, 1), EFAULT);
+	EXPECT(!peek32(b.map, &v));
+	bo_free(&g, &b);
+
+	/* what was never mapped has nothing to look at */
+	ASSERT(bo_new(&g, &b, 2 * PAGE, DRM_VTTM_CACHED, 1));
+	munmap(b.map, b.size);
+	b.map = vttm_map(g.fd, b.handle, b.size);
+	ASSERT(b.map != MAP_FAILED);
+	ASSERT_OK(vttm_madvise(g.fd, b.handle, DRM_VTTM_MADV_DONTNEED, NULL));
+	EXPECT(!peek32(b.map, &v));
+	ASSERT_OK(vttm_madvise(g.fd, b.handle, DRM_VTTM_MADV_WILLNEED, NULL));
+	EXPECT(bo_check_map(&b));
+
+	/* others may need it */
+	ASSERT_EQ(drmPrimeHandleToFD(g.fd, b.handle, DRM_CLOEXEC, &fd), 0);
+	EXPECT_ERR(vttm_madvise(g.fd, b.handle, DRM_VTTM_MADV_DONTNEED, NULL), EBUSY);
+	close(fd);
+	EXPECT(bo_check_map(&b));
+}
+
+static void pages_bad(void)
+{
+	static const char *const bad[] = { "", "x", "1", "-1 1" };
+	char path[64], text[32];
+	struct gpu g;
+	struct bo b;
+	size_t i;
+	int ret;
+
+	ASSERT(gpu_open(&g));
+	ASSERT(bo_new(&g, &b, PAGE, DRM_VTTM_CACHED, 1));
+	snprintf(path, sizeof(path), "/sys/kernel/debug/dri/%u/pages", g.minor);
+	for (i = 1; i < ARRAY_LEN(bad); i++) {
+		ret = write_file(path, "%s", bad[i]);
+		if (ret != -EINVAL && ret != -EBADF)
+			FAIL("\"%s\": %d", bad[i], ret);
+	}
+	/* a file of another kind, a handle that names nothing */
+	EXPECT_ERR(write_file(path, "0 %u", b.handle), EBADF);
+	snprintf(text, sizeof(text), "%d %u", g.fd, 0x7fff);
+	EXPECT_ERR(write_file(path, "%s", text), ENOENT);
+}
+
+static const struct test tests[] = {
+	{ "c120_job_that_takes_too_long", too_long },
+	{ "c120_jobs_of_a_closed_file", closed },
+	{ "c120_queue_is_bounded", many_jobs },
+	{ "c121_kswapd_takes_what_is_idle", kswapd_idle_left },
+	{ "c121_kswapd_waits_for_no_fence", kswapd_all_busy },
+	{ "c121_never_idle_is_waited_for", never_idle },
+	{ "c122_untouched_buffers_are_charged", untouched_are_charged },
+	{ "c122_queued_jobs_are_charged", jobs_are_charged },
+	{ "c123_local_is_local", local_is_local },
+	{ "c123_local_buffers_move_together", moves_together },
+	{ "c124_wait_is_absolute", absolute_time },
+	{ "c124_points_of_a_timeline", timeline },
+	{ "c125_unneeded_is_not_handed_out", unneeded },
+	{ "debugfs_pages_refuses_bad_input", pages_bad },
+};
+
+int main(void)
+{
+	mount_all();
+	return ktap_run(tests, ARRAY_LEN(tests));
+}
