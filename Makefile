@@ -14,7 +14,7 @@ help:
 	@echo '              QUICK=1 only sees that this works'
 	@echo 'make test     run all tests; T=PATTERN runs those whose name matches'
 	@echo 'make torture  debug kernels, everything at random, allocations that fail:'
-	@echo '              TIME=40m SEED=N PHASE="kasan lockdep fault variants oom selftests mutate clauses"'
+	@echo '              TIME=40m SEED=N PHASE="kasan lockdep fault variants oom reports selftests mutate clauses"'
 	@echo
 	@echo 'make kernel   the kernel of the demo (build/linux)'
 	@echo 'make tree     its source only: pristine source, kernel/ and hooks/'

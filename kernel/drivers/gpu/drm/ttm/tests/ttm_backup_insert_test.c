@@ -82,6 +82,7 @@ struct backup_test {
 	struct ttm_tt *mapped;
 	unsigned int map_calls;
 	unsigned int map_fails_at;
+	unsigned int unpopulate_calls;
 };
 
 struct backup_tt {
@@ -370,8 +371,29 @@ static void backup_tt_destroy(struct ttm_device *bdev, struct ttm_tt *tt)
 	kfree(to_backup_tt(tt));
 }
 
+/* Writes to the pages, as amdgpu does, so there must be nothing else in their place. */
 static void backup_unpopulate(struct ttm_device *bdev, struct ttm_tt *tt)
 {
+	struct kunit *test = kunit_get_current_test();
+	unsigned int handles = 0;
+	pgoff_t i;
+
+	for (i = 0; i < tt->num_pages; i++) {
+		struct page *page = tt->pages[i];
+
+		if (page && ttm_backup_page_ptr_is_handle(page))
+			handles++;
+		else if (page && !PageTail(page))
+			page->mapping = NULL;
+	}
+	/* Buffer objects are also freed by a worker. */
+	if (test) {
+		struct backup_test *priv = test->priv;
+
+		KUNIT_EXPECT_EQ(test, handles, 0);
+		priv->unpopulate_calls++;
+	}
+
 	ttm_pool_free(&bdev->pool, tt);
 }
 
@@ -1345,6 +1367,47 @@ static void backup_c57_restore_with_retained_chunks(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, backup_run(test, tt), 579);
 		backup_tt_free(test, tt);
 	}
+	backup_expect_baseline(test);
+}
+
+/*
+ * The driver's hook is called for what is populated, be there holes or not, and not for
+ * what is backed up, be it in part.
+ */
+static void backup_c126_r5_hook_meets_no_handle(struct kunit *test)
+{
+	struct backup_test *priv = test->priv;
+	struct ttm_tt *tt = backup_filled_tt(test, ttm_write_combined, 579, true);
+	struct folio *folio;
+
+	backup_punch(test, tt, 576);
+	ttm_tt_unpopulate(&priv->bdev, tt);
+	KUNIT_EXPECT_EQ(test, priv->unpopulate_calls, 1);
+	backup_tt_free(test, tt);
+
+	tt = backup_filled_tt(test, ttm_write_combined, 579, true);
+	folio = backup_tt_folio(tt, 578);
+	folio_get(folio);
+	KUNIT_EXPECT_EQ(test, backup_run(test, tt), 578);
+	backup_expect_retained(test, tt, 1);
+	ttm_tt_unpopulate(&priv->bdev, tt);
+	backup_expect_retained(test, tt, 1);
+	priv->unpopulate_calls = 0;
+	folio_put(folio);
+	backup_restore(test, tt);
+	ttm_tt_unpopulate(&priv->bdev, tt);
+	KUNIT_EXPECT_EQ(test, priv->unpopulate_calls, 1);
+	backup_tt_free(test, tt);
+
+	/* Backed up in part, and freed like that */
+	tt = backup_filled_tt(test, ttm_uncached, 579, true);
+	folio = backup_tt_folio(tt, 0);
+	folio_get(folio);
+	priv->unpopulate_calls = 0;
+	KUNIT_EXPECT_GT(test, backup_run(test, tt), 0);
+	backup_tt_free(test, tt);
+	KUNIT_EXPECT_EQ(test, priv->unpopulate_calls, 0);
+	folio_put(folio);
 	backup_expect_baseline(test);
 }
 
@@ -4415,6 +4478,7 @@ static struct kunit_case backup_cases[] = {
 	KUNIT_CASE(backup_c57_retained_chunks_are_retried),
 	KUNIT_CASE(backup_c57_restore_with_retained_chunks),
 	KUNIT_CASE(backup_c57_holes),
+	KUNIT_CASE(backup_c126_r5_hook_meets_no_handle),
 	KUNIT_CASE(backup_all_chunks_busy),
 	KUNIT_CASE(backup_c77_the_walk_goes_on),
 #ifdef CONFIG_FAULT_INJECTION_DEBUG_FS

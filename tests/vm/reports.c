@@ -1,0 +1,733 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+/*
+ * test-reports [stutter|tinyswap|small|submit|readers]
+ *
+ * What users of real drivers have reported, done with the virtual one; docs/reports.md
+ * has the list. Without an argument, those that take no long time and no machine of a
+ * special kind. Some say figures, in lines "# figure NAME VALUE", for a comparison of kernels.
+ */
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <xf86drm.h>
+
+#include "fixture.h"
+
+static void figure(const char *name, double value)
+{
+	test_note("figure %s %.4f", name, value);
+}
+
+static void *shared_page(void)
+{
+	void *p = mmap(NULL, PAGE, PROT_READ | PROT_WRITE,
+		       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	if (p == MAP_FAILED)
+		die("mmap: %s", strerror(errno));
+	return p;
+}
+
+static int touch(const struct gpu *g, const struct bo *b, unsigned int nr)
+{
+	struct drm_vttm_op ops[16];
+	unsigned int i;
+	int ret;
+
+	if (nr > ARRAY_LEN(ops))
+		die("%u buffers in one job", nr);
+	/* reads a word of each and leaves it as it is, but for the first one's last */
+	for (i = 0; i < nr; i++)
+		ops[i] = (struct drm_vttm_op){
+			.opcode = DRM_VTTM_OP_CRC32, .dst = b[0].handle,
+			.dst_offset = b[0].size - 4, .src = b[i].handle, .size = 4,
+		};
+	ret = vttm_submit(g->fd, ops, nr);
+	return ret ?: vttm_wait(g->fd, b[0].handle, -1);
+}
+
+/* ---- backups and restores that fail, again and again ---- */
+
+static void fails_again(void)
+{
+	struct bo b[6];
+	unsigned int i, round;
+	struct gpu g;
+
+	ASSERT(gpu_open(&g));
+	for (i = 0; i < ARRAY_LEN(b); i++)
+		ASSERT(bo_new(&g, &b[i], i & 1 ? 4 * KiB : 6 * MiB, i % 3, i + 1));
+	for (round = 0; round < 12; round++) {
+		/* nothing goes, then up to some page, then all but one */
+		if (!fault_inject_after(round * 2, round % 3 ? -1 : 1))
+			return;
+		for (i = 0; i < 4; i++)
+			vttm_shrink(g.minor, 5000, round & 1, NULL);
+		/* it comes back in many attempts */
+		if (!fault_inject(100, 1 + round % 3, 1 + round * 3))
+			return;
+		for (i = 0; i < ARRAY_LEN(b); i++)
+			EXPECT((i + round) & 1 ? bo_check_map(&b[i]) :
+						 bo_check_engine(&g, &b[i]));
+		fault_inject_off();
+		/* and goes and comes whole after that */
+		for (i = 0; i < ARRAY_LEN(b); i++)
+			ASSERT(bo_backup(&g, &b[i], false));
+		for (i = 0; i < ARRAY_LEN(b); i++)
+			EXPECT(bo_check_map(&b[i]));
+	}
+}
+
+/* ---- a bulk move that loses one that is backed up in part ---- */
+
+static void bulk_loses_one(void)
+{
+	enum { NR = 8, LOST = 2 };
+	unsigned int i, round;
+	struct vttm_state s;
+	struct bo b[NR];
+	struct gpu g;
+
+	for (round = 0; round < 6; round++) {
+		ASSERT(gpu_open(&g));
+		for (i = 0; i < NR; i++) {
+			memset(&b[i], 0, sizeof(b[i]));
+			/* six chunks */
+			b[i].size = 2 * MiB + 31 * PAGE;
+			ASSERT_OK(vttm_create_flags(g.fd, &b[i].size, i % 3,
+						    DRM_VTTM_CREATE_LOCAL,
+						    &b[i].handle));
+			b[i].map = vttm_map(g.fd, b[i].handle, b[i].size);
+			ASSERT(b[i].map != MAP_FAILED);
+			b[i].caching = i % 3;
+			ASSERT(bo_fill(&b[i], i + 1));
+		}
+		/* the first two whole, the third in part, in the order of the LRU */
+		ASSERT(bo_backup(&g, &b[0], false));
+		ASSERT(bo_backup(&g, &b[1], false));
+		if (!fault_inject_after(1 + round % 4, -1))
+			return;
+		vttm_shrink(g.minor, PAGES(b[LOST].size), round & 1, NULL);
+		fault_inject_off();
+		ASSERT(bo_info(&g, &b[LOST], &s));
+		EXPECT_EQ(s.resident_pages + s.backed_up_pages, PAGES(b[LOST].size));
+		EXPECT_GT(s.resident_pages, 0);
+		bo_free(&g, &b[LOST]);
+		b[LOST] = b[NR - 1];
+		/* all that is left moves to the end, twice */
+		for (i = 0; i < 2; i++)
+			EXPECT_OK(touch(&g, b + 1, NR - 2));
+		/* goes, all of it, and comes back */
+		for (i = 0; i < NR - 1; i++)
+			ASSERT(bo_backup(&g, &b[i], round & 1));
+		for (i = 0; i < NR - 1; i++)
+			EXPECT(i == 1 || bo_check_map(&b[i]));
+		for (i = 0; i < NR - 1; i++)
+			munmap(b[i].map, b[i].size);
+		close(g.fd);
+	}
+}
+
+/* ---- a group with much in buffers, and its neighbour ---- */
+
+#define OWNER	"game"
+#define OTHER	"compiler"
+
+struct neighbours {
+	atomic_uint ready;
+	atomic_uint stop;
+};
+
+static void owner(void *arg)
+{
+	struct neighbours *n = arg;
+	static struct bo b[50];
+	struct gpu g;
+	unsigned int i;
+
+	ASSERT_OK(cg_enter(OWNER));
+	ASSERT(gpu_open(&g));
+	for (i = 0; i < ARRAY_LEN(b); i++)
+		ASSERT(bo_new(&g, &b[i], 6 * MiB, i % 3, i + 1));
+	atomic_store(&n->ready, 1);
+	while (!atomic_load(&n->stop))
+		usleep(10000);
+	for (i = 0; i < ARRAY_LEN(b); i++)
+		EXPECT(i & 1 ? bo_check_map(&b[i]) : bo_check_engine(&g, &b[i]));
+}
+
+static void other(void *arg)
+{
+	uint64_t len = *(uint64_t *)arg, at;
+	uint8_t *p;
+
+	ASSERT_OK(cg_enter(OTHER));
+	p = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+		 -1, 0);
+	ASSERT(p != MAP_FAILED);
+	for (at = 0; at < len; at += PAGE)
+		pattern_page(test_source(), 77, at / PAGE, p + at);
+}
+
+static void neighbours(void)
+{
+	struct neighbours *n = shared_page();
+	uint64_t len = 250 * MiB, charged;
+	struct backup_counters then, c;
+	pid_t pid;
+	int status;
+
+	ASSERT_OK(cg_create(OWNER));
+	ASSERT_OK(cg_create(OTHER));
+	/* far less than it has in buffers, and none of that counts */
+	ASSERT_OK(cg_write(OWNER, "memory.max", "64M"));
+	ASSERT_OK(cg_write(OWNER, "memory.swap.max", "0"));
+	backup_counters(&then);
+	pid = fork_or_die();
+	if (!pid) {
+		test_failures = 0;
+		owner(n);
+		fflush(stdout);
+		_exit(test_failures ? 1 : 0);
+	}
+	while (!atomic_load(&n->ready) && !waitpid(pid, &status, WNOHANG))
+		usleep(10000);
+	ASSERT(atomic_load(&n->ready));
+	charged = cg_read(OWNER, "memory.current");
+	EXPECT(ktap_child(other, &len));
+	backup_counters_since(&then, &c);
+	/* or there was no pressure and this proved nothing */
+	EXPECT_GT(c.inserted + c.copied, 50 * MiB / PAGE);
+	test_note("%" PRIu64 " MiB backed up; the owner is charged %" PRIu64 " KiB, before %" PRIu64 " KiB",
+		  (c.inserted + c.copied) * PAGE / MiB,
+		  cg_read(OWNER, "memory.current") / KiB, charged / KiB);
+	EXPECT_LE(cg_read(OWNER, "memory.current"), charged + 4 * MiB);
+	EXPECT_LE(cg_read(OTHER, "memory.current"), 8 * MiB);
+	atomic_store(&n->stop, 1);
+	EXPECT_EQ(waitpid(pid, &status, 0), pid);
+	EXPECT_EQ(status, 0);
+	EXPECT_EQ(cg_read_key(OWNER, "memory.events", "oom_kill"), 0);
+	EXPECT_EQ(cg_read_key(OTHER, "memory.events", "oom_kill"), 0);
+	EXPECT_OK(cg_remove(OWNER));
+	EXPECT_OK(cg_remove(OTHER));
+}
+
+/* ---- next to no swap ---- */
+
+/*
+ * Far more idle buffers than swap, busy ones, and somebody who takes the rest. There is
+ * not enough for all: who asks last does not get it, or is killed. It comes to an end
+ * either way, which the time of the machine bounds, and what was there first is as good
+ * as before.
+ */
+static void tiny_swap(void)
+{
+	static struct bo idle[50], busy[16];
+	volatile uint32_t *jobs = shared_page();
+	uint64_t oom = vmstat("oom_kill"), start;
+	unsigned int i;
+	pid_t worker, hog;
+	struct gpu g;
+	int status;
+
+	ASSERT(gpu_open(&g));
+	for (i = 0; i < ARRAY_LEN(idle); i++)
+		ASSERT(bo_new(&g, &idle[i], 6 * MiB, i % 3, i + 1));
+	worker = fork_or_die();
+	if (!worker) {
+		/* the hog, or this one: but not who checks what became of them */
+		write_file("/proc/self/oom_score_adj", "-500");
+		test_failures = 0;
+		if (!gpu_open(&g))
+			_exit(1);
+		for (i = 0; i < ARRAY_LEN(busy); i++)
+			if (!bo_new(&g, &busy[i], 6 * MiB, i % 3, 100 + i))
+				_exit(1);
+		for (i = 0;; i++) {
+			int ret = touch(&g, busy, ARRAY_LEN(busy));
+
+			if (ret && ret != -ENOMEM)
+				_exit(1);
+			*jobs = i + 1;
+		}
+	}
+	while (*jobs < 10)
+		usleep(1000);
+	write_file("/proc/self/oom_score_adj", "-900");
+	start = now_ns();
+	hog = fork_or_die();
+	if (!hog) {
+		uint64_t len = meminfo_kib("MemTotal") * KiB, at;
+		uint8_t *p;
+
+		write_file("/proc/self/oom_score_adj", "900");
+		p = mmap(NULL, len, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+		for (at = 0; at < len; at += PAGE)
+			pattern_page(test_source(), 77, at / PAGE, p + at);
+		_exit(0);
+	}
+	EXPECT_EQ(waitpid(hog, &status, 0), hog);
+	test_note("the hog ended with status %x after %.1f s, %" PRIu64 " killed, %u jobs meanwhile",
+		  status, (now_ns() - start) / 1e9, vmstat("oom_kill") - oom, *jobs);
+	figure("tinyswap_seconds", (now_ns() - start) / 1e9);
+	/* more than there is: it was killed, and nobody else */
+	EXPECT(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+	EXPECT_EQ(vmstat("oom_kill") - oom, 1);
+	EXPECT_EQ(waitpid(worker, &status, WNOHANG), 0);
+	kill(worker, SIGKILL);
+	EXPECT_EQ(waitpid(worker, &status, 0), worker);
+	for (i = 0; i < ARRAY_LEN(idle); i++)
+		EXPECT(bo_check_map(&idle[i]));
+}
+
+/* ---- jobs while there is no memory, but much that can be had ---- */
+
+static unsigned int rounds = 60;
+
+static void submit_when_short(void)
+{
+	static struct bo b[3], others[24];
+	atomic_uint *stop = shared_page();
+	unsigned int i, n, failed = 0;
+	uint64_t lowest = UINT64_MAX;
+	struct gpu g;
+	pid_t pid;
+	int status;
+
+	ASSERT(gpu_open(&g));
+	for (i = 0; i < ARRAY_LEN(b); i++)
+		ASSERT(bo_new(&g, &b[i], 4 * MiB + i * PAGE, i, i + 1));
+	for (i = 0; i < ARRAY_LEN(others); i++)
+		ASSERT(bo_new(&g, &others[i], 4 * MiB, i % 3, i + 10));
+	/* Uses its memory all the time, all that there is and some more */
+	pid = fork_or_die();
+	if (!pid) {
+		uint64_t len = meminfo_kib("MemFree") * KiB + 16 * MiB, at;
+		uint8_t *p = mmap(NULL, len, PROT_READ | PROT_WRITE,
+				  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+		for (at = 0; at < len; at += PAGE)
+			pattern_page(test_source(), 77, at / PAGE, p + at);
+		atomic_store(stop, 1);
+		while (atomic_load(stop) != 2)
+			for (at = 0; at < len && atomic_load(stop) != 2; at += PAGE)
+				p[at]++;
+		_exit(0);
+	}
+	while (!atomic_load(stop))
+		usleep(1000);
+	for (n = 0; n < rounds; n++) {
+		uint64_t free;
+		int ret;
+
+		vttm_shrink(g.minor, 2 * PMD_PAGES * ARRAY_LEN(b), n & 1, NULL);
+		for (i = 0; i < ARRAY_LEN(b); i++)
+			vttm_shrink(g.minor, PAGES(b[i].size), n & 1, NULL);
+		free = meminfo_kib("MemFree");
+		lowest = free < lowest ? free : lowest;
+		ret = touch(&g, b, ARRAY_LEN(b));
+		if (ret && !failed++)
+			FAIL("round %u: %s, with %" PRIu64 " KiB free", n,
+			     strerror(-ret), free);
+	}
+	EXPECT_EQ(failed, 0);
+	atomic_store(stop, 2);
+	EXPECT_EQ(waitpid(pid, &status, 0), pid);
+	EXPECT_EQ(status, 0);
+	test_note("%u submits, free memory down to %" PRIu64 " KiB", n, lowest);
+	for (i = 1; i < ARRAY_LEN(b); i++)
+		EXPECT(bo_check_map(&b[i]));
+	for (i = 0; i < ARRAY_LEN(others); i++)
+		EXPECT(bo_check_map(&others[i]));
+}
+
+/* ---- exits ---- */
+
+static bool in_fence_wait(pid_t pid)
+{
+	char path[40];
+	const char *text, *state;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	text = read_file(path);
+	state = text ? strrchr(text, ')') : NULL;
+	if (!state || state[2] != 'D')
+		return false;
+	snprintf(path, sizeof(path), "/proc/%d/stack", pid);
+	text = read_file(path);
+	return text && (strstr(text, "dma_fence") || strstr(text, "dma_resv_wait") ||
+			strstr(text, "drm_sched"));
+}
+
+/*
+ * Processes leave with jobs that would go on for long, while others bring buffers back:
+ * no exit waits for a fence that anybody else would have to wait for.
+ */
+static void exits(void)
+{
+	enum { EXITS = 4, READERS = 2 };
+	atomic_uint *ready = shared_page();
+	pid_t exiting[EXITS], readers[READERS];
+	unsigned int i, n, left = EXITS, waits[EXITS] = { 0 }, worst = 0;
+	struct gpu g;
+	int status;
+
+	for (i = 0; i < READERS; i++) {
+		readers[i] = fork_or_die();
+		if (readers[i])
+			continue;
+		test_failures = 0;
+		if (gpu_open(&g)) {
+			struct bo b[4];
+
+			for (n = 0; n < ARRAY_LEN(b); n++)
+				if (!bo_new(&g, &b[n], 4 * MiB, n % 3, i * 10 + n + 1))
+					_exit(1);
+			atomic_fetch_add(ready, 1);
+			for (n = 0; atomic_load(ready) < 100 && !test_failures; n++) {
+				vttm_shrink(g.minor, PAGES(b[0].size), n & 1, NULL);
+				bo_check_map(&b[n % ARRAY_LEN(b)]);
+			}
+		}
+		fflush(stdout);
+		_exit(test_failures ? 1 : 0);
+	}
+	for (i = 0; i < EXITS; i++) {
+		exiting[i] = fork_or_die();
+		if (exiting[i])
+			continue;
+		if (gpu_open(&g)) {
+			struct bo b[4];
+
+			for (n = 0; n < ARRAY_LEN(b); n++)
+				if (!bo_new(&g, &b[n], 2 * MiB, n % 3, i * 10 + n + 50))
+					_exit(1);
+			for (n = 0; n < 3; n++)
+				if (bo_keep_busy(&g, b, ARRAY_LEN(b), 0))
+					_exit(1);
+			atomic_fetch_add(ready, 1);
+			while (atomic_load(ready) < EXITS + READERS)
+				usleep(1000);
+			if (i & 1)
+				kill(getpid(), SIGKILL);
+			_exit(0);
+		}
+		_exit(1);
+	}
+	while (left) {
+		usleep(10000);
+		for (i = 0; i < EXITS; i++) {
+			if (!exiting[i])
+				continue;
+			if (waitpid(exiting[i], &status, WNOHANG) == exiting[i]) {
+				EXPECT(status == 0 || (WIFSIGNALED(status) &&
+						       WTERMSIG(status) == SIGKILL));
+				exiting[i] = 0;
+				left--;
+				continue;
+			}
+			waits[i] = in_fence_wait(exiting[i]) ? waits[i] + 1 : 0;
+			worst = waits[i] > worst ? waits[i] : worst;
+		}
+	}
+	atomic_store(ready, 1000);
+	for (i = 0; i < READERS; i++) {
+		EXPECT_EQ(waitpid(readers[i], &status, 0), readers[i]);
+		EXPECT_EQ(status, 0);
+	}
+	test_note("at most %u samples of 10 ms in a row found an exit waiting", worst);
+	EXPECT_LE(worst, 100);
+}
+
+/* ---- readers of all statistics ---- */
+
+static unsigned int seconds = 5;
+
+static void read_all(unsigned int nr)
+{
+	static const char *const files[] = {
+		"/sys/kernel/debug/ttm/backup_stats",
+		"/sys/kernel/debug/ttm/page_pool",
+		"/sys/kernel/debug/ttm/tt_shrink",
+		"/sys/kernel/debug/dri/0/chunks",
+		"/sys/kernel/debug/dri/0/clients",
+		"/sys/kernel/debug/dri/0/gem_names",
+		"/sys/kernel/debug/dri/0/name",
+		"/sys/kernel/debug/dma_buf/bufinfo",
+		"/sys/kernel/debug/shrinker/sb-tmpfs-1/count",
+		"/proc/vmstat", "/proc/meminfo", "/proc/buddyinfo", "/proc/zoneinfo",
+		"/proc/swaps", "/proc/slabinfo", "/proc/pagetypeinfo",
+	};
+	char path[64];
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_LEN(files); i++)
+		read_file(files[(i + nr) % ARRAY_LEN(files)]);
+	/* what processes have open, whose files of the device say how much */
+	for (i = 3; i < 12; i++) {
+		snprintf(path, sizeof(path), "/proc/%d/fdinfo/%u", getppid(), i);
+		read_file(path);
+	}
+}
+
+static void readers(void)
+{
+	enum { READERS = 8 };
+	atomic_uint *reads = shared_page();
+	pid_t pids[READERS];
+	struct hog hog;
+	uint64_t end;
+	unsigned int i, n;
+	struct bo b[12];
+	struct gpu g;
+	int status;
+
+	ASSERT(gpu_open(&g));
+	for (i = 0; i < ARRAY_LEN(b); i++)
+		ASSERT(bo_new(&g, &b[i], (i + 1) * 256 * KiB, i % 3, i + 1));
+	hog_start(&hog, 30 * MiB);
+	end = now_ns() + seconds * 1000000000ULL;
+	for (i = 0; i < READERS; i++) {
+		pids[i] = fork_or_die();
+		if (pids[i])
+			continue;
+		for (n = i; now_ns() < end; n++) {
+			read_all(n);
+			atomic_fetch_add(reads, 1);
+		}
+		_exit(0);
+	}
+	hog_go(&hog);
+	for (n = 0; now_ns() < end; n++) {
+		vttm_shrink(g.minor, 1000, n & 1, NULL);
+		ASSERT(bo_check_map(&b[n % ARRAY_LEN(b)]));
+		ASSERT(bo_check_engine(&g, &b[(n + 3) % ARRAY_LEN(b)]));
+	}
+	for (i = 0; i < READERS; i++) {
+		EXPECT_EQ(waitpid(pids[i], &status, 0), pids[i]);
+		EXPECT_EQ(status, 0);
+	}
+	EXPECT_EQ(hog_end(&hog), 0);
+	EXPECT_GT(atomic_load(reads), READERS);
+	EXPECT_GT(n, 0);
+	test_note("%u times all files were read beside %u shrinks", atomic_load(reads), n);
+}
+
+/* ---- very many small buffers ---- */
+
+static uint64_t used_pages(void)
+{
+	return (meminfo_kib("MemTotal") - meminfo_kib("MemFree")) * KiB / PAGE;
+}
+
+static void small_buffers(void)
+{
+	enum { NR = 10000 };
+	static uint32_t handles[NR];
+	uint64_t size, pages = 0, before, made, after, done, shmem, swap, total = 0;
+	struct gpu g;
+	unsigned int i;
+	uint32_t v;
+
+	ASSERT(gpu_open(&g));
+	shmem = vmstat("nr_shmem");
+	swap = swap_used_pages();
+	before = used_pages();
+	for (i = 0; i < NR; i++) {
+		void *map;
+
+		/* mostly small, 4 to 256 KiB, 17 KiB in the mean */
+		size = PAGE << (i % 64 < 33 ? 0 : i % 64 < 49 ? 1 : i % 64 < 57 ? 2 :
+				i % 64 < 61 ? 4 : i % 64 < 63 ? 5 : 6);
+		ASSERT_OK(vttm_create(g.fd, &size, DRM_VTTM_CACHED, &handles[i]));
+		map = vttm_map(g.fd, handles[i], size);
+		ASSERT(map != MAP_FAILED);
+		ASSERT(peek32(map, &v));
+		*(uint32_t *)map = i + 1;
+		munmap(map, size);
+		pages += PAGES(size);
+	}
+	made = used_pages();
+	while (total < pages) {
+		int ret = vttm_shrink(g.minor, pages - total, false, &done);
+
+		ASSERT_OK(ret);
+		total += done;
+	}
+	pools_drain();
+	lru_drain();
+	after = used_pages();
+	/* what holds the contents is not what managing them takes */
+	EXPECT_EQ(vmstat("nr_shmem") - shmem + swap_used_pages() - swap, pages);
+	test_note("%" PRIu64 " pages in %u buffers: %" PRIu64 " pages of memory for them, %" PRIu64 " backed up",
+		  pages, NR, made - before, after - before);
+	figure("small_bytes_per_backed_up_byte", (double)(after - before) / pages);
+	for (i = 0; i < NR; i += 7) {
+		void *map;
+
+		size = PAGE;
+		map = vttm_map(g.fd, handles[i], size);
+		ASSERT(map != MAP_FAILED);
+		ASSERT(peek32(map, &v));
+		EXPECT_EQ(v, i + 1);
+		munmap(map, size);
+	}
+}
+
+/* ---- a desktop on a machine whose free memory is in single pages ---- */
+
+struct desktop {
+	atomic_uint ready, stop, failed;
+	atomic_ulong submits, restored;
+};
+
+static void client(struct desktop *d, unsigned int seed)
+{
+	static struct bo b[10];
+	struct vttm_state s;
+	struct gpu g;
+	unsigned int i;
+
+	if (!gpu_open(&g))
+		_exit(1);
+	for (i = 0; i < ARRAY_LEN(b); i++)
+		if (!bo_new(&g, &b[i], 2 * MiB, DRM_VTTM_WC, seed * 100 + i))
+			_exit(1);
+	atomic_fetch_add(&d->ready, 1);
+	while (!atomic_load(&d->stop)) {
+		unsigned long gone = 0;
+
+		for (i = 0; i < ARRAY_LEN(b); i++) {
+			if (!bo_info(&g, &b[i], &s))
+				_exit(1);
+			gone += s.backed_up_pages;
+		}
+		if (touch(&g, b, ARRAY_LEN(b)))
+			_exit(1);
+		atomic_fetch_add(&d->submits, 1);
+		atomic_fetch_add(&d->restored, gone);
+	}
+	for (i = 1; i < ARRAY_LEN(b); i++)
+		if (!bo_check_map(&b[i]))
+			_exit(1);
+	_exit(0);
+}
+
+static void stutter(void)
+{
+	enum { CLIENTS = 10 };
+	uint64_t len = meminfo_kib("MemTotal") / 2 * KiB / PAGE * PAGE, at, order9;
+	uint64_t kswapd, direct, swapped;
+	struct desktop *d = shared_page();
+	pid_t pids[CLIENTS];
+	unsigned int i;
+	uint8_t *p;
+	int fd, status;
+
+	/* the page cache of small files, of which every second one is dropped */
+	mkdir("/cache", 0755);
+	ASSERT_EQ(mount("tmpfs", "/cache", "tmpfs", 0, "size=90%"), 0);
+	fd = open("/cache/file", O_RDWR | O_CREAT, 0600);
+	ASSERT_GE(fd, 0);
+	ASSERT_EQ(ftruncate(fd, len), 0);
+	p = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	ASSERT(p != MAP_FAILED);
+	for (at = 0; at < len; at += PAGE)
+		pattern_page(test_source(), 77, at / PAGE, p + at);
+	munmap(p, len);
+	for (at = 0; at < len; at += 2 * PAGE)
+		ASSERT_EQ(fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+				    at, PAGE), 0);
+	for (i = 0; i < CLIENTS; i++) {
+		pids[i] = fork_or_die();
+		if (!pids[i]) {
+			test_failures = 0;
+			client(d, i + 1);
+		}
+	}
+	while (atomic_load(&d->ready) < CLIENTS)
+		usleep(10000);
+	order9 = free_order9();
+	kswapd = vmstat("pgscan_kswapd");
+	direct = vmstat("pgscan_direct");
+	swapped = vmstat("pswpout");
+	sleep(seconds);
+	test_note("free %" PRIu64 " of %" PRIu64 " MiB, in 2 MiB blocks %" PRIu64 ", before %" PRIu64,
+		  meminfo_kib("MemFree") / 1024, meminfo_kib("MemTotal") / 1024,
+		  free_order9(), order9);
+	/* or there was no memory, and this says nothing */
+	EXPECT_GE(meminfo_kib("MemFree") * 4, meminfo_kib("MemTotal"));
+	EXPECT_GE(free_order9() + 2, order9);
+	kswapd = vmstat("pgscan_kswapd") - kswapd;
+	direct = vmstat("pgscan_direct") - direct;
+	swapped = vmstat("pswpout") - swapped;
+	atomic_store(&d->stop, 1);
+	for (i = 0; i < CLIENTS; i++) {
+		EXPECT_EQ(waitpid(pids[i], &status, 0), pids[i]);
+		EXPECT_EQ(status, 0);
+	}
+	EXPECT_GT(atomic_load(&d->submits), CLIENTS);
+	figure("stutter_submits", atomic_load(&d->submits));
+	figure("stutter_restored_pages_per_submit",
+	       (double)atomic_load(&d->restored) / atomic_load(&d->submits));
+	figure("stutter_kswapd_scans", kswapd);
+	figure("stutter_direct_scans", direct);
+	figure("stutter_swapped_out", swapped);
+	/* less than a page of 5120 */
+	EXPECT(atomic_load(&d->restored) < atomic_load(&d->submits));
+	close(fd);
+	EXPECT_EQ(umount("/cache"), 0);
+}
+
+/* ---- ---- */
+
+static const struct test tests_short[] = {
+	{ "c126_r2_backups_and_restores_fail_again_and_again", fails_again },
+	{ "c126_r4_bulk_move_loses_a_part_backed_up", bulk_loses_one },
+	{ "c126_r8_neighbours_in_groups", neighbours },
+	{ "c126_r12_jobs_with_little_free", submit_when_short },
+	{ "c126_r13_exits_with_jobs_pending", exits },
+	{ "c126_r14_readers_of_statistics", readers },
+};
+
+/* as the table's names of upstream's kernel too, where nothing can be made to fail */
+static const struct {
+	const char *mode;
+	struct test test;
+	bool may_oom;
+} modes[] = {
+	{ "stutter", { "c126_r1_desktop_on_fragmented_memory", stutter }, false },
+	{ "tinyswap", { "c126_r9_next_to_no_swap", tiny_swap }, true },
+	{ "small", { "c126_r16_many_small_buffers", small_buffers }, false },
+	{ "submit", { "c126_r12_jobs_with_little_free", submit_when_short }, false },
+	{ "exits", { "c126_r13_exits_with_jobs_pending", exits }, false },
+	{ "readers", { "c126_r14_readers_of_statistics", readers }, false },
+};
+
+int main(int argc, char **argv)
+{
+	unsigned int i;
+
+	mount_all();
+	if (argc < 2)
+		return ktap_run(tests_short, ARRAY_LEN(tests_short));
+	if (argc == 3) {
+		rounds = strtoul(argv[2], NULL, 10);
+		seconds = rounds;
+		argc--;
+	}
+	for (i = 0; argc == 2 && i < ARRAY_LEN(modes); i++)
+		if (!strcmp(argv[1], modes[i].mode)) {
+			ktap_may_oom = modes[i].may_oom;
+			return ktap_run(&modes[i].test, 1);
+		}
+	die("usage: test-reports [stutter|tinyswap|small|submit|exits|readers [ROUNDS-OR-SECONDS]]");
+}
