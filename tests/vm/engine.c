@@ -226,61 +226,106 @@ static bool waits_for_fence(pid_t pid)
 	       strstr(stack, "ttm_bo_wait");
 }
 
-enum { BUSY = 16, IDLE = 16 };
+enum { BUSY = 8, IDLE = 10 };
 
 /*
- * All that the engine may be given, on half of the buffers, while somebody else needs
- * memory: kswapd gets it from the other half.
+ * A process whose buffers are never idle: it submits jobs that name all of them, as many as
+ * it may, until it is to stop. Then it looks whether they are as they should be.
+ */
+static pid_t busy_start(struct shared *s, uint32_t flags)
+{
+	static struct drm_vttm_op ops[BUSY];
+	static struct bo b[BUSY];
+	pid_t pid = fork_or_die();
+	struct gpu g;
+	unsigned int i;
+
+	if (pid) {
+		while (s->count < MAX_JOBS && !waitpid(pid, NULL, WNOHANG))
+			usleep(1000);
+		return pid;
+	}
+	test_failures = 0;
+	if (!gpu_open(&g))
+		_exit(1);
+	for (i = 0; i < BUSY; i++) {
+		b[i].size = 4 * MiB;
+		if (vttm_create_flags(g.fd, &b[i].size, DRM_VTTM_CACHED, flags,
+				      &b[i].handle))
+			_exit(1);
+		b[i].map = vttm_map(g.fd, b[i].handle, b[i].size);
+		if (b[i].map == MAP_FAILED || !bo_fill(&b[i], i + 1))
+			_exit(1);
+		ops[i] = (struct drm_vttm_op){
+			.opcode = DRM_VTTM_OP_CRC32, .dst = b[0].handle,
+			.src = b[i].handle, .size = 64 * KiB,
+		};
+	}
+	while (!s->stop) {
+		if (vttm_submit(g.fd, ops, BUSY))
+			_exit(1);
+		s->count++;
+	}
+	for (i = 1; i < BUSY; i++)
+		if (!bo_check_map(&b[i]))
+			_exit(1);
+	fflush(stdout);
+	_exit(0);
+}
+
+static void busy_end(struct shared *s, pid_t pid)
+{
+	int status;
+
+	s->stop = true;
+	EXPECT_EQ(waitpid(pid, &status, 0), pid);
+	EXPECT_EQ(status, 0);
+}
+
+/*
+ * All that the engine may be given, while somebody else needs memory: kswapd gets it
+ * from what is idle, if there is any, and waits for nothing.
  */
 static void kswapd_and(unsigned int idle)
 {
 	unsigned int i, waits = 0, looks = 0;
-	static struct bo b[BUSY], c[IDLE];
 	struct backup_counters then, now;
-	pid_t kswapd = kswapd_pid();
+	struct shared *s = share();
+	pid_t kswapd = kswapd_pid(), busy;
+	static struct bo b[IDLE];
 	struct hog hog;
-	uint32_t syncobj;
 	uint64_t scanned;
 	struct gpu g;
-	int fd;
+	int status;
 
 	ASSERT(gpu_open(&g));
 	/* busy ones first, so that they are the first in line for the shrinker too */
-	for (i = 0; i < BUSY; i++)
-		ASSERT(bo_new(&g, &b[i], 6 * MiB, DRM_VTTM_CACHED, i + 1));
+	busy = busy_start(s, 0);
 	for (i = 0; i < idle; i++)
-		ASSERT(bo_new(&g, &c[i], 6 * MiB, i % 3, 100 + i));
-	hog_start(&hog, idle ? 60 * MiB : 30 * MiB);
-	ASSERT_OK(drmSyncobjCreate(g.fd, 0, &syncobj));
-	for (i = 0; i < 4; i++)
-		ASSERT_OK(bo_keep_busy(&g, b, BUSY, i ? 0 : syncobj));
-	for (i = 0; i < idle; i++)
-		ASSERT_EQ(*(volatile uint8_t *)c[i].map, *c[i].map);
-	ASSERT_EQ(drmSyncobjExportSyncFile(g.fd, syncobj, &fd), 0);
+		ASSERT(bo_new(&g, &b[i], 6 * MiB, i % 3, 100 + i));
+	hog_start(&hog, 60 * MiB);
 	scanned = vmstat("pgscan_kswapd");
 	backup_counters(&then);
 	hog_go(&hog);
-	while (!sync_file_status(fd)) {
+	while (!waitpid(hog.pid, &status, WNOHANG)) {
 		waits += waits_for_fence(kswapd);
 		looks++;
 		usleep(2000);
 	}
+	EXPECT_EQ(status, 0);
 	backup_counters_since(&then, &now);
 	EXPECT_EQ(waits, 0);
-	test_note("kswapd looked at %u times; %" PRIu64 " pages scanned by it, %" PRIu64 " backed up meanwhile",
-		  looks, vmstat("pgscan_kswapd") - scanned, now.inserted + now.copied);
+	test_note("kswapd looked at %u times; %" PRIu64 " pages scanned by it, %" PRIu64 " backed up, %u jobs",
+		  looks, vmstat("pgscan_kswapd") - scanned, now.inserted + now.copied,
+		  s->count);
 	/* or there was no pressure and this proved nothing */
 	EXPECT_GT(looks, 0);
 	EXPECT_GT(vmstat("pgscan_kswapd"), scanned);
 	if (idle)
 		EXPECT_GT(now.inserted + now.copied, 0);
-	EXPECT_EQ(hog_end(&hog), 0);
-	EXPECT_OK(vttm_wait(g.fd, b[0].handle, -1));
+	busy_end(s, busy);
 	for (i = 0; i < idle; i++)
-		EXPECT(bo_check_map(&c[i]));
-	for (i = 1; i < BUSY; i++)
 		EXPECT(bo_check_map(&b[i]));
-	close(fd);
 }
 
 static void kswapd_idle_left(void)
@@ -299,45 +344,10 @@ static void never_idle(void)
 	struct backup_counters then, c;
 	struct shared *s = share();
 	struct hog hog;
-	pid_t worker;
-	static struct bo b[BUSY];
 	unsigned int i;
-	struct gpu g;
-	int status;
+	pid_t busy;
 
-	worker = fork_or_die();
-	if (!worker) {
-		test_failures = 0;
-		if (!gpu_open(&g))
-			_exit(1);
-		for (i = 0; i < BUSY; i++) {
-			b[i].size = 6 * MiB;
-			if (vttm_create_flags(g.fd, &b[i].size, DRM_VTTM_CACHED,
-					      DRM_VTTM_CREATE_LOCAL, &b[i].handle))
-				_exit(1);
-			b[i].map = vttm_map(g.fd, b[i].handle, b[i].size);
-			if (b[i].map == MAP_FAILED || !bo_fill(&b[i], i + 1))
-				_exit(1);
-		}
-		/* one after the other, and each keeps all of them busy */
-		for (i = 0; !s->stop; i++) {
-			struct drm_vttm_op op = {
-				.opcode = DRM_VTTM_OP_CRC32, .dst = b[0].handle,
-				.src = b[0].handle, .size = b[0].size,
-			};
-
-			if (vttm_submit(g.fd, &op, 1))
-				_exit(1);
-			s->count = i + 1;
-		}
-		for (i = 1; i < BUSY; i++)
-			if (!bo_check_map(&b[i]))
-				_exit(1);
-		fflush(stdout);
-		_exit(0);
-	}
-	while (s->count < MAX_JOBS)
-		usleep(1000);
+	busy = busy_start(s, DRM_VTTM_CREATE_LOCAL);
 	backup_counters(&then);
 	hog_start(&hog, 60 * MiB);
 	hog_go(&hog);
@@ -350,9 +360,7 @@ static void never_idle(void)
 		usleep(10000);
 	}
 	EXPECT_GT(c.inserted, 0);
-	s->stop = true;
-	EXPECT_EQ(waitpid(worker, &status, 0), worker);
-	EXPECT_EQ(status, 0);
+	busy_end(s, busy);
 }
 
 /* ---- who is charged ---- */
