@@ -9,6 +9,7 @@
  */
 
 #include <linux/err.h>
+#include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/init.h>
 #include <linux/mm.h>
@@ -20,6 +21,7 @@
 #include <linux/sizes.h>
 
 #include <drm/drm_gem.h>
+#include <drm/ttm/ttm_tt.h>
 
 #include "ttm_backup_file.h"
 #include "ttm_pool_internal.h"
@@ -31,23 +33,15 @@ module_param_named(zero_copy, ttm_zero_copy, bool, 0444);
 
 static struct vfsmount *ttm_backup_mnt;
 
-/**
- * ttm_backup_file_create() - create a backup file that takes folios
- * @size: The maximum size to back up, in bytes.
- *
- * Context: Process context, may sleep.
- * Return: The file, which the caller owns; an error pointer; or NULL if
- * ttm.zero_copy is off or TTM has no mount of its own.
- */
-struct file *ttm_backup_file_create(loff_t size)
+/* What to allocate pages for that get a backup file when they are swapped out */
+static struct file *ttm_backup_template;
+
+static struct file *ttm_backup_file_setup(struct vfsmount *mnt, loff_t size,
+					  vma_flags_t flags)
 {
 	struct file *file;
 
-	if (!ttm_backup_mnt)
-		return NULL;
-
-	file = shmem_file_setup_with_mnt(ttm_backup_mnt, "ttm shmem backup", size,
-					 EMPTY_VMA_FLAGS);
+	file = shmem_file_setup_with_mnt(mnt, "ttm shmem backup", size, flags);
 	if (IS_ERR(file))
 		return file;
 
@@ -62,6 +56,22 @@ struct file *ttm_backup_file_create(loff_t size)
 }
 
 /**
+ * ttm_backup_file_create() - create a backup file that takes folios
+ * @size: The maximum size to back up, in bytes.
+ *
+ * Context: Process context, may sleep.
+ * Return: The file, which the caller owns; an error pointer; or NULL if folios
+ * are not wanted (ttm.zero_copy is off) or TTM has no mount of its own.
+ */
+struct file *ttm_backup_file_create(loff_t size)
+{
+	if (!ttm_backup_mnt)
+		return NULL;
+
+	return ttm_backup_file_setup(ttm_backup_mnt, size, EMPTY_VMA_FLAGS);
+}
+
+/**
  * ttm_backup_file_takes_folios() - whether a backup file gets its pages by insertion
  * @backup: The backup file, or NULL for none.
  *
@@ -71,6 +81,24 @@ struct file *ttm_backup_file_create(loff_t size)
 bool ttm_backup_file_takes_folios(const struct file *backup)
 {
 	return backup && ttm_backup_mnt && backup->f_path.mnt == ttm_backup_mnt;
+}
+
+/**
+ * ttm_backup_file_for() - which file the pages of a struct ttm_tt are meant for
+ * @tt: The struct ttm_tt.
+ *
+ * What TTM swaps out has a backup file only while it is swapped out. Until then it
+ * is the file of all that are in memory, which is and stays empty.
+ *
+ * Context: Any context.
+ * Return: The file, or NULL if the pages will never get into one.
+ */
+struct file *ttm_backup_file_for(const struct ttm_tt *tt)
+{
+	if (tt->backup || tt->page_flags & TTM_TT_FLAG_EXTERNAL)
+		return tt->backup;
+
+	return ttm_backup_template;
 }
 
 /**
@@ -180,6 +208,7 @@ pgoff_t ttm_backup_file_drop(struct file *backup, unsigned long handle)
 static int __init ttm_backup_file_init(void)
 {
 	struct vfsmount *mnt;
+	struct file *template;
 
 	if (!ttm_zero_copy)
 		return 0;
@@ -192,7 +221,18 @@ static int __init ttm_backup_file_init(void)
 		return 0;
 	}
 
+	/* As large as the largest chunk, and committed to nothing */
+	template = ttm_backup_file_setup(mnt, PAGE_SIZE << MAX_PAGE_ORDER,
+					 mk_vma_flags(VMA_NORESERVE_BIT));
+	if (IS_ERR(template)) {
+		pr_warn("[TTM] No file for backup, pages will be copied (%pe)\n",
+			template);
+		kern_unmount(mnt);
+		return 0;
+	}
+
 	ttm_backup_mnt = mnt;
+	ttm_backup_template = template;
 
 	return 0;
 }
@@ -202,7 +242,10 @@ subsys_initcall(ttm_backup_file_init);
 
 static void __exit ttm_backup_file_exit(void)
 {
-	if (ttm_backup_mnt)
-		kern_unmount(ttm_backup_mnt);
+	if (!ttm_backup_mnt)
+		return;
+
+	fput(ttm_backup_template);
+	kern_unmount(ttm_backup_mnt);
 }
 module_exit(ttm_backup_file_exit);

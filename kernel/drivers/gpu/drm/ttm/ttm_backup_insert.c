@@ -32,6 +32,7 @@
  * @tt: The struct ttm_tt that the folios belong to.
  * @fbatch: The folios, in the order of their place in @tt, without gaps.
  * @idx: Index of the first folio's first page in @tt.
+ * @gfp: Flags for xarray nodes.
  *
  * GPU memory is not charged while it is resident, and backing it up does not
  * change that: the root memcg gets the charge. In reclaim the current task is not
@@ -44,18 +45,13 @@
  * shmem_insert_folio() for the first.
  */
 int ttm_backup_insert_charged(struct ttm_tt *tt, struct folio_batch *fbatch,
-			      pgoff_t idx)
+			      pgoff_t idx, gfp_t gfp)
 {
 	struct mem_cgroup *old_memcg;
 	int ret;
 
-	/*
-	 * This may be called from reclaim: do not wait or reclaim, but use the
-	 * reserves for a handful of xarray nodes.
-	 */
 	old_memcg = set_active_memcg(root_mem_cgroup);
-	ret = shmem_insert_folios(tt->backup, fbatch, idx,
-				  GFP_ATOMIC | __GFP_NOWARN);
+	ret = shmem_insert_folios(tt->backup, fbatch, idx, gfp);
 	set_active_memcg(old_memcg);
 
 	return ret;
@@ -167,7 +163,8 @@ static void ttm_backup_insert_unaccount(struct folio **folios, unsigned int nr)
  * pages backed up, or the error for the first chunk, in which case all are unchanged.
  */
 static long ttm_backup_insert_run(struct ttm_pool *pool, struct ttm_tt *tt,
-				  bool writeback, pgoff_t idx, pgoff_t end)
+				  bool writeback, pgoff_t idx, pgoff_t end,
+				  gfp_t gfp)
 {
 	struct folio_batch fbatch;
 	pgoff_t first = idx;
@@ -186,7 +183,7 @@ static long ttm_backup_insert_run(struct ttm_pool *pool, struct ttm_tt *tt,
 	for (i = 0; i < folio_batch_count(&fbatch); i++)
 		folio_change_private(fbatch.folios[i], NULL);
 
-	nr = ttm_backup_insert_charged(tt, &fbatch, idx);
+	nr = ttm_backup_insert_charged(tt, &fbatch, idx, gfp);
 
 	for (i = max(nr, 0); i < folio_batch_count(&fbatch); i++) {
 		struct page *page = folio_page(fbatch.folios[i], 0);
@@ -229,10 +226,10 @@ out_refused:
  * of pages inserted, or an error if there are none.
  */
 static long ttm_backup_insert_copies(struct ttm_tt *tt, struct page *page,
-				     unsigned int order, bool writeback, pgoff_t idx)
+				     unsigned int order, bool writeback, pgoff_t idx,
+				     gfp_t gfp)
 {
-	gfp_t gfp = GFP_HIGHUSER | __GFP_HIGH | __GFP_NOWARN |
-		    __GFP_RETRY_MAYFAIL;
+	gfp_t copy_gfp = gfp | GFP_HIGHUSER | __GFP_NOWARN | __GFP_RETRY_MAYFAIL;
 	pgoff_t i, nr = 1UL << order;
 	struct folio_batch fbatch;
 	struct folio *folio;
@@ -240,11 +237,11 @@ static long ttm_backup_insert_copies(struct ttm_tt *tt, struct page *page,
 
 	/* A large chunk cannot be freed until all of it has been copied. */
 	if (order)
-		gfp |= __GFP_NOMEMALLOC;
+		copy_gfp |= __GFP_NOMEMALLOC;
 
 	for (i = 0; i < nr; i++) {
 		folio = shmem_alloc_detached_folio(tt->backup, 0,
-						   page_to_nid(page), gfp);
+						   page_to_nid(page), copy_gfp);
 		if (!folio) {
 			ret = -ENOMEM;
 			break;
@@ -254,7 +251,7 @@ static long ttm_backup_insert_copies(struct ttm_tt *tt, struct page *page,
 
 		folio_batch_init(&fbatch);
 		folio_batch_add(&fbatch, folio);
-		ret = min(ttm_backup_insert_charged(tt, &fbatch, idx + i), 0);
+		ret = min(ttm_backup_insert_charged(tt, &fbatch, idx + i, gfp), 0);
 		if (!ret && writeback)
 			ttm_backup_insert_writeback(tt->backup, folio, idx + i);
 		folio_put(folio);
@@ -273,13 +270,14 @@ static long ttm_backup_insert_copies(struct ttm_tt *tt, struct page *page,
 
 /* Copy a chunk, or as much of it as possible, and free the pages. */
 static long ttm_backup_copy_chunk(struct ttm_pool *pool, struct ttm_tt *tt,
-				  unsigned int order, bool writeback, pgoff_t idx)
+				  unsigned int order, bool writeback, pgoff_t idx,
+				  gfp_t gfp)
 {
 	struct page **pages = &tt->pages[idx];
 	struct page *page = pages[0];
 	long i, nr;
 
-	nr = ttm_backup_insert_copies(tt, page, order, writeback, idx);
+	nr = ttm_backup_insert_copies(tt, page, order, writeback, idx, gfp);
 	if (nr <= 0)
 		return nr;
 
@@ -307,20 +305,20 @@ static long ttm_backup_copy_chunk(struct ttm_pool *pool, struct ttm_tt *tt,
  */
 static long ttm_backup_insert_chunk(struct ttm_pool *pool, struct ttm_tt *tt,
 				    unsigned int order, bool writeback,
-				    pgoff_t idx, pgoff_t end)
+				    pgoff_t idx, pgoff_t end, gfp_t gfp)
 {
-	long ret = ttm_backup_insert_run(pool, tt, writeback, idx, end);
+	long ret = ttm_backup_insert_run(pool, tt, writeback, idx, end, gfp);
 
 	/* Copy what is not a folio, and what the huge policy no longer allows. */
 	if (ret == -EOPNOTSUPP)
-		ret = ttm_backup_copy_chunk(pool, tt, order, writeback, idx);
+		ret = ttm_backup_copy_chunk(pool, tt, order, writeback, idx, gfp);
 
 	return ret;
 }
 
 /* Try to back up each chunk once. Prefers -EBUSY to other errors. */
 static int ttm_backup_insert_pass(struct ttm_pool *pool, struct ttm_tt *tt,
-				  bool writeback, pgoff_t num_pages,
+				  bool writeback, pgoff_t num_pages, gfp_t gfp,
 				  long *backed_up, long *retained)
 {
 	pgoff_t i, nr;
@@ -343,7 +341,7 @@ static int ttm_backup_insert_pass(struct ttm_pool *pool, struct ttm_tt *tt,
 			break;
 
 		ret = ttm_backup_insert_chunk(pool, tt, order, writeback, i,
-					      num_pages);
+					      num_pages, gfp);
 		if (ret > 0) {
 			*backed_up += ret;
 			/* If pages are left, they are single pages now. */
@@ -370,6 +368,9 @@ static int ttm_backup_insert_pass(struct ttm_pool *pool, struct ttm_tt *tt,
  *	write-back cached and not mapped for DMA.
  * @writeback: Whether to start writeback of the pages at once.
  * @num_pages: Number of pages to look at, from the start of @tt.
+ * @gfp: Flags for xarray nodes, and for what has to be copied. In reclaim,
+ *	 GFP_ATOMIC | __GFP_NOWARN: do not wait or reclaim, but use the reserves
+ *	 for a handful of xarray nodes.
  * @err: Set to 0 if all of them were backed up, or else to the error of
  *	 shmem_insert_folio() or of the copy. -EBUSY and -ENOMEM are temporary,
  *	 other errors may not be.
@@ -385,15 +386,15 @@ static int ttm_backup_insert_pass(struct ttm_pool *pool, struct ttm_tt *tt,
  * Return: Number of pages backed up.
  */
 long ttm_backup_insert_tt(struct ttm_pool *pool, struct ttm_tt *tt,
-			  bool writeback, pgoff_t num_pages, int *err)
+			  bool writeback, pgoff_t num_pages, gfp_t gfp, int *err)
 {
 	long backed_up = 0, retained;
 
-	*err = ttm_backup_insert_pass(pool, tt, writeback, num_pages, &backed_up,
-				      &retained);
+	*err = ttm_backup_insert_pass(pool, tt, writeback, num_pages, gfp,
+				      &backed_up, &retained);
 	/* A folio is busy mostly because of a pfn walker, which is soon done. */
 	if (*err == -EBUSY)
-		*err = ttm_backup_insert_pass(pool, tt, writeback, num_pages,
+		*err = ttm_backup_insert_pass(pool, tt, writeback, num_pages, gfp,
 					      &backed_up, &retained);
 
 	ttm_backup_stats_retained(retained);

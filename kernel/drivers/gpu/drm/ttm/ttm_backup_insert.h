@@ -2,6 +2,7 @@
 #ifndef _TTM_BACKUP_INSERT_H_
 #define _TTM_BACKUP_INSERT_H_
 
+#include <linux/gfp_types.h>
 #include <linux/types.h>
 
 struct folio_batch;
@@ -9,8 +10,8 @@ struct ttm_pool;
 struct ttm_tt;
 
 int ttm_backup_insert_charged(struct ttm_tt *tt, struct folio_batch *fbatch,
-			      pgoff_t idx);
+			      pgoff_t idx, gfp_t gfp);
 long ttm_backup_insert_tt(struct ttm_pool *pool, struct ttm_tt *tt,
-			  bool writeback, pgoff_t num_pages, int *err);
+			  bool writeback, pgoff_t num_pages, gfp_t gfp, int *err);
 
 #endif

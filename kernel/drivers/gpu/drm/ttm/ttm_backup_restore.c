@@ -193,7 +193,7 @@ ttm_backup_restore_extract(struct ttm_pool *pool, struct ttm_tt *tt,
 	if (WARN_ON_ONCE(tt->num_pages - idx < folio_nr_pages(folio))) {
 		folio_batch_init(&fbatch);
 		folio_batch_add(&fbatch, folio);
-		ttm_backup_insert_charged(tt, &fbatch, idx);
+		ttm_backup_insert_charged(tt, &fbatch, idx, GFP_KERNEL);
 		folio_put(folio);
 		return -EIO;
 	}

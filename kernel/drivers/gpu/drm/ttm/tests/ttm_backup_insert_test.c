@@ -2218,39 +2218,6 @@ static void backup_c67_order_10_is_capped(struct kunit *test)
 }
 #endif
 
-/* Upstream's way out, by a file of its own, with the driver's hooks and our pools */
-static void backup_c63_swapped_out(struct kunit *test)
-{
-	static const enum ttm_caching cachings[] = {
-		ttm_cached, ttm_write_combined, ttm_uncached,
-	};
-	struct backup_test *priv = test->priv;
-	unsigned int i;
-
-	for (i = 0; i < ARRAY_SIZE(cachings); i++) {
-		struct ttm_tt *tt = backup_tt(test, cachings[i], 579, true);
-
-		/* It is for memory that TTM itself keeps an account of. */
-		tt->page_flags &= ~(TTM_TT_FLAG_EXTERNAL |
-				    TTM_TT_FLAG_EXTERNAL_MAPPABLE);
-		backup_restore(test, tt);
-		backup_fill(tt, i + 1);
-		KUNIT_EXPECT_EQ(test, ttm_tt_swapout(&priv->bdev, tt, GFP_KERNEL),
-				579);
-		KUNIT_EXPECT_FALSE(test, ttm_tt_is_populated(tt));
-		KUNIT_EXPECT_TRUE(test, ttm_tt_is_swapped(tt));
-		KUNIT_EXPECT_EQ(test, tt->backup->f_mapping->nrpages, 0);
-
-		backup_restore(test, tt);
-		backup_expect_populated(test, tt);
-		KUNIT_EXPECT_FALSE(test, ttm_tt_is_swapped(tt));
-
-		/* and ours after that */
-		KUNIT_EXPECT_EQ(test, backup_run(test, tt), 579);
-		backup_expect_round_trip(test, tt);
-	}
-}
-
 /* Pages as upstream has them, in a file as upstream has it */
 static void backup_plain_pages_in_a_plain_file(struct kunit *test)
 {
@@ -4499,7 +4466,6 @@ static struct kunit_case backup_cases[] = {
 #ifdef CONFIG_TRANSPARENT_HUGEPAGE
 	KUNIT_CASE(backup_c67_order_10_is_capped),
 #endif
-	KUNIT_CASE(backup_c63_swapped_out),
 	KUNIT_CASE_SLOW(backup_c61_resident_cached),
 	KUNIT_CASE_SLOW(backup_c48_c61_resident_write_combined),
 	KUNIT_CASE(backup_c51_retained_chunks_are_adopted),

@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Swapout of a struct ttm_tt by handing its folios to shmem, for drivers without a
+ * shrinker of their own.
+ *
+ * Their unpopulate callback takes the pages out of the GART, and out of whatever
+ * else they are in, and ends in ttm_pool_free(). Their populate callback begins
+ * with ttm_pool_alloc(). So it is there that pages go to a backup file instead of
+ * being freed, and come back from it instead of being allocated, and no driver has
+ * to know.
+ */
+
+#include <linux/bug.h>
+#include <linux/err.h>
+#include <linux/errno.h>
+#include <linux/gfp.h>
+
+#include <drm/ttm/ttm_backup.h>
+#include <drm/ttm/ttm_device.h>
+#include <drm/ttm/ttm_tt.h>
+
+#include "ttm_backup_file.h"
+#include "ttm_backup_insert.h"
+#include "ttm_pool_internal.h"
+#include "ttm_swapout.h"
+
+/**
+ * ttm_swapout_inserts() - whether a struct ttm_tt is swapped out by insertion
+ * @bdev: The TTM device.
+ * @tt: The struct ttm_tt.
+ *
+ * What the DMA API has allocated cannot be handed to shmem.
+ *
+ * Context: Any context.
+ * Return: true if ttm_swapout_insert() can be used.
+ */
+bool ttm_swapout_inserts(struct ttm_device *bdev, const struct ttm_tt *tt)
+{
+	return !ttm_pool_uses_dma_alloc(&bdev->pool) &&
+	       !(tt->page_flags & TTM_TT_FLAG_DECRYPTED) &&
+	       ttm_backup_file_takes_folios(ttm_backup_file_for(tt));
+}
+
+/* Insert what there is in memory, write-back cached and not mapped. */
+static void ttm_swapout_pages(struct ttm_pool *pool, struct ttm_tt *tt)
+{
+	int err;
+
+	tt->swapout->pages = ttm_backup_insert_tt(pool, tt, false, tt->num_pages,
+						  tt->swapout->gfp, &err);
+	tt->swapout->taken = true;
+}
+
+/**
+ * ttm_swapout_take() - swap out the pages that a driver frees
+ * @pool: The pool that the driver allocated them from.
+ * @tt: The struct ttm_tt, in ttm_swapout_insert().
+ *
+ * Called by ttm_pool_free(). The pages are write-back cached already.
+ *
+ * Context: Process context, may sleep.
+ * Return: false if the pages are from the DMA API and must be freed after all,
+ * which no driver does that ttm_swapout_inserts() is true for.
+ */
+bool ttm_swapout_take(struct ttm_pool *pool, struct ttm_tt *tt)
+{
+	if (WARN_ON_ONCE(ttm_pool_uses_dma_alloc(pool)))
+		return false;
+
+	if (tt->dma_address)
+		ttm_pool_unmap_tt(pool, tt, tt->num_pages);
+
+	ttm_swapout_pages(pool, tt);
+
+	return true;
+}
+
+/* Have the driver give up all pages, and take them. */
+static int ttm_swapout_unpopulate(struct ttm_device *bdev, struct ttm_tt *tt)
+{
+	struct file *backup;
+	int ret;
+
+	/*
+	 * A file for this swapout only: what has been committed for a file counts
+	 * for as long as it is there.
+	 */
+	backup = ttm_backup_file_create((loff_t)tt->num_pages << PAGE_SHIFT);
+	if (IS_ERR_OR_NULL(backup))
+		return backup ? PTR_ERR(backup) : -ENOMEM;
+
+	/* Whatever else fails from here on leaves pages retained, this does not. */
+	if (tt->caching != ttm_cached) {
+		if (ttm_pool_tt_set_wb(&bdev->pool, tt)) {
+			ret = -EBUSY;
+			goto err_fini;
+		}
+	}
+
+	tt->backup = backup;
+	ttm_tt_unpopulate(bdev, tt);
+
+	/* A driver that frees its pages by itself? They are gone. */
+	if (WARN_ON_ONCE(!tt->swapout->taken)) {
+		tt->backup = NULL;
+		ret = -EIO;
+		goto err_fini;
+	}
+
+	ttm_tt_set_backed_up(tt);
+
+	return 0;
+
+err_fini:
+	ttm_backup_fini(backup);
+	return ret;
+}
+
+/**
+ * ttm_swapout_insert() - swap out a struct ttm_tt by insertion
+ * @bdev: The TTM device.
+ * @tt: The struct ttm_tt, populated, or backed up in part. Its buffer object is
+ *	reserved and idle, not mapped to user space, and in no memory type but
+ *	TTM_PL_SYSTEM.
+ * @gfp: Flags for xarray nodes, and for single pages where something has to be
+ *	 copied.
+ *
+ * What cannot be inserted for now is retained: it stays in memory, and the next
+ * call goes on with it. Populating @tt puts all of it back.
+ *
+ * Context: Process context, may sleep, not in reclaim.
+ * Return: Number of pages that went, at least 1; -EBUSY if there were none, and
+ * @tt is populated as it was, or all of it is retained; -EIO if the driver has
+ * freed its pages by itself; or the error that no file could be created with.
+ */
+int ttm_swapout_insert(struct ttm_device *bdev, struct ttm_tt *tt, gfp_t gfp)
+{
+	struct ttm_swapout swapout = { .gfp = gfp };
+	int ret = 0;
+
+	/* Pages that an interrupted restore has got back are mapped for DMA. */
+	if (tt->restore)
+		return -EBUSY;
+
+	tt->swapout = &swapout;
+	if (ttm_tt_is_backed_up(tt))
+		ttm_swapout_pages(&bdev->pool, tt);
+	else
+		ret = ttm_swapout_unpopulate(bdev, tt);
+	tt->swapout = NULL;
+	if (ret)
+		return ret;
+
+	tt->retained = ttm_pool_resident_pages(tt);
+
+	return swapout.pages ?: -EBUSY;
+}
+
+/**
+ * ttm_swapout_release() - close the backup file of a swapout
+ * @tt: The struct ttm_tt, of which nothing is backed up any more.
+ *
+ * Drivers with a shrinker keep theirs.
+ *
+ * Context: Process context, may sleep.
+ */
+void ttm_swapout_release(struct ttm_tt *tt)
+{
+	if (!tt->backup || tt->page_flags & TTM_TT_FLAG_EXTERNAL)
+		return;
+
+	ttm_backup_fini(tt->backup);
+	tt->backup = NULL;
+}
