@@ -836,9 +836,51 @@ static int shrink(unsigned int minor, uint64_t pages, const char *mode,
 	return ret;
 }
 
+bool vttm_has_shrinker(void)
+{
+	const char *text = read_file("/sys/module/vttm/parameters/shrinker");
+
+	return !text || *text != 'N';
+}
+
+int64_t tt_shrink(void)
+{
+	static int fd = -1;
+	char text[32];
+	ssize_t n;
+
+	if (fd < 0)
+		fd = open(DEBUGFS "/ttm/tt_shrink", O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		die(DEBUGFS "/ttm/tt_shrink: %s", strerror(errno));
+	n = pread(fd, text, sizeof(text) - 1, 0);
+	if (n < 0)
+		return -errno;
+	text[n] = '\0';
+	return strtoll(text, NULL, 10);
+}
+
+static int swapout(uint64_t pages, uint64_t *done)
+{
+	uint64_t sum = 0;
+	int64_t n = 0;
+
+	while (sum < pages) {
+		n = tt_shrink();
+		if (n <= 0)
+			break;
+		sum += n;
+	}
+	if (done)
+		*done = sum;
+	return sum ? 0 : n;
+}
+
 int vttm_shrink(unsigned int minor, uint64_t pages, bool writeback,
 		uint64_t *done)
 {
+	if (!vttm_has_shrinker())
+		return swapout(pages, done);
 	return shrink(minor, pages, writeback ? " writeback" : "", done);
 }
 

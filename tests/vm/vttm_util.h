@@ -176,7 +176,17 @@ int vttm_submit(int fd, const struct drm_vttm_op *ops, unsigned int nr);
 int vttm_wait(int fd, uint32_t handle, int64_t timeout_ns);
 /* CRC-32 of the whole buffer object as the engine reads it */
 int vttm_crc(int fd, uint32_t handle, uint64_t size, uint32_t *crc);
-/* one write to the debugfs shrink file; pages done in *done */
+/* booted with vttm.shrinker=0: it is TTM that swaps out, by itself or for tt_shrink() */
+bool vttm_has_shrinker(void);
+/*
+ * One read of ttm/tt_shrink in debugfs: pages swapped out, of one buffer of any
+ * device; 0 if there is none, or a negative errno
+ */
+int64_t tt_shrink(void);
+/*
+ * One write to the debugfs shrink file, or as many of tt_shrink() as it takes; pages
+ * done in *done
+ */
 int vttm_shrink(unsigned int minor, uint64_t pages, bool writeback,
 		uint64_t *done);
 /* resident base pages by the order of the chunk that they lie in; how many orders */

@@ -52,6 +52,10 @@ static unsigned int vttm_job_timeout_ms = 10000;
 module_param_named(job_timeout_ms, vttm_job_timeout_ms, uint, 0444);
 MODULE_PARM_DESC(job_timeout_ms, "Time after which a job is given up, and with it the file that submitted it (default 10000)");
 
+bool vttm_has_shrinker = true;
+module_param_named(shrinker, vttm_has_shrinker, bool, 0444);
+MODULE_PARM_DESC(shrinker, "Have a shrinker, as xe, or leave it to TTM to swap out, as most drivers do (default Y)");
+
 static struct faux_device *vttm_fdevs[VTTM_MAX_DEVICES];
 
 static const struct drm_ioctl_desc vttm_ioctls[] = {

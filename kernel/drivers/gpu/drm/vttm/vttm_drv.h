@@ -266,6 +266,9 @@ void vttm_engine_fini(struct vttm_device *vdev);
 int vttm_submit_ioctl(struct drm_device *drm, void *data, struct drm_file *file);
 int vttm_wait_ioctl(struct drm_device *drm, void *data, struct drm_file *file);
 
+/* vttm_drv.c */
+extern bool vttm_has_shrinker;
+
 /* vttm_shrinker.c */
 int vttm_shrinker_init(struct vttm_device *vdev);
 void vttm_shrinker_fini(struct vttm_device *vdev);

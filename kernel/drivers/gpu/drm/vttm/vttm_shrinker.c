@@ -173,6 +173,8 @@ int vttm_shrinker_init(struct vttm_device *vdev)
 
 	spin_lock_init(&shrinker->lock);
 	INIT_WORK(&shrinker->busy_work, vttm_shrinker_busy_work);
+	if (!vttm_has_shrinker)
+		return 0;
 
 	shrinker->busy_wq = alloc_workqueue("vttm-shrink", WQ_MEM_RECLAIM | WQ_UNBOUND, 1);
 	if (!shrinker->busy_wq)
@@ -200,6 +202,9 @@ int vttm_shrinker_init(struct vttm_device *vdev)
  */
 void vttm_shrinker_fini(struct vttm_device *vdev)
 {
+	if (!vttm_has_shrinker)
+		return;
+
 	shrinker_free(vdev->shrinker.shrink);
 	destroy_workqueue(vdev->shrinker.busy_wq);
 }

@@ -17,7 +17,14 @@
 /* Are the pages those of an imported dma-buf? */
 static bool vttm_tt_is_imported(const struct ttm_tt *tt)
 {
-	return !(tt->page_flags & TTM_TT_FLAG_EXTERNAL_MAPPABLE);
+	return (tt->page_flags & (TTM_TT_FLAG_EXTERNAL | TTM_TT_FLAG_EXTERNAL_MAPPABLE)) ==
+	       TTM_TT_FLAG_EXTERNAL;
+}
+
+/* Is it for the shrinker of this driver, and not for TTM, to get the pages? */
+static bool vttm_tt_is_shrinkable(const struct ttm_tt *tt)
+{
+	return tt->page_flags & TTM_TT_FLAG_EXTERNAL_MAPPABLE;
 }
 
 /**
@@ -31,6 +38,10 @@ void vttm_tt_count(struct ttm_tt *tt, struct vttm_tt_pages *out)
 
 	if (vttm_tt_is_imported(tt) || to_vttm_tt(tt)->purged)
 		return;
+	if (tt->page_flags & TTM_TT_FLAG_SWAPPED) {
+		out->backed_up = tt->num_pages;
+		return;
+	}
 	/* An allocation that failed leaves the pointers of what it has freed. */
 	if (!ttm_tt_is_populated(tt) && !ttm_tt_is_backed_up(tt))
 		return;
@@ -46,7 +57,7 @@ void vttm_tt_count(struct ttm_tt *tt, struct vttm_tt_pages *out)
  */
 pgoff_t vttm_tt_shrinkable_pages(const struct ttm_tt *tt)
 {
-	return vttm_tt_is_imported(tt) ? 0 : vttm_backup_shrinkable(tt);
+	return vttm_tt_is_shrinkable(tt) ? vttm_backup_shrinkable(tt) : 0;
 }
 
 static void vttm_tt_set_accounted(struct vttm_tt *vtt, long pages)
@@ -114,14 +125,14 @@ struct ttm_tt *vttm_tt_create(struct ttm_buffer_object *tbo, u32 page_flags)
 	 * The driver backs pages up by itself: keep TTM from swapping out
 	 * behind its back, but let it map them.
 	 */
-	if (tbo->type != ttm_bo_type_sg)
+	if (tbo->type != ttm_bo_type_sg && vttm_has_shrinker)
 		page_flags |= TTM_TT_FLAG_EXTERNAL | TTM_TT_FLAG_EXTERNAL_MAPPABLE;
 
 	if (ttm_tt_init(&vtt->ttm, tbo, page_flags, caching, 0))
 		goto err_free;
 
 	/* Now, as memory will be short when it is needed. */
-	if (tbo->type != ttm_bo_type_sg && ttm_tt_setup_backup(&vtt->ttm))
+	if (vttm_tt_is_shrinkable(&vtt->ttm) && ttm_tt_setup_backup(&vtt->ttm))
 		goto err_fini;
 
 	return &vtt->ttm;
@@ -154,7 +165,7 @@ int vttm_tt_populate(struct ttm_device *bdev, struct ttm_tt *tt,
 	if (vtt->purged)
 		return -EFAULT;
 
-	if (ttm_tt_is_backed_up(tt)) {
+	if (vttm_tt_is_shrinkable(tt) && ttm_tt_is_backed_up(tt)) {
 		ret = ttm_tt_restore(bdev, tt, ctx);
 		/* Once begun, a restore can only be completed or dropped. */
 		if (ret)
@@ -165,7 +176,7 @@ int vttm_tt_populate(struct ttm_device *bdev, struct ttm_tt *tt,
 	if (ret)
 		return ret;
 
-	vttm_tt_set_accounted(vtt, tt->num_pages);
+	vttm_tt_set_accounted(vtt, vttm_tt_is_shrinkable(tt) ? tt->num_pages : 0);
 
 	return 0;
 }
