@@ -24,6 +24,16 @@
 
 /* ---- the GPU ---- */
 
+/* Who swaps out what has no shrinker does so by the pages it counts. */
+static void swapout_open(struct gpu *g)
+{
+	g->swapout = !g->dumb && !vttm_has_shrinker();
+	/* When, this program says. */
+	if (g->swapout && write_file("/sys/module/ttm/parameters/pages_limit", "%lu",
+				     (unsigned long)INT64_MAX))
+		die("ttm.pages_limit cannot be raised");
+}
+
 void gpu_open(struct gpu *g, const char *node, bool dumb)
 {
 	uint64_t has_dumb = 0;
@@ -49,6 +59,7 @@ void gpu_open(struct gpu *g, const char *node, bool dumb)
 	}
 	if (dumb && (drmGetCap(g->fd, DRM_CAP_DUMB_BUFFER, &has_dumb) || !has_dumb))
 		die("the device has no dumb buffers");
+	swapout_open(g);
 }
 
 void gpu_create(const struct gpu *g, struct bo *b, uint64_t size,

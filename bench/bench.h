@@ -23,6 +23,8 @@ struct gpu {
 	 * together by vm.drop_caches.
 	 */
 	bool dumb;
+	/* vttm.shrinker=0: TTM swaps out. */
+	bool swapout;
 };
 
 struct bo {
@@ -40,7 +42,10 @@ void gpu_close(const struct gpu *g, struct bo *b);
 /* at NULL: anywhere */
 void gpu_map(const struct gpu *g, struct bo *b, void *at);
 void gpu_unmap(struct bo *b);
-/* Run the shrinker for at least so many pages. Returns 0 or a negative errno. */
+/*
+ * Run the shrinker for at least so many pages, or have TTM swap them out where there
+ * is none. Returns 0 or a negative errno.
+ */
 int gpu_shrink(const struct gpu *g, uint64_t pages, bool writeback);
 /* Back up at least so many pages. Returns how many left the GPU's hands. */
 uint64_t gpu_backup(const struct gpu *g, uint64_t pages, bool writeback);

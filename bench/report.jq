@@ -25,7 +25,7 @@ def row: "| " + join(" | ") + " |";
 def table(head): (head | row), (head | map("---") | row), .[];
 
 def cost(mode; op; state; c; o): first(.results[] | select(.part == "cost" and
-	.name != "words" and .name != "split" and .run == 1 and .mode == mode and .op == op and .state == state and
+	.name != "words" and .name != "split" and .name != "swapout" and .run == 1 and .mode == mode and .op == op and .state == state and
 	.caching == c and .order == o)) // null;
 def ins(mode; op; state; c; o): cost(mode; op; state; c; o).instructions;
 def alloc(mode; op; state; c; o): cost(mode; op; state; c; o).pages_allocated |
@@ -34,6 +34,12 @@ def words(mode; op; c): first(.results[] | select(.name == "words" and .run == 1
 	.mode == mode and .op == op and .caching == c)).instructions // null;
 def wordsnet(mode; op; c): words(mode; op; c) as $a | words(mode; "fault"; c) as $f |
 	if $a == null then null elif op == "restore" then $a - $f else $a end;
+def swapout(mode; op; c; o): first(.results[] | select(.name == "swapout" and .run == 1 and
+	.mode == mode and .op == op and .caching == c and .order == o)) // null;
+def swapout_net(mode; op; c; o): swapout(mode; op; c; o).instructions as $a |
+	swapout(mode; "fault"; c; o).instructions as $f |
+	if $a == null then null elif op == "restore" then ([$a - $f, 1] | max) else $a end;
+def swapout_orders: [.results[] | select(.name == "swapout") | .order] | unique;
 def orders: [.results[] | select(.part == "cost") | .order] | unique;
 def part(name; mode): [.results[] | select(.name == name and .mode == mode)];
 
@@ -93,6 +99,14 @@ elif $want == "expected" then ($b | [
 		["restore from disk against upstream, order 9", "≤ 1.1 ×", ($v | times), (if $v then $v <= 1.1 else null end | met)]),
 	(([part("peak"; "insert")[] | .peak_bytes / .bytes] | max) as $v |
 		["memory taken at most by a backup, of the buffer", "≤ 0.1 %", "\($v // 0 | . * 100 | digits(3)) %", (if $v then $v <= 0.001 else null end | met)]),
+	(ratio(swapout_net("pristine"; "backup"; "cached"; 9); swapout_net("insert"; "backup"; "cached"; 9)) as $v |
+		["swapout by TTM itself, order 9, cached", "≥ 300 ×", ($v | times), (if $v then $v >= 300 else null end | met)]),
+	(ratio(swapout_net("pristine"; "backup"; "cached"; 4); swapout_net("insert"; "backup"; "cached"; 4)) as $v |
+		["swapout by TTM itself, order 4, cached", "≥ 15 ×", ($v | times), (if $v then $v >= 15 else null end | met)]),
+	(([swapout_orders[] as $o | caching[] as $c | swapout("insert"; "backup"; $c; $o).pages_allocated | values] | max) as $v |
+		["pages allocated to swap out 2 MiB, at most", "0", ($v // 0 | digits(2)), ($v == 0 | met)]),
+	(([part("swapout-peak"; "insert")[] | .peak_bytes / .bytes] | max) as $v |
+		["memory taken at most by a swapout, of the buffer", "≤ 0.1 %", "\($v // 0 | . * 100 | digits(3)) %", (if $v then $v <= 0.001 else null end | met)]),
 	(([part("reserve"; "insert")[] | select(.backed_up_bytes) | .backed_up_bytes / .bytes] | min) as $v |
 		([part("reserve"; "pristine")[] | select(.backed_up_bytes) | .backed_up_bytes / .bytes] | min) as $p |
 		([part("reserve"; "insert")[].oom_kills] | add) as $kills |
@@ -110,6 +124,20 @@ elif $want == "backup" then ($b | [caching[] as $c | orders[] as $o |
 	 (ins("pristine"; "purge"; "resident"; $c; $o) | count)]] |
 	map(row) | table(["caching", "order", "upstream", "zero_copy=0", "zero_copy=1",
 		"upstream / zero_copy=1", "purge", "zero_copy=1 / purge", "upstream: purge"]))
+
+elif $want == "swapout" then ($b | [("backup", "restore") as $op | caching[] as $c | swapout_orders[] as $o |
+	swapout_net("pristine"; $op; $c; $o) as $p | swapout_net("insert"; $op; $c; $o) as $i |
+	[({backup: "out", restore: "in"}[$op]), ($c | title), "\($o)", ($p | count), ($i | count), (ratio($p; $i) | times),
+	 (swapout("pristine"; $op; $c; $o).pages_allocated | if . == null then "–" else digits(1) end),
+	 (swapout("insert"; $op; $c; $o).pages_allocated | if . == null then "–" else digits(1) end)]] |
+	map(row) | table(["swap", "caching", "order", "upstream", "zero_copy=1", "upstream / zero_copy=1",
+		"pages allocated, upstream", "pages allocated, zero_copy=1"]))
+
+elif $want == "swapoutpeak" then ($b | [[part("swapout-peak"; "insert")[] | .percent] | unique[] as $p |
+	at("swapout-peak"; "pristine"; $p) as $u | at("swapout-peak"; "insert"; $p) as $i |
+	["\($p) %", ($u.bytes | mib), ($u.peak_bytes | mib), ($i.peak_bytes | mib),
+	 "\(100 * $i.peak_bytes / $i.bytes | digits(3)) %"]] |
+	map(row) | table(["buffer, of RAM", "MiB", "peak, upstream, MiB", "peak, zero_copy=1, MiB", "of the buffer"]))
 
 elif $want == "writeback" then ($b | [caching[] as $c | orders[] as $o |
 	ins("insert"; "backup"; "swapcache"; $c; $o) as $i |
