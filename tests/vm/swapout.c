@@ -366,5 +366,5 @@ int main(void)
 {
 	mount_all();
 	return run_by_swap(TEST_TABLE(tests), TEST_TABLE(tests), TEST_TABLE(tests),
-			   TEST_TABLE(tests_copy));
+			   TEST_TABLE(tests), TEST_TABLE(tests_copy));
 }
