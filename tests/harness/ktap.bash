@@ -11,6 +11,19 @@ trap 'rm -rf "$work"' EXIT
 pass() { tap_ok "$1"; }
 fail() { tap_not_ok "$1"; }
 
+# is NAME COMMAND...: the command succeeds
+is()
+{
+	local name=$1
+	shift
+	if "$@" >"$work/out" 2>&1; then
+		pass "$name"
+	else
+		tail -n 20 "$work/out" | sed 's/^/# /'
+		fail "$name"
+	fi
+}
+
 # finish: to end a script with, false if anything failed
 finish()
 {

@@ -27,19 +27,6 @@ check()
 	fi
 }
 
-# is NAME COMMAND...: the command succeeds
-is()
-{
-	local name=$1
-	shift
-	if "$@" >"$work/out" 2>&1; then
-		pass "$name"
-	else
-		tail -n 20 "$work/out" | sed 's/^/# /'
-		fail "$name"
-	fi
-}
-
 # has FILE PATTERN / lacks FILE PATTERN: whether a line matches
 has() { grep -qE -- "$2" "$1"; }
 lacks() { ! grep -E -- "$2" "$1"; }

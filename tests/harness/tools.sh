@@ -42,19 +42,6 @@ check()
 	fi
 }
 
-# is NAME COMMAND...: the command succeeds
-is()
-{
-	local name=$1
-	shift
-	if "$@" >"$work/out" 2>&1; then
-		pass "$name"
-	else
-		sed 's/^/# /' "$work/out"
-		fail "$name"
-	fi
-}
-
 assemble() { "$copy/tools/assemble" linux; }
 tree=$copy/build/linux
 state() { find "$tree" -type f ! -path '*/.ttm-zerocopy/*' -printf '%P %T@\n' | sort | md5sum; }

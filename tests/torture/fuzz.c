@@ -508,20 +508,8 @@ static void fuzz(void)
 }
 
 static const struct test tests[] = {
-	{ "c127_user_without_privileges", fuzz },
+	{ "c109_user_without_privileges", fuzz },
 };
-
-static uint64_t number(const char *text, const char *what, uint64_t max)
-{
-	char *end;
-	uint64_t n;
-
-	errno = 0;
-	n = strtoull(text, &end, 0);
-	if (errno || *end || end == text || *text == '-' || n > max)
-		die("%s: '%s' is not a number up to %" PRIu64, what, text, max);
-	return n;
-}
 
 int main(int argc, char **argv)
 {
@@ -536,9 +524,9 @@ int main(int argc, char **argv)
 	seed = now_ns();
 	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		switch (c) {
-		case 's': seed = number(optarg, "--seed", UINT64_MAX); break;
-		case 't': seconds = number(optarg, "--seconds", 1000000); break;
-		case 'n': nr_threads = number(optarg, "--threads", MAX_THREADS); break;
+		case 's': seed = parse_number("--seed", optarg, UINT64_MAX); break;
+		case 't': seconds = parse_number("--seconds", optarg, 1000000); break;
+		case 'n': nr_threads = parse_number("--threads", optarg, MAX_THREADS); break;
 		default: die("usage: test-fuzz [--seed N] [--seconds N] [--threads N]");
 		}
 	}

@@ -655,7 +655,6 @@ int main(int argc, char **argv)
 	};
 	static const char usage[] =
 		"usage: test-nth [--seed N] [--seconds N] [--only PART-OF-NAME]";
-	char *end;
 	int c, ret;
 
 	seed = now_ns();
@@ -666,13 +665,10 @@ int main(int argc, char **argv)
 		}
 		if (c != 's' && c != 't')
 			die("%s", usage);
-		errno = 0;
 		if (c == 's')
-			seed = strtoull(optarg, &end, 0);
+			seed = parse_number("--seed", optarg, UINT64_MAX);
 		else
-			seconds = strtoul(optarg, &end, 0);
-		if (errno || *end || end == optarg)
-			die("'%s' is not a number", optarg);
+			seconds = parse_number("--seconds", optarg, 1000000);
 	}
 	if (optind < argc)
 		die("%s", usage);

@@ -1160,18 +1160,6 @@ static const struct test tests[] = {
 	{ "c46_c53_c55_c58_torture", torture },
 };
 
-static uint64_t number(const char *text, const char *what, uint64_t max)
-{
-	char *end;
-	uint64_t n;
-
-	errno = 0;
-	n = strtoull(text, &end, 0);
-	if (errno || *end || end == text || *text == '-' || n > max)
-		die("%s: '%s' is not a number up to %" PRIu64, what, text, max);
-	return n;
-}
-
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {
@@ -1186,10 +1174,10 @@ int main(int argc, char **argv)
 	seed = now_ns();
 	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		switch (c) {
-		case 's': seed = number(optarg, "--seed", UINT64_MAX); break;
-		case 't': seconds = number(optarg, "--seconds", 1000000); break;
-		case 'w': nr_workers = number(optarg, "--workers", MAX_WORKERS); break;
-		case 'f': fault_percent = number(optarg, "--faults", 100); break;
+		case 's': seed = parse_number("--seed", optarg, UINT64_MAX); break;
+		case 't': seconds = parse_number("--seconds", optarg, 1000000); break;
+		case 'w': nr_workers = parse_number("--workers", optarg, MAX_WORKERS); break;
+		case 'f': fault_percent = parse_number("--faults", optarg, 100); break;
 		default: die("usage: test-torture [--seed N] [--seconds N] [--workers N] [--faults PERCENT]");
 		}
 	}

@@ -641,19 +641,19 @@ static void pages_bad(void)
 }
 
 static const struct test tests[] = {
-	{ "c120_job_that_takes_too_long", too_long },
-	{ "c120_jobs_of_a_closed_file", closed },
-	{ "c120_queue_is_bounded", many_jobs },
-	{ "c121_kswapd_takes_what_is_idle", kswapd_idle_left },
-	{ "c121_kswapd_waits_for_no_fence", kswapd_all_busy },
-	{ "c121_never_idle_is_waited_for", never_idle },
-	{ "c122_untouched_buffers_are_charged", untouched_are_charged },
-	{ "c122_queued_jobs_are_charged", jobs_are_charged },
-	{ "c123_local_is_local", local_is_local },
-	{ "c123_local_buffers_move_together", moves_together },
-	{ "c124_wait_is_absolute", absolute_time },
-	{ "c124_points_of_a_timeline", timeline },
-	{ "c125_unneeded_is_not_handed_out", unneeded },
+	{ "c102_job_that_takes_too_long", too_long },
+	{ "c102_jobs_of_a_closed_file", closed },
+	{ "c102_queue_is_bounded", many_jobs },
+	{ "c103_kswapd_takes_what_is_idle", kswapd_idle_left },
+	{ "c103_kswapd_waits_for_no_fence", kswapd_all_busy },
+	{ "c103_never_idle_is_waited_for", never_idle },
+	{ "c104_untouched_buffers_are_charged", untouched_are_charged },
+	{ "c104_queued_jobs_are_charged", jobs_are_charged },
+	{ "c105_local_is_local", local_is_local },
+	{ "c105_local_buffers_move_together", moves_together },
+	{ "c106_wait_is_absolute", absolute_time },
+	{ "c106_points_of_a_timeline", timeline },
+	{ "c107_unneeded_is_not_handed_out", unneeded },
 	{ "debugfs_pages_refuses_bad_input", pages_bad },
 };
 

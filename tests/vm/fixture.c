@@ -357,15 +357,11 @@ int run_by_swap(struct test_table zram, struct test_table disk,
 		struct test_table file, struct test_table fragments,
 		struct test_table copy)
 {
-	const struct test_table *t = &fragments;
+	const struct test_table *tables[] = {
+		[SWAP_ZRAM] = &zram, [SWAP_DISK] = &disk,
+		[SWAP_FILE] = &file, [SWAP_FRAGMENTS] = &fragments,
+	};
+	const struct test_table *t = zero_copy_get() ? tables[swap_kind()] : &copy;
 
-	if (!zero_copy_get())
-		t = &copy;
-	else if (swap_kind() == SWAP_ZRAM)
-		t = &zram;
-	else if (swap_kind() == SWAP_DISK)
-		t = &disk;
-	else if (swap_kind() == SWAP_FILE)
-		t = &file;
 	return ktap_run(t->tests, t->nr);
 }

@@ -690,12 +690,12 @@ static void stutter(void)
 /* ---- ---- */
 
 static const struct test tests_short[] = {
-	{ "c126_r2_backups_and_restores_fail_again_and_again", fails_again },
-	{ "c126_r4_bulk_move_loses_a_part_backed_up", bulk_loses_one },
-	{ "c126_r8_neighbours_in_groups", neighbours },
-	{ "c126_r12_jobs_with_little_free", submit_when_short },
-	{ "c126_r13_exits_with_jobs_pending", exits },
-	{ "c126_r14_readers_of_statistics", readers },
+	{ "c108_r2_backups_and_restores_fail_again_and_again", fails_again },
+	{ "c108_r4_bulk_move_loses_a_part_backed_up", bulk_loses_one },
+	{ "c108_r8_neighbours_in_groups", neighbours },
+	{ "c108_r12_jobs_with_little_free", submit_when_short },
+	{ "c108_r13_exits_with_jobs_pending", exits },
+	{ "c108_r14_readers_of_statistics", readers },
 };
 
 /* as the table's names of upstream's kernel too, where nothing can be made to fail */
@@ -704,12 +704,12 @@ static const struct {
 	struct test test;
 	bool may_oom;
 } modes[] = {
-	{ "stutter", { "c126_r1_desktop_on_fragmented_memory", stutter }, false },
-	{ "tinyswap", { "c126_r9_next_to_no_swap", tiny_swap }, true },
-	{ "small", { "c126_r16_many_small_buffers", small_buffers }, false },
-	{ "submit", { "c126_r12_jobs_with_little_free", submit_when_short }, false },
-	{ "exits", { "c126_r13_exits_with_jobs_pending", exits }, false },
-	{ "readers", { "c126_r14_readers_of_statistics", readers }, false },
+	{ "stutter", { "c108_r1_desktop_on_fragmented_memory", stutter }, false },
+	{ "tinyswap", { "c108_r9_next_to_no_swap", tiny_swap }, true },
+	{ "small", { "c108_r16_many_small_buffers", small_buffers }, false },
+	{ "submit", { "c108_r12_jobs_with_little_free", submit_when_short }, false },
+	{ "exits", { "c108_r13_exits_with_jobs_pending", exits }, false },
+	{ "readers", { "c108_r14_readers_of_statistics", readers }, false },
 };
 
 int main(int argc, char **argv)

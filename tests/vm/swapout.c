@@ -122,8 +122,8 @@ static void through_swap(void)
 	EXPECT_EQ(since.inserted, insert ? pages : 0);
 	EXPECT_EQ(since.copied, 0);
 	EXPECT_EQ(restored_pages(&since), insert ? pages : 0);
-	/* From a file they come in single pages, and are merged. */
-	if (insert && swap_kind() != SWAP_FILE)
+	/* From a file some or all come in single pages, and are merged. */
+	if (insert && swap_kind() < SWAP_FILE)
 		EXPECT_EQ(since.restored_copied + since.restored_merged, 0);
 	for (i = 0; i < ARRAY_LEN(b); i++) {
 		EXPECT(bo_check_map(&b[i]));
@@ -344,22 +344,22 @@ static void competition(void)
 }
 
 static const struct test tests[] = {
-	{ "c63_c110_no_shrinker", no_shrinker },
-	{ "c63_c100_swapped_out_and_back", round_trip },
-	{ "c63_c100_through_swap", through_swap },
-	{ "c100_swapout_needs_no_memory", needs_no_memory },
-	{ "c102_limit_is_kept", limit_is_kept },
-	{ "c102_limit_does_not_drift", limit_does_not_drift },
-	{ "c102_limit_with_competition", competition },
-	{ "c105_signal_storm", signal_storm },
-	{ "c106_destroyed_while_in_swap", destroyed },
+	{ "c63_c101_no_shrinker", no_shrinker },
+	{ "c63_c91_swapped_out_and_back", round_trip },
+	{ "c63_c91_through_swap", through_swap },
+	{ "c91_swapout_needs_no_memory", needs_no_memory },
+	{ "c93_limit_is_kept", limit_is_kept },
+	{ "c93_limit_does_not_drift", limit_does_not_drift },
+	{ "c93_limit_with_competition", competition },
+	{ "c96_signal_storm", signal_storm },
+	{ "c97_destroyed_while_in_swap", destroyed },
 };
 
 static const struct test tests_copy[] = {
-	{ "c101_swapped_out_and_back_by_a_copy", round_trip },
-	{ "c101_through_swap_by_a_copy", through_swap },
-	{ "c101_swapout_by_a_copy_needs_memory", needs_no_memory },
-	{ "c102_limit_is_kept_by_a_copy", limit_is_kept },
+	{ "c92_swapped_out_and_back_by_a_copy", round_trip },
+	{ "c92_through_swap_by_a_copy", through_swap },
+	{ "c92_swapout_by_a_copy_needs_memory", needs_no_memory },
+	{ "c93_limit_is_kept_by_a_copy", limit_is_kept },
 };
 
 int main(void)

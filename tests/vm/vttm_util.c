@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <linux/fiemap.h>
 #include <linux/fs.h>
 #include <sched.h>
@@ -341,6 +342,20 @@ const char *shmem_enabled_get(void)
 int shmem_enabled_set(const char *policy)
 {
 	return write_str(SHMEM_ENABLED, policy);
+}
+
+/* ---- command line ---- */
+
+uint64_t parse_number(const char *what, const char *text, uint64_t max)
+{
+	char *end;
+	uint64_t n;
+
+	errno = 0;
+	n = strtoull(text, &end, 0);
+	if (errno || *end || end == text || *text == '-' || n > max)
+		die("%s: '%s' is not a number up to %" PRIu64, what, text, max);
+	return n;
 }
 
 /* ---- swap ---- */

@@ -39,6 +39,11 @@ pid_t fork_or_die(void);
 /* the calling thread, on that processor only */
 int run_on(int cpu);
 
+/* ---- command line ---- */
+
+/* of any base that C has; ends the program with one line if it is none up to the most */
+uint64_t parse_number(const char *what, const char *text, uint64_t max);
+
 /* ---- files ---- */
 
 int write_file(const char *path, const char *fmt, ...)

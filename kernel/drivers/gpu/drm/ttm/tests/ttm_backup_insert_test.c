@@ -56,15 +56,7 @@
 #include "../ttm_backup_stats.h"
 #include "../ttm_module.h"
 #include "../ttm_pool_internal.h"
-
-struct backup_counters {
-	long gpu_active;
-	long gpu_reclaim;
-	long shmem;
-	long shmem_thps;
-	unsigned long swapins;
-	unsigned int dma_mappings;
-};
+#include "ttm_backup_test_helpers.h"
 
 /* State of a test: a device, and the counters before the test. */
 struct backup_test {
@@ -101,69 +93,6 @@ static struct backup_tt *to_backup_tt(struct ttm_tt *tt)
  * Counters
  */
 
-/*
- * With what is in the processors' counters as yet. When one of them is added to the
- * node's between the reads, the sum lacks it.
- */
-static long backup_node_stat(enum node_stat_item item)
-{
-	struct pglist_data *pgdat;
-	long sum = 0, node, cpus;
-
-	for_each_online_pgdat(pgdat) {
-		do {
-			int cpu;
-
-			node = atomic_long_read(&pgdat->vm_stat[item]);
-			cpus = 0;
-#ifdef CONFIG_SMP
-			for_each_possible_cpu(cpu)
-				/* That CPU may change it at any time. */
-				cpus += data_race(per_cpu_ptr(pgdat->per_cpu_nodestats,
-							      cpu)->vm_node_stat_diff[item]);
-#endif
-		} while (node != atomic_long_read(&pgdat->vm_stat[item]));
-		sum += node + cpus;
-	}
-
-	return sum;
-}
-
-static unsigned long backup_vm_events(unsigned int first, unsigned int last)
-{
-	static unsigned long events[NR_VM_EVENT_ITEMS];
-	unsigned long sum = 0;
-
-	all_vm_events(events);
-	while (first <= last)
-		sum += events[first++];
-
-	return sum;
-}
-
-static unsigned long backup_pages_allocated(void)
-{
-	return backup_vm_events(PGALLOC_MOVABLE - ZONE_MOVABLE, PGALLOC_MOVABLE);
-}
-
-static void *backup_debugfs_value(const char *dir_name, const char *name)
-{
-	struct dentry *dir = debugfs_lookup(dir_name, NULL), *file;
-	void *value = NULL;
-
-	if (IS_ERR_OR_NULL(dir))
-		return NULL;
-
-	file = debugfs_lookup(name, dir);
-	if (!IS_ERR_OR_NULL(file)) {
-		value = d_inode(file)->i_private;
-		dput(file);
-	}
-	dput(dir);
-
-	return value;
-}
-
 /* In which way the pages of all restores so far came back */
 static void backup_restored(long restored[TTM_RESTORE_NUM])
 {
@@ -173,55 +102,11 @@ static void backup_restored(long restored[TTM_RESTORE_NUM])
 		restored[how] = atomic_long_read(&ttm_backup_stats.restored[how]);
 }
 
-/* Number of DMA mappings, if the DMA API keeps track of them. */
-static unsigned int backup_dma_mappings(void)
-{
-	u32 *total = backup_debugfs_value("dma-api", "nr_total_entries");
-	u32 *unused = backup_debugfs_value("dma-api", "num_free_entries");
-
-	return total && unused ? READ_ONCE(*total) - READ_ONCE(*unused) : 0;
-}
-
-static struct backup_counters backup_counters(void)
-{
-	/* Kernel threads leave the closing of files to a worker. */
-	flush_delayed_fput();
-
-	return (struct backup_counters) {
-		.gpu_active = backup_node_stat(NR_GPU_ACTIVE),
-		.gpu_reclaim = backup_node_stat(NR_GPU_RECLAIM),
-		.shmem = backup_node_stat(NR_SHMEM),
-		.shmem_thps = backup_node_stat(NR_SHMEM_THPS),
-		.swapins = backup_vm_events(PSWPIN, PSWPIN),
-		.dma_mappings = backup_dma_mappings(),
-	};
-}
-
-/* Has the page pools give up all that they hold. */
-static void backup_empty_pools(long base)
-{
-	unsigned int tries;
-
-	for (tries = 0; tries < 100; tries++) {
-		if (backup_node_stat(NR_GPU_RECLAIM) <= base)
-			break;
-		drop_slab();
-	}
-}
-
 static void backup_expect_baseline(struct kunit *test)
 {
 	struct backup_test *priv = test->priv;
-	struct backup_counters now;
 
-	backup_empty_pools(priv->before.gpu_reclaim);
-	now = backup_counters();
-
-	KUNIT_EXPECT_EQ(test, now.gpu_active, priv->before.gpu_active);
-	KUNIT_EXPECT_EQ(test, now.gpu_reclaim, priv->before.gpu_reclaim);
-	KUNIT_EXPECT_EQ(test, now.shmem, priv->before.shmem);
-	KUNIT_EXPECT_EQ(test, now.shmem_thps, priv->before.shmem_thps);
-	KUNIT_EXPECT_EQ(test, now.dma_mappings, priv->before.dma_mappings);
+	backup_expect_counters(test, &priv->before);
 }
 
 /*
@@ -308,26 +193,6 @@ static void backup_map_fails(struct kunit *test, struct ttm_tt *tt,
 	priv->mapped = tt;
 	priv->map_calls = 0;
 	priv->map_fails_at = call;
-}
-
-static int backup_fake_extract(struct ttm_pool *pool, struct ttm_tt *tt,
-			       const struct ttm_operation_ctx *ctx, pgoff_t idx,
-			       unsigned int min_order, bool effort, bool progress,
-			       unsigned int *order)
-{
-	return -EBUSY;
-}
-
-/* Nothing is taken out, so all of it is copied back, until this is deactivated. */
-static void backup_extraction_fails(struct kunit *test)
-{
-	kunit_activate_static_stub(test, ttm_backup_restore_extract,
-				   backup_fake_extract);
-}
-
-static void backup_extraction_works(struct kunit *test)
-{
-	kunit_deactivate_static_stub(test, ttm_backup_restore_extract);
 }
 
 /*
@@ -428,16 +293,7 @@ static int backup_init(struct kunit *test)
 	KUNIT_ASSERT_NOT_NULL(test, priv);
 	test->priv = priv;
 
-	priv->dev = drm_kunit_helper_alloc_device(test);
-	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, priv->dev);
-	priv->dma_mask = DMA_BIT_MASK(64);
-	priv->dev->dma_mask = &priv->dma_mask;
-	priv->dev->coherent_dma_mask = DMA_BIT_MASK(64);
-
-	priv->drm = __drm_kunit_helper_alloc_drm_device(test, priv->dev,
-							sizeof(*priv->drm), 0,
-							DRIVER_GEM);
-	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, priv->drm);
+	backup_alloc_drm(test, &priv->dma_mask, &priv->dev, &priv->drm);
 
 	priv->bytes_avail = 1ULL << 40;
 	kunit_activate_static_stub(test, ttm_backup_bytes_avail,
@@ -517,11 +373,6 @@ static struct ttm_tt *backup_tt(struct kunit *test, enum ttm_caching caching,
 static void backup_tt_free(struct kunit *test, struct ttm_tt *tt)
 {
 	kunit_release_action(test, backup_tt_fini, to_backup_tt(tt));
-}
-
-static u64 backup_word(u64 seed, size_t page, size_t word)
-{
-	return (seed << 52) ^ ((u64)page << 16) ^ word ^ 0x0a5a500000000000ULL;
 }
 
 static void backup_fill(struct ttm_tt *tt, u64 seed)
@@ -652,29 +503,6 @@ static void backup_needs_large(struct kunit *test, struct ttm_tt *tt)
 }
 
 /* How the kernel has a page mapped. */
-static enum ttm_caching backup_page_caching(struct page *page)
-{
-#ifdef CONFIG_X86
-	unsigned int level;
-	pte_t *pte = lookup_address((unsigned long)page_address(page), &level);
-	pgprot_t prot = pte_pgprot(*pte);
-
-	if (level != PG_LEVEL_4K)
-		prot = pgprot_large_2_4k(prot);
-
-	switch (pgprot2cachemode(prot)) {
-	case _PAGE_CACHE_MODE_WB:
-		return ttm_cached;
-	case _PAGE_CACHE_MODE_WC:
-		return ttm_write_combined;
-	default:
-		return ttm_uncached;
-	}
-#else
-	return ttm_cached;
-#endif
-}
-
 static enum ttm_caching backup_expected_caching(struct ttm_tt *tt)
 {
 	return IS_ENABLED(CONFIG_X86) ? tt->caching : ttm_cached;
@@ -1374,7 +1202,7 @@ static void backup_c57_restore_with_retained_chunks(struct kunit *test)
  * The driver's hook is called for what is populated, be there holes or not, and not for
  * what is backed up, be it in part.
  */
-static void backup_c126_r5_hook_meets_no_handle(struct kunit *test)
+static void backup_c108_r5_hook_meets_no_handle(struct kunit *test)
 {
 	struct backup_test *priv = test->priv;
 	struct ttm_tt *tt = backup_filled_tt(test, ttm_write_combined, 579, false);
@@ -4413,14 +4241,6 @@ static void backup_c59_swap_is_seen(struct kunit *test)
 	KUNIT_EXPECT_GT(test, ttm_backup_bytes_avail(), 0);
 }
 
-static int backup_suite_init(struct kunit_suite *suite)
-{
-	/* The initramfs is unpacked to shmem, which has to be over by now. */
-	wait_for_initramfs();
-
-	return 0;
-}
-
 static struct kunit_case backup_cases[] = {
 	KUNIT_CASE_SLOW(backup_c46_cached),
 	KUNIT_CASE_SLOW(backup_c46_cached_and_dma_mapped),
@@ -4446,7 +4266,7 @@ static struct kunit_case backup_cases[] = {
 	KUNIT_CASE(backup_c57_retained_chunks_are_retried),
 	KUNIT_CASE(backup_c57_restore_with_retained_chunks),
 	KUNIT_CASE(backup_c57_holes),
-	KUNIT_CASE(backup_c126_r5_hook_meets_no_handle),
+	KUNIT_CASE(backup_c108_r5_hook_meets_no_handle),
 	KUNIT_CASE(backup_all_chunks_busy),
 	KUNIT_CASE(backup_c77_the_walk_goes_on),
 #ifdef CONFIG_FAULT_INJECTION_DEBUG_FS

@@ -50,17 +50,10 @@
 #include "../ttm_module.h"
 #include "../ttm_pool_internal.h"
 #include "../ttm_swapout.h"
+#include "ttm_backup_test_helpers.h"
 
 /* Chunks of orders 9, 6, 1 and 0 */
 #define SWAPOUT_PAGES	579UL
-
-struct swapout_counters {
-	long gpu_active;
-	long gpu_reclaim;
-	long shmem;
-	long allocated;
-	unsigned int dma_mappings;
-};
 
 /* What a test has: a device, and the counters from before. */
 struct swapout_test {
@@ -73,7 +66,8 @@ struct swapout_test {
 	u64 dma_mask;
 	enum ttm_caching caching;
 	void *vram;
-	struct swapout_counters before;
+	struct backup_counters before;
+	long allocated_before;
 	unsigned int unpopulated;
 	unsigned int bad_at_unpopulate;
 	unsigned int wb_calls;
@@ -95,109 +89,13 @@ static struct swapout_tt *to_swapout_tt(struct ttm_tt *tt)
  * Counters
  */
 
-static long swapout_node_stat(enum node_stat_item item)
-{
-	struct pglist_data *pgdat;
-	long sum = 0, node, cpus;
-
-	for_each_online_pgdat(pgdat) {
-		do {
-			int cpu;
-
-			node = atomic_long_read(&pgdat->vm_stat[item]);
-			cpus = 0;
-#ifdef CONFIG_SMP
-			for_each_possible_cpu(cpu)
-				/* That CPU may change it at any time. */
-				cpus += data_race(per_cpu_ptr(pgdat->per_cpu_nodestats,
-							      cpu)->vm_node_stat_diff[item]);
-#endif
-		} while (node != atomic_long_read(&pgdat->vm_stat[item]));
-		sum += node + cpus;
-	}
-
-	return sum;
-}
-
-static unsigned long swapout_pages_allocated(void)
-{
-	static unsigned long events[NR_VM_EVENT_ITEMS];
-	unsigned long sum = 0;
-	unsigned int i;
-
-	all_vm_events(events);
-	for (i = PGALLOC_MOVABLE - ZONE_MOVABLE; i <= PGALLOC_MOVABLE; i++)
-		sum += events[i];
-
-	return sum;
-}
-
-static void *swapout_debugfs_value(const char *dir_name, const char *name)
-{
-	struct dentry *dir = debugfs_lookup(dir_name, NULL), *file;
-	void *value = NULL;
-
-	if (IS_ERR_OR_NULL(dir))
-		return NULL;
-
-	file = debugfs_lookup(name, dir);
-	if (!IS_ERR_OR_NULL(file)) {
-		value = d_inode(file)->i_private;
-		dput(file);
-	}
-	dput(dir);
-
-	return value;
-}
-
-/* What is mapped for DMA, if the DMA API keeps an account of that. */
-static unsigned int swapout_dma_mappings(void)
-{
-	u32 *total = swapout_debugfs_value("dma-api", "nr_total_entries");
-	u32 *unused = swapout_debugfs_value("dma-api", "num_free_entries");
-
-	return total && unused ? READ_ONCE(*total) - READ_ONCE(*unused) : 0;
-}
-
-static struct swapout_counters swapout_counters(void)
-{
-	/* Kernel threads leave the closing of files to a worker. */
-	flush_delayed_fput();
-
-	return (struct swapout_counters) {
-		.gpu_active = swapout_node_stat(NR_GPU_ACTIVE),
-		.gpu_reclaim = swapout_node_stat(NR_GPU_RECLAIM),
-		.shmem = swapout_node_stat(NR_SHMEM),
-		.allocated = atomic_long_read(&ttm_pages_allocated),
-		.dma_mappings = swapout_dma_mappings(),
-	};
-}
-
-/* Has the page pools give up all that they hold. */
-static void swapout_empty_pools(long base)
-{
-	unsigned int tries;
-
-	for (tries = 0; tries < 100; tries++) {
-		if (swapout_node_stat(NR_GPU_RECLAIM) <= base)
-			break;
-		drop_slab();
-	}
-}
-
 static void swapout_expect_baseline(struct kunit *test)
 {
 	struct swapout_test *priv = test->priv;
-	struct swapout_counters now;
 
-	swapout_empty_pools(priv->before.gpu_reclaim);
-	now = swapout_counters();
-
-	KUNIT_EXPECT_EQ(test, now.gpu_active, priv->before.gpu_active);
-	KUNIT_EXPECT_EQ(test, now.gpu_reclaim, priv->before.gpu_reclaim);
-	KUNIT_EXPECT_EQ(test, now.shmem, priv->before.shmem);
-	KUNIT_EXPECT_EQ(test, now.allocated, priv->before.allocated);
-	KUNIT_EXPECT_EQ(test, now.dma_mappings, priv->before.dma_mappings);
+	backup_expect_counters(test, &priv->before);
+	KUNIT_EXPECT_EQ(test, atomic_long_read(&ttm_pages_allocated),
+			priv->allocated_before);
 }
 
 /* Beyond what was there before the test */
@@ -205,24 +103,19 @@ static long swapout_accounted(struct kunit *test)
 {
 	struct swapout_test *priv = test->priv;
 
-	return atomic_long_read(&ttm_pages_allocated) - priv->before.allocated;
+	return atomic_long_read(&ttm_pages_allocated) - priv->allocated_before;
 }
 
 static long swapout_gpu_active(struct kunit *test)
 {
 	struct swapout_test *priv = test->priv;
 
-	return swapout_node_stat(NR_GPU_ACTIVE) - priv->before.gpu_active;
+	return backup_node_stat(NR_GPU_ACTIVE) - priv->before.gpu_active;
 }
 
 /*
  * Contents
  */
-
-static u64 swapout_word(u64 seed, size_t page, size_t word)
-{
-	return (seed << 52) ^ ((u64)page << 16) ^ word ^ 0x0a5a500000000000ULL;
-}
 
 static void swapout_fill(struct ttm_tt *tt, u64 seed)
 {
@@ -234,7 +127,7 @@ static void swapout_fill(struct ttm_tt *tt, u64 seed)
 		u64 *p = kmap_local_page(tt->pages[i]);
 
 		for (word = 0; word < PAGE_SIZE / sizeof(*p); word++)
-			p[word] = swapout_word(seed, i, word);
+			p[word] = backup_word(seed, i, word);
 		kunmap_local(p);
 	}
 }
@@ -244,33 +137,10 @@ static bool swapout_intact(const u64 *p, u64 seed, pgoff_t page)
 	size_t word;
 
 	for (word = 0; word < PAGE_SIZE / sizeof(*p); word++)
-		if (p[word] != swapout_word(seed, page, word))
+		if (p[word] != backup_word(seed, page, word))
 			return false;
 
 	return true;
-}
-
-static enum ttm_caching swapout_page_caching(struct page *page)
-{
-#ifdef CONFIG_X86
-	unsigned int level;
-	pte_t *pte = lookup_address((unsigned long)page_address(page), &level);
-	pgprot_t prot = pte_pgprot(*pte);
-
-	if (level != PG_LEVEL_4K)
-		prot = pgprot_large_2_4k(prot);
-
-	switch (pgprot2cachemode(prot)) {
-	case _PAGE_CACHE_MODE_WB:
-		return ttm_cached;
-	case _PAGE_CACHE_MODE_WC:
-		return ttm_write_combined;
-	default:
-		return ttm_uncached;
-	}
-#else
-	return ttm_cached;
-#endif
 }
 
 /* How many pages are handles, have lost their contents, or the wrong caching? */
@@ -290,7 +160,7 @@ static pgoff_t swapout_bad_pages(struct ttm_tt *tt, enum ttm_caching caching)
 			continue;
 		}
 		p = kmap_local_page(page);
-		if (swapout_page_caching(page) != caching ||
+		if (backup_page_caching(page) != caching ||
 		    !swapout_intact(p, to_swapout_tt(tt)->seed, i))
 			bad++;
 		kunmap_local(p);
@@ -436,14 +306,6 @@ static void swapout_device(struct kunit *test, unsigned int alloc_flags)
 							   priv));
 }
 
-static int swapout_suite_init(struct kunit_suite *suite)
-{
-	/* The initramfs is unpacked to shmem, which has to be over by now. */
-	wait_for_initramfs();
-
-	return 0;
-}
-
 static int swapout_init(struct kunit *test)
 {
 	struct swapout_test *priv = kunit_kzalloc(test, sizeof(*priv), GFP_KERNEL);
@@ -451,19 +313,11 @@ static int swapout_init(struct kunit *test)
 	KUNIT_ASSERT_NOT_NULL(test, priv);
 	test->priv = priv;
 
-	priv->dev = drm_kunit_helper_alloc_device(test);
-	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, priv->dev);
-	priv->dma_mask = DMA_BIT_MASK(64);
-	priv->dev->dma_mask = &priv->dma_mask;
-	priv->dev->coherent_dma_mask = DMA_BIT_MASK(64);
+	backup_alloc_drm(test, &priv->dma_mask, &priv->dev, &priv->drm);
 
-	priv->drm = __drm_kunit_helper_alloc_drm_device(test, priv->dev,
-							sizeof(*priv->drm), 0,
-							DRIVER_GEM);
-	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, priv->drm);
-
-	swapout_empty_pools(0);
-	priv->before = swapout_counters();
+	backup_empty_pools(0);
+	priv->before = backup_counters();
+	priv->allocated_before = atomic_long_read(&ttm_pages_allocated);
 
 	return 0;
 }
@@ -639,7 +493,7 @@ static pgoff_t swapout_moved(struct ttm_tt *tt, const unsigned long *pfns)
  */
 
 /* There and back, without a copy, and with the same folios */
-static void swapout_c63_c100_round_trip(struct kunit *test)
+static void swapout_c63_c91_round_trip(struct kunit *test)
 {
 	static const enum ttm_caching cachings[] = {
 		ttm_cached, ttm_write_combined, ttm_uncached,
@@ -661,7 +515,7 @@ static void swapout_c63_c100_round_trip(struct kunit *test)
 			KUNIT_EXPECT_EQ(test, priv->unpopulated, 1);
 			swapout_expect_swapped(test, bo);
 			KUNIT_EXPECT_EQ(test, swapout_gpu_active(test), 0);
-			KUNIT_EXPECT_EQ(test, swapout_dma_mappings(),
+			KUNIT_EXPECT_EQ(test, backup_dma_mappings(),
 					priv->before.dma_mappings);
 			/* Nothing is left to swap out. */
 			KUNIT_EXPECT_EQ(test, swapout_run(test), 0);
@@ -693,7 +547,7 @@ static void swapout_c63_pool_of_the_driver(struct kunit *test)
 	swapout_expect_baseline(test);
 }
 
-static void swapout_c100_allocates_nodes_only(struct kunit *test)
+static void swapout_c91_allocates_nodes_only(struct kunit *test)
 {
 	/* At most one page for 16 MiB */
 	const pgoff_t pages = 64UL << (20 - PAGE_SHIFT), most = 4;
@@ -707,10 +561,10 @@ static void swapout_c100_allocates_nodes_only(struct kunit *test)
 		kunit_skip(test, "needs large folios");
 	/* The rest of the system allocates, too, but not all the time. */
 	for (round = 0; round < 5 && least > most; round++) {
-		unsigned long before = swapout_pages_allocated();
+		unsigned long before = backup_pages_allocated();
 
 		KUNIT_ASSERT_EQ(test, swapout_run(test), pages);
-		least = min(least, swapout_pages_allocated() - before);
+		least = min(least, backup_pages_allocated() - before);
 		KUNIT_ASSERT_EQ(test, swapout_bo_populate(bo, false), 0);
 	}
 	kunit_info(test, "%lu pages allocated for 64 MiB", least);
@@ -721,7 +575,7 @@ static void swapout_c100_allocates_nodes_only(struct kunit *test)
 }
 
 /* What the DMA API has allocated goes the old way, and comes back. */
-static void swapout_c101_dma_alloc_pool_is_copied(struct kunit *test)
+static void swapout_c92_dma_alloc_pool_is_copied(struct kunit *test)
 {
 	static const enum ttm_caching cachings[] = { ttm_cached, ttm_write_combined };
 	struct swapout_test *priv = test->priv;
@@ -753,7 +607,7 @@ static void swapout_c101_dma_alloc_pool_is_copied(struct kunit *test)
 }
 
 /* Allocated, given to a pool, taken from there, freed */
-static void swapout_c109_dma_alloc_pages_are_counted(struct kunit *test)
+static void swapout_c100_dma_alloc_pages_are_counted(struct kunit *test)
 {
 	struct swapout_test *priv = test->priv;
 	unsigned int round;
@@ -764,21 +618,21 @@ static void swapout_c109_dma_alloc_pages_are_counted(struct kunit *test)
 							  NULL);
 
 		KUNIT_EXPECT_EQ(test, swapout_gpu_active(test), 67);
-		KUNIT_EXPECT_EQ(test, swapout_node_stat(NR_GPU_RECLAIM),
+		KUNIT_EXPECT_EQ(test, backup_node_stat(NR_GPU_RECLAIM),
 				priv->before.gpu_reclaim);
 		swapout_bo_free(test, bo);
 		KUNIT_EXPECT_EQ(test, swapout_gpu_active(test), 0);
-		KUNIT_EXPECT_EQ(test, swapout_node_stat(NR_GPU_RECLAIM),
+		KUNIT_EXPECT_EQ(test, backup_node_stat(NR_GPU_RECLAIM),
 				priv->before.gpu_reclaim + 67);
 	}
 	kunit_release_action(test, swapout_device_fini, priv);
 	KUNIT_EXPECT_EQ(test, swapout_gpu_active(test), 0);
-	KUNIT_EXPECT_EQ(test, swapout_node_stat(NR_GPU_RECLAIM),
+	KUNIT_EXPECT_EQ(test, backup_node_stat(NR_GPU_RECLAIM),
 			priv->before.gpu_reclaim);
 }
 
 /* What cannot be inserted stays: on the LRU, accounted, and where it is. */
-static void swapout_c102_c103_rest_is_retained(struct kunit *test)
+static void swapout_c93_c94_rest_is_retained(struct kunit *test)
 {
 	struct swapout_test *priv = test->priv;
 	unsigned int round;
@@ -837,7 +691,7 @@ static void swapout_c102_c103_rest_is_retained(struct kunit *test)
 }
 
 /* Not a page can be inserted: the walk goes on, and nothing is lost. */
-static void swapout_c103_nothing_can_be_inserted(struct kunit *test)
+static void swapout_c94_nothing_can_be_inserted(struct kunit *test)
 {
 	struct ttm_buffer_object *bo, *next;
 	struct folio *held;
@@ -863,7 +717,7 @@ static void swapout_c103_nothing_can_be_inserted(struct kunit *test)
 }
 
 /* While a buffer object is being populated, its rest is not what makes room. */
-static void swapout_c103_not_while_populated(struct kunit *test)
+static void swapout_c94_not_while_populated(struct kunit *test)
 {
 	struct swapout_test *priv = test->priv;
 	struct ttm_operation_ctx ctx = { .allow_res_evict = true };
@@ -910,7 +764,7 @@ static int swapout_fake_set_caching(struct page **pages, pgoff_t nr,
 }
 
 /* It fails before the driver is asked to do anything. */
-static void swapout_c104_write_back_fails(struct kunit *test)
+static void swapout_c95_write_back_fails(struct kunit *test)
 {
 	struct swapout_test *priv = test->priv;
 	struct ttm_buffer_object *bo;
@@ -933,16 +787,8 @@ static void swapout_c104_write_back_fails(struct kunit *test)
 }
 #endif
 
-static int swapout_fake_extract(struct ttm_pool *pool, struct ttm_tt *tt,
-				const struct ttm_operation_ctx *ctx, pgoff_t idx,
-				unsigned int min_order, bool effort, bool progress,
-				unsigned int *order)
-{
-	return -EBUSY;
-}
-
 /* A signal ends a restore as it ends a wait, and what is back counts. */
-static void swapout_c105_interrupted_restore(struct kunit *test)
+static void swapout_c96_interrupted_restore(struct kunit *test)
 {
 	struct swapout_test *priv = test->priv;
 	unsigned int round;
@@ -958,8 +804,7 @@ static void swapout_c105_interrupted_restore(struct kunit *test)
 
 		KUNIT_EXPECT_EQ(test, swapout_run(test), SWAPOUT_PAGES);
 		if (round)
-			kunit_activate_static_stub(test, ttm_backup_restore_extract,
-						   swapout_fake_extract);
+			backup_extraction_fails(test);
 
 		set_thread_flag(TIF_SIGPENDING);
 		for (;;) {
@@ -978,7 +823,7 @@ static void swapout_c105_interrupted_restore(struct kunit *test)
 		}
 		clear_thread_flag(TIF_SIGPENDING);
 		if (round)
-			kunit_deactivate_static_stub(test, ttm_backup_restore_extract);
+			backup_extraction_works(test);
 		KUNIT_EXPECT_EQ(test, ret, 0);
 		KUNIT_EXPECT_GT(test, attempts, round ? 10 : 0);
 		swapout_expect_populated(test, bo);
@@ -1014,7 +859,7 @@ static void swapout_reach(struct kunit *test, struct ttm_buffer_object *bo,
 	}
 }
 
-static void swapout_c106_destroyed(struct kunit *test)
+static void swapout_c97_destroyed(struct kunit *test)
 {
 	enum swapout_state state;
 
@@ -1030,7 +875,7 @@ static void swapout_c106_destroyed(struct kunit *test)
 }
 
 /* Given up by the driver, and used for something else */
-static void swapout_c106_dropped(struct kunit *test)
+static void swapout_c97_dropped(struct kunit *test)
 {
 	enum swapout_state state;
 
@@ -1056,7 +901,7 @@ static void swapout_c106_dropped(struct kunit *test)
 }
 
 /* The device has gone: nothing is mapped for it any more. */
-static void swapout_c108_dma_mappings_are_cleared(struct kunit *test)
+static void swapout_c99_dma_mappings_are_cleared(struct kunit *test)
 {
 	struct swapout_test *priv = test->priv;
 	enum swapout_state state;
@@ -1068,10 +913,10 @@ static void swapout_c108_dma_mappings_are_cleared(struct kunit *test)
 
 		swapout_reach(test, bo, state);
 		if (state == SWAPOUT_HALF_RESTORED && priv->before.dma_mappings)
-			KUNIT_EXPECT_GT(test, swapout_dma_mappings(),
+			KUNIT_EXPECT_GT(test, backup_dma_mappings(),
 					priv->before.dma_mappings);
 		ttm_device_clear_dma_mappings(&priv->bdev);
-		KUNIT_EXPECT_EQ(test, swapout_dma_mappings(), priv->before.dma_mappings);
+		KUNIT_EXPECT_EQ(test, backup_dma_mappings(), priv->before.dma_mappings);
 		if (state == SWAPOUT_HALF_RESTORED)
 			KUNIT_EXPECT_EQ(test, swapout_accounted(test), 0);
 		swapout_bo_free(test, bo);
@@ -1080,7 +925,7 @@ static void swapout_c108_dma_mappings_are_cleared(struct kunit *test)
 }
 
 /* From swap to VRAM: what moves is the contents, not nothing. */
-static void swapout_c107_moved_to_vram(struct kunit *test)
+static void swapout_c98_moved_to_vram(struct kunit *test)
 {
 	const struct ttm_place place = { .mem_type = TTM_PL_VRAM };
 	struct ttm_placement placement = { .num_placement = 1, .placement = &place };
@@ -1166,22 +1011,22 @@ static void swapout_c75_pages_of_others_are_copied(struct kunit *test)
 }
 
 static struct kunit_case swapout_cases[] = {
-	KUNIT_CASE_SLOW(swapout_c63_c100_round_trip),
+	KUNIT_CASE_SLOW(swapout_c63_c91_round_trip),
 	KUNIT_CASE(swapout_c63_pool_of_the_driver),
-	KUNIT_CASE_SLOW(swapout_c100_allocates_nodes_only),
-	KUNIT_CASE(swapout_c101_dma_alloc_pool_is_copied),
-	KUNIT_CASE(swapout_c102_c103_rest_is_retained),
-	KUNIT_CASE(swapout_c103_nothing_can_be_inserted),
-	KUNIT_CASE(swapout_c103_not_while_populated),
+	KUNIT_CASE_SLOW(swapout_c91_allocates_nodes_only),
+	KUNIT_CASE(swapout_c92_dma_alloc_pool_is_copied),
+	KUNIT_CASE(swapout_c93_c94_rest_is_retained),
+	KUNIT_CASE(swapout_c94_nothing_can_be_inserted),
+	KUNIT_CASE(swapout_c94_not_while_populated),
 #ifdef CONFIG_X86
-	KUNIT_CASE(swapout_c104_write_back_fails),
+	KUNIT_CASE(swapout_c95_write_back_fails),
 #endif
-	KUNIT_CASE(swapout_c105_interrupted_restore),
-	KUNIT_CASE(swapout_c106_destroyed),
-	KUNIT_CASE(swapout_c106_dropped),
-	KUNIT_CASE(swapout_c107_moved_to_vram),
-	KUNIT_CASE(swapout_c108_dma_mappings_are_cleared),
-	KUNIT_CASE(swapout_c109_dma_alloc_pages_are_counted),
+	KUNIT_CASE(swapout_c96_interrupted_restore),
+	KUNIT_CASE(swapout_c97_destroyed),
+	KUNIT_CASE(swapout_c97_dropped),
+	KUNIT_CASE(swapout_c98_moved_to_vram),
+	KUNIT_CASE(swapout_c99_dma_mappings_are_cleared),
+	KUNIT_CASE(swapout_c100_dma_alloc_pages_are_counted),
 #ifdef CONFIG_TRANSPARENT_HUGEPAGE
 	KUNIT_CASE(swapout_c67_order_10_is_capped),
 #endif
@@ -1191,7 +1036,7 @@ static struct kunit_case swapout_cases[] = {
 
 static struct kunit_suite swapout_suite = {
 	.name = "ttm_swapout",
-	.suite_init = swapout_suite_init,
+	.suite_init = backup_suite_init,
 	.init = swapout_init,
 	.test_cases = swapout_cases,
 };
