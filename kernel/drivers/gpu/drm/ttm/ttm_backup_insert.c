@@ -229,6 +229,7 @@ static long ttm_backup_insert_copies(struct ttm_tt *tt, struct page *page,
 				     unsigned int order, bool writeback, pgoff_t idx,
 				     gfp_t gfp)
 {
+	/* In reclaim as well, where it does not recurse, and upstream copies with it. */
 	gfp_t copy_gfp = gfp | GFP_HIGHUSER | __GFP_NOWARN | __GFP_RETRY_MAYFAIL;
 	pgoff_t i, nr = 1UL << order;
 	struct folio_batch fbatch;

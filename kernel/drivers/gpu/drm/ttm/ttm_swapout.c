@@ -13,10 +13,15 @@
 #include <linux/bug.h>
 #include <linux/err.h>
 #include <linux/errno.h>
+#include <linux/fs.h>
 #include <linux/gfp.h>
+#include <linux/math.h>
+#include <linux/xarray.h>
 
 #include <drm/ttm/ttm_backup.h>
+#include <drm/ttm/ttm_bo.h>
 #include <drm/ttm/ttm_device.h>
+#include <drm/ttm/ttm_pool.h>
 #include <drm/ttm/ttm_tt.h>
 
 #include "ttm_backup_file.h"
@@ -41,14 +46,15 @@ bool ttm_swapout_inserts(struct ttm_device *bdev, const struct ttm_tt *tt)
 	       ttm_backup_file_takes_folios(ttm_backup_file_for(tt));
 }
 
-/* Insert what there is in memory, write-back cached and not mapped. */
-static void ttm_swapout_pages(struct ttm_pool *pool, struct ttm_tt *tt)
+/*
+ * Insert what there is in memory, write-back cached and not mapped. Returns the number
+ * of pages that went.
+ */
+static long ttm_swapout_pages(struct ttm_pool *pool, struct ttm_tt *tt, gfp_t gfp)
 {
 	int err;
 
-	tt->swapout->pages = ttm_backup_insert_tt(pool, tt, false, tt->num_pages,
-						  tt->swapout->gfp, &err);
-	tt->swapout->taken = true;
+	return ttm_backup_insert_tt(pool, tt, false, tt->num_pages, gfp, &err);
 }
 
 /**
@@ -70,14 +76,17 @@ bool ttm_swapout_take(struct ttm_pool *pool, struct ttm_tt *tt)
 	if (tt->dma_address)
 		ttm_pool_unmap_tt(pool, tt, tt->num_pages);
 
-	ttm_swapout_pages(pool, tt);
+	tt->swapout->pages = ttm_swapout_pages(pool, tt, tt->swapout->gfp);
+	tt->swapout->taken = true;
 
 	return true;
 }
 
 /* Have the driver give up all pages, and take them. */
-static int ttm_swapout_unpopulate(struct ttm_device *bdev, struct ttm_tt *tt)
+static long ttm_swapout_unpopulate(struct ttm_device *bdev, struct ttm_tt *tt,
+				   gfp_t gfp)
 {
+	struct ttm_swapout swapout = { .gfp = gfp };
 	struct file *backup;
 	int ret;
 
@@ -91,17 +100,19 @@ static int ttm_swapout_unpopulate(struct ttm_device *bdev, struct ttm_tt *tt)
 
 	/* Whatever else fails from here on leaves pages retained, this does not. */
 	if (tt->caching != ttm_cached) {
-		if (ttm_pool_tt_set_wb(&bdev->pool, tt)) {
+		if (ttm_pool_tt_set_wb(&bdev->pool, tt, tt->num_pages)) {
 			ret = -EBUSY;
 			goto err_fini;
 		}
 	}
 
 	tt->backup = backup;
+	tt->swapout = &swapout;
 	ttm_tt_unpopulate(bdev, tt);
+	tt->swapout = NULL;
 
 	/* A driver that frees its pages by itself? They are gone. */
-	if (WARN_ON_ONCE(!tt->swapout->taken)) {
+	if (WARN_ON_ONCE(!swapout.taken)) {
 		tt->backup = NULL;
 		ret = -EIO;
 		goto err_fini;
@@ -109,7 +120,7 @@ static int ttm_swapout_unpopulate(struct ttm_device *bdev, struct ttm_tt *tt)
 
 	ttm_tt_set_backed_up(tt);
 
-	return 0;
+	return swapout.pages;
 
 err_fini:
 	ttm_backup_fini(backup);
@@ -130,30 +141,99 @@ err_fini:
  *
  * Context: Process context, may sleep, not in reclaim.
  * Return: Number of pages that went, at least 1; -EBUSY if there were none, and
- * @tt is populated as it was, or all of it is retained; -EIO if the driver has
- * freed its pages by itself; or the error that no file could be created with.
+ * @tt is as it was, or all of it is retained; -EIO if the driver has freed its
+ * pages by itself; or the error that no file could be created with.
  */
 int ttm_swapout_insert(struct ttm_device *bdev, struct ttm_tt *tt, gfp_t gfp)
 {
-	struct ttm_swapout swapout = { .gfp = gfp };
-	int ret = 0;
+	pgoff_t resident = tt->num_pages;
+	long ret;
 
-	/* Pages that an interrupted restore has got back are mapped for DMA. */
+	/* The pages that a failed restore could not give back are mapped for DMA. */
 	if (tt->restore)
 		return -EBUSY;
 
-	tt->swapout = &swapout;
-	if (ttm_tt_is_backed_up(tt))
-		ttm_swapout_pages(&bdev->pool, tt);
-	else
-		ret = ttm_swapout_unpopulate(bdev, tt);
-	tt->swapout = NULL;
-	if (ret)
+	if (ttm_tt_is_backed_up(tt)) {
+		resident = tt->retained;
+		ret = ttm_swapout_pages(&bdev->pool, tt, gfp);
+	} else {
+		ret = ttm_swapout_unpopulate(bdev, tt, gfp);
+	}
+	if (ret < 0)
 		return ret;
 
-	tt->retained = ttm_pool_resident_pages(tt);
+	tt->retained = resident - ret;
 
-	return swapout.pages ?: -EBUSY;
+	return ret ?: -EBUSY;
+}
+
+/*
+ * A folio that is copied back is dropped with its last page. If @next could not be
+ * copied, the pages before it that are in the file yet need not be in memory.
+ */
+static void ttm_swapout_undo_copies(struct ttm_pool *pool, struct ttm_tt *tt,
+				    pgoff_t next)
+{
+	struct page *page = next < tt->num_pages ? tt->pages[next] : NULL;
+	unsigned long handle;
+	pgoff_t i;
+
+	if (!page || !ttm_backup_page_ptr_is_handle(page))
+		return;
+
+	handle = ttm_backup_page_ptr_to_handle(page);
+	if (!ttm_backup_handle_inserted(handle))
+		return;
+
+	for (i = round_down(next, 1UL << ttm_backup_handle_order(handle)); i < next; i++) {
+		page = tt->pages[i];
+		ttm_pool_split_for_swap(pool, page);
+		if (!xa_load(&tt->backup->f_mapping->i_pages, i))
+			continue;
+
+		ttm_pool_put_pages(page, 0, false);
+		tt->pages[i] = ttm_backup_handle_to_page_ptr(handle - (next - i));
+	}
+}
+
+/**
+ * ttm_swapout_restore() - populate a struct ttm_tt that has been swapped out
+ * @pool: The pool of the driver.
+ * @tt: The struct ttm_tt.
+ * @ctx: The operation context. Signals are ignored, since a struct ttm_tt that has
+ *	 been restored in part could not be swapped out.
+ *
+ * On failure, what has been restored goes back to the backup file, so that a buffer
+ * object that does not fit takes no memory. What cannot be inserted is retained, as
+ * ttm_swapout_insert() does.
+ *
+ * Context: Process context, may sleep. Never from reclaim.
+ * Return: 0 if the contents are back and the file is closed, which the driver must
+ * not fail after; or the error of ttm_pool_restore_and_alloc().
+ */
+int ttm_swapout_restore(struct ttm_pool *pool, struct ttm_tt *tt,
+			const struct ttm_operation_ctx *ctx)
+{
+	struct ttm_operation_ctx restore_ctx = *ctx;
+	pgoff_t next;
+	int ret;
+
+	restore_ctx.interruptible = false;
+	ret = ttm_pool_restore_and_alloc(pool, tt, &restore_ctx);
+	if (!ret) {
+		ttm_tt_clear_backed_up(tt);
+		ttm_swapout_release(tt);
+		return 0;
+	}
+
+	if (tt->restore && !ttm_pool_restore_cancel(tt, &next)) {
+		ttm_swapout_undo_copies(pool, tt, next);
+		ttm_swapout_pages(pool, tt, GFP_KERNEL | __GFP_NOWARN |
+					    __GFP_RETRY_MAYFAIL);
+		tt->retained = ttm_pool_resident_pages(tt);
+	}
+
+	return ret;
 }
 
 /**

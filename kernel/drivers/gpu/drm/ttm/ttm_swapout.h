@@ -7,6 +7,7 @@
 #include <linux/types.h>
 
 struct ttm_device;
+struct ttm_operation_ctx;
 struct ttm_pool;
 struct ttm_tt;
 
@@ -24,6 +25,8 @@ struct ttm_swapout {
 
 bool ttm_swapout_inserts(struct ttm_device *bdev, const struct ttm_tt *tt);
 int ttm_swapout_insert(struct ttm_device *bdev, struct ttm_tt *tt, gfp_t gfp);
+int ttm_swapout_restore(struct ttm_pool *pool, struct ttm_tt *tt,
+			const struct ttm_operation_ctx *ctx);
 bool ttm_swapout_take(struct ttm_pool *pool, struct ttm_tt *tt);
 void ttm_swapout_release(struct ttm_tt *tt);
 

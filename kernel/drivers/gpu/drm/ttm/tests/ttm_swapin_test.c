@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: MIT
+/*
+ * KUnit tests of getting back what TTM has swapped out by insertion, and of failing
+ * to. The clause of the contract that a case checks stands in its name.
+ */
+
+#include <kunit/test.h>
+#include <linux/mm.h>
+#include <linux/pagemap.h>
+#include <linux/sched/signal.h>
+#include <linux/swap.h>
+
+#include <drm/ttm/ttm_backup_stats.h>
+#include <drm/ttm/ttm_bo.h>
+
+#include "../ttm_pool_internal.h"
+#include "ttm_swapout_test_helpers.h"
+
+/* As with swapping in a copy */
+static void swapout_c96_signals_are_ignored(struct kunit *test)
+{
+	unsigned int round;
+
+	swapout_device(test, 0);
+	for (round = 0; round < 2; round++) {
+		struct ttm_buffer_object *bo = swapout_bo(test, ttm_write_combined,
+							  SWAPOUT_PAGES, NULL);
+
+		KUNIT_EXPECT_EQ(test, swapout_run(test), SWAPOUT_PAGES);
+		if (round)
+			backup_extraction_fails(test);
+		set_thread_flag(TIF_SIGPENDING);
+		KUNIT_EXPECT_EQ(test, swapout_bo_populate(bo, true), 0);
+		clear_thread_flag(TIF_SIGPENDING);
+		if (round)
+			backup_extraction_works(test);
+		swapout_expect_populated(test, bo);
+		swapout_bo_free(test, bo);
+		swapout_expect_baseline(test);
+	}
+}
+
+static void swapout_expect_as_before(struct kunit *test, struct ttm_buffer_object *bo)
+{
+	struct swapout_test *priv = test->priv;
+
+	swapout_expect_swapped(test, bo);
+	KUNIT_EXPECT_NULL(test, bo->ttm->restore);
+	KUNIT_EXPECT_EQ(test, swapout_accounted(test), 0);
+	KUNIT_EXPECT_EQ(test, swapout_gpu_active(test), 0);
+	KUNIT_EXPECT_EQ(test, backup_dma_mappings(), priv->before.dma_mappings);
+}
+
+/* Without memory for all of it, the part that is back goes again. */
+static void swapout_c96_no_memory_for_the_rest(struct kunit *test)
+{
+	static const enum ttm_caching cachings[] = { ttm_cached, ttm_write_combined };
+	struct swapout_test *priv = test->priv;
+	unsigned int i, allowed;
+
+	swapout_device(test, 0);
+	for (i = 0; i < ARRAY_SIZE(cachings); i++) {
+		struct ttm_lru_bulk_move bulk;
+		struct ttm_buffer_object *bo;
+		unsigned long *pfns;
+		int ret;
+
+		ttm_lru_bulk_move_init(&bulk);
+		bo = swapout_bo(test, cachings[i], SWAPOUT_PAGES, &bulk);
+		pfns = swapout_pfns(test, bo->ttm);
+		KUNIT_EXPECT_EQ(test, swapout_run(test), SWAPOUT_PAGES);
+		for (allowed = 0; allowed <= SWAPOUT_PAGES; allowed++) {
+			swapout_memory_ends(test, allowed);
+			ret = swapout_bo_populate(bo, false);
+			backup_extraction_works(test);
+			if (!ret)
+				break;
+			KUNIT_EXPECT_EQ(test, ret, -ENOMEM);
+			swapout_expect_as_before(test, bo);
+			KUNIT_EXPECT_FALSE(test, swapout_in_bulk(test, &bulk, bo));
+			KUNIT_EXPECT_EQ(test, swapout_run(test), 0);
+		}
+		KUNIT_EXPECT_EQ(test, ret, 0);
+		KUNIT_EXPECT_GT(test, allowed, 2);
+		KUNIT_EXPECT_EQ(test, priv->extractions, allowed);
+		swapout_expect_populated(test, bo);
+		KUNIT_EXPECT_TRUE(test, swapout_in_bulk(test, &bulk, bo));
+		KUNIT_EXPECT_EQ(test, swapout_moved(bo->ttm, pfns), 0);
+		swapout_bo_free(test, bo);
+		swapout_expect_baseline(test);
+	}
+}
+
+/* What cannot go again is retained, and has its place on the LRU. */
+static void swapout_c94_c96_rest_cannot_go(struct kunit *test)
+{
+	struct swapout_test *priv = test->priv;
+	struct ttm_lru_bulk_move bulk;
+	struct ttm_buffer_object *bo;
+	struct folio *held;
+	struct ttm_tt *tt;
+	pgoff_t nr;
+
+	swapout_device(test, 0);
+	ttm_lru_bulk_move_init(&bulk);
+	bo = swapout_bo(test, ttm_write_combined, SWAPOUT_PAGES, &bulk);
+	tt = bo->ttm;
+	held = page_folio(tt->pages[0]);
+	nr = folio_nr_pages(held);
+	KUNIT_EXPECT_EQ(test, swapout_run(test), SWAPOUT_PAGES);
+
+	priv->hold = &tt->pages[0];
+	swapout_memory_ends(test, 1);
+	KUNIT_EXPECT_EQ(test, swapout_bo_populate(bo, false), -ENOMEM);
+	backup_extraction_works(test);
+	KUNIT_ASSERT_NULL(test, priv->hold);
+	KUNIT_EXPECT_EQ(test, ttm_tt_shrinkable_pages(tt), nr);
+	KUNIT_EXPECT_EQ(test, swapout_accounted(test), nr);
+	KUNIT_EXPECT_EQ(test, swapout_gpu_active(test), nr);
+	KUNIT_EXPECT_EQ(test, backup_dma_mappings(), priv->before.dma_mappings);
+	KUNIT_EXPECT_FALSE(test, swapout_unevictable(test, bo));
+	KUNIT_EXPECT_TRUE(test, swapout_in_bulk(test, &bulk, bo));
+
+	/* Nobody holds it any more, and another restore fails. */
+	folio_put(held);
+	swapout_memory_ends(test, 0);
+	KUNIT_EXPECT_EQ(test, swapout_bo_populate(bo, false), -ENOMEM);
+	backup_extraction_works(test);
+	swapout_expect_as_before(test, bo);
+	KUNIT_EXPECT_FALSE(test, swapout_in_bulk(test, &bulk, bo));
+
+	KUNIT_EXPECT_EQ(test, swapout_bo_populate(bo, false), 0);
+	swapout_expect_populated(test, bo);
+	swapout_bo_free(test, bo);
+	swapout_expect_baseline(test);
+}
+
+static void swapout_split_in_file(struct kunit *test, struct ttm_tt *tt)
+{
+	pgoff_t i;
+
+	for (i = 0; i < tt->num_pages; i++) {
+		struct folio *folio = filemap_lock_folio(tt->backup->f_mapping, i);
+
+		KUNIT_ASSERT_FALSE(test, IS_ERR(folio));
+		if (folio_test_large(folio))
+			KUNIT_EXPECT_EQ(test, split_folio(folio), 0);
+		folio_unlock(folio);
+		folio_put(folio);
+	}
+}
+
+/* A copy ends in the midst of a chunk. */
+static void swapout_c96_copy_fails(struct kunit *test)
+{
+	static const pgoff_t places[] = { 0, 1, 300, 511, 512, 520, 575, 576, 578 };
+	struct ttm_backup_pages where;
+	struct ttm_buffer_object *bo;
+	unsigned int i, round;
+	struct ttm_tt *tt;
+
+	swapout_device(test, 0);
+	/*
+	 * Copies of folios, of folios that were split, of pages that are copies, and to
+	 * chunks that are write-combined already
+	 */
+	for (round = 0; round < 4; round++) {
+		bo = swapout_bo(test, ttm_write_combined, SWAPOUT_PAGES, NULL);
+		tt = bo->ttm;
+		if (round == 2)
+			swapout_pages_of_others(test, tt);
+		KUNIT_EXPECT_EQ(test, swapout_run(test), SWAPOUT_PAGES);
+		if (round == 1)
+			swapout_split_in_file(test, tt);
+
+		backup_extraction_fails(test);
+		for (i = 0; i < ARRAY_SIZE(places); i++) {
+			if (round == 3)
+				swapout_fill_pools(test);
+			swapout_copy_ends_at(test, bo, places[i]);
+			lru_add_drain_all();
+
+			/* Others may have been merged, and are copies again. */
+			if (round == 0 || round == 3)
+				swapout_expect_as_before(test, bo);
+			ttm_tt_backup_pages(tt, &where);
+			KUNIT_EXPECT_EQ(test, where.resident, 0);
+			KUNIT_EXPECT_EQ(test, where.backed_up, SWAPOUT_PAGES);
+			KUNIT_EXPECT_EQ(test, swapout_accounted(test), 0);
+			KUNIT_EXPECT_EQ(test, swapout_gpu_active(test), 0);
+		}
+		KUNIT_EXPECT_EQ(test, swapout_bo_populate(bo, false), 0);
+		backup_extraction_works(test);
+		swapout_expect_populated(test, bo);
+		swapout_bo_free(test, bo);
+		swapout_expect_baseline(test);
+	}
+}
+
+#ifdef CONFIG_X86
+/* Pages that cannot be made write-back cached stay, and the restore goes on later. */
+static void swapout_c96_write_back_fails(struct kunit *test)
+{
+	struct ttm_buffer_object *bo;
+
+	swapout_device(test, 0);
+	bo = swapout_bo(test, ttm_write_combined, SWAPOUT_PAGES, NULL);
+	swapout_reach(test, bo, SWAPOUT_HALF_RESTORED);
+	KUNIT_EXPECT_EQ(test, swapout_accounted(test), bo->ttm->accounted);
+	KUNIT_EXPECT_EQ(test, swapout_gpu_active(test), bo->ttm->accounted);
+	KUNIT_EXPECT_EQ(test, ttm_tt_shrinkable_pages(bo->ttm), 0);
+	KUNIT_EXPECT_EQ(test, swapout_run(test), 0);
+	KUNIT_EXPECT_EQ(test, ttm_tt_swapout(bo->bdev, bo->ttm, GFP_KERNEL), -EBUSY);
+
+	KUNIT_EXPECT_EQ(test, swapout_bo_populate(bo, false), 0);
+	swapout_expect_populated(test, bo);
+	swapout_bo_free(test, bo);
+	swapout_expect_baseline(test);
+}
+#endif
+
+static struct kunit_case swapin_cases[] = {
+	KUNIT_CASE(swapout_c96_signals_are_ignored),
+	KUNIT_CASE(swapout_c96_no_memory_for_the_rest),
+	KUNIT_CASE(swapout_c94_c96_rest_cannot_go),
+	KUNIT_CASE(swapout_c96_copy_fails),
+#ifdef CONFIG_X86
+	KUNIT_CASE(swapout_c96_write_back_fails),
+#endif
+	{}
+};
+
+static struct kunit_suite swapin_suite = {
+	.name = "ttm_swapin",
+	.suite_init = backup_suite_init,
+	.init = swapout_init,
+	.test_cases = swapin_cases,
+};
+
+kunit_test_suites(&swapin_suite);
