@@ -7,69 +7,160 @@ set -uo pipefail
 . "$(dirname "$0")/ktap.bash"
 KERNEL=${KERNEL:-$BUILD/linux-test}
 
-# run STATUS PATTERN NAME [OPTION]... -- COMMAND...
-run()
+# boot [OPTION]... -- COMMAND...: a machine, or what is in its place
+into=$work
+boot()
 {
-	local want=$1 pattern=$2 name=$3 status=0
-	shift 3
-	"$TOP/vm/run" --kernel "$KERNEL" --timeout 120 "$@" >"$work/out" 2>"$work/err" </dev/null ||
+	status=0
+	"$TOP/vm/run" --kernel "$KERNEL" --timeout 120 "$@" >"$into/out" 2>"$into/err" </dev/null ||
 		status=$?
-	if [[ $status == "$want" ]] &&
-	   { [[ -z $pattern ]] || grep -qE -- "$pattern" "$work/out" "$work/err"; }; then
-		pass "$name"
+}
+
+# gave STATUS PATTERN NAME: that is how the last one ended, and what it said
+gave()
+{
+	if [[ $status == "$1" ]] &&
+	   { [[ -z $2 ]] || grep -qE -- "$2" "$work/out" "$work/err"; }; then
+		pass "$3"
 	else
 		sed 's/^/# /' "$work/out" "$work/err" | tail -n 20
-		echo "# exit status $status, wanted: $want, /$pattern/"
-		fail "$name"
+		echo "# exit status $status, wanted: $1, /$2/"
+		fail "$3"
 	fi
 }
 
+# run STATUS PATTERN NAME [OPTION]... -- COMMAND...: one that is asked for one thing
+run()
+{
+	local want=$1 pattern=$2 name=$3
+
+	shift 3
+	boot "$@"
+	gave "$want" "$pattern" "$name"
+}
+
 echo "KTAP version 1"
-run 0 '\[a  b\]\[\$x\]\[\]\[\*\]' "arguments arrive as they are" \
-	-- printf '[%s]' 'a  b' '$x' '' '*'
-run 3 '' "the exit status is the command's" -- sh -c 'exit 3'
-run 137 'killed by signal 9' "a signal is told" -- sh -c 'kill -9 $$'
-printf '#!/bin/sh\ncat /data/passwd\n' >"$work/script"
+# Under --icount twice the same, which takes longer than all the others, so these come
+# meanwhile
+for i in 1 2; do
+	mkdir "$work/$i"
+	{
+		# shellcheck disable=SC2016	# for the shell over there
+		into=$work/$i boot --timeout 300 --icount --swap zram -- sh -c '
+			cat /proc/swaps
+			dd if=/dev/zero of=/tmp/x bs=1M count=50 2>/dev/null
+			awk "/^now at/ { print \"time: \" \$3 }" /proc/timer_list
+			kill -9 $$'
+		echo "$status" >"$work/$i/status"
+	} &
+done
+
+# Nearly all of the time is that of booting, so a machine shows all that fits in it
+cat >"$work/script" <<'EOF'
+#!/bin/sh
+printf 'arguments: '
+printf '[%s]' "$@"
+printf '\nfile: '
+cat /data/passwd
+echo "program: $(/usr/bin/env getent passwd root)"
+echo "processors: $(nproc)"
+cat /proc/swaps /proc/cmdline /proc/meminfo
+exit 3
+EOF
 chmod +x "$work/script"
-run 0 root: "files and a command of the host are taken along" \
-	--file /etc/passwd:/data/ -- "$work/script"
-run 0 root: "a program with shared libraries is taken along with them" \
-	--file /usr/bin/getent --file /etc/passwd:/etc/passwd -- /usr/bin/env getent passwd root
-run 0 '^/dev/zram0 +partition' "swap in zram" --swap zram -- cat /proc/swaps
-run 0 '^/dev/vda +partition.*65532' "swap on a disk, of a size" \
-	--swap disk --swap-size 64M -- cat /proc/swaps
-run 0 '^/swap/file +file.*65532' "swap to a file, of a size" \
-	--swap file --swap-size 64M -- cat /proc/swaps
+# shellcheck disable=SC2016	# $x is to arrive as it is
+boot --file /etc/passwd:/data/ --file /usr/bin/getent --file /etc/passwd:/etc/passwd \
+	--swap disk --swap-size 64M --cpus 3 --mem 256M --append 'ttm.test=1' -- \
+	"$work/script" 'a  b' '$x' '' '*'
+# shellcheck disable=SC2016
+gave 3 '^arguments: \[a  b\]\[\$x\]\[\]\[\*\]$' "arguments arrive as they are"
+gave 3 '' "the exit status is the command's"
+gave 3 '^file: root:' "files and a command of the host are taken along"
+gave 3 '^program: root:' "a program with shared libraries is taken along with them"
+gave 3 '^/dev/vda +partition.*65532' "swap on a disk, of a size"
+gave 3 '^processors: 3$' "processors"
+gave 3 '^MemTotal: +2[0-9]{5} ' "memory"
+gave 3 'ttm.test=1' "the command line"
+
+boot --swap file --swap-size 64M --stop-at '\] enough$' -- \
+	sh -c 'cat /proc/swaps; echo enough >/dev/kmsg; sleep 1000'
+gave 123 'ended at: .* enough$' "a line of the log that ends it"
+gave 123 '^/swap/file +file.*65532' "swap to a file, of a size"
+
 run 126 "^vm/run: --swap: 'paper' is not zram, disk, file or none$" "swap of a kind that there is not" \
 	--swap paper -- true
-run 1 '' "no swap" -- grep /dev /proc/swaps
-run 0 '^3$' "processors" --cpus 3 -- nproc
-run 0 '^MemTotal: +2[0-9]{5} ' "memory" --mem 256M -- grep MemTotal /proc/meminfo
-run 0 'ttm.test=1' "the command line" --append 'ttm.test=1' -- cat /proc/cmdline
-run 124 'no end after 12 s' "a command without an end" --timeout 12 -- sleep 1000
-run 123 'ended at: .* enough$' "a line of the log that ends it" --stop-at '\] enough$' -- \
-	sh -c 'echo enough >/dev/kmsg; sleep 1000'
-run 0 '^a$' "a WARN that is expected" --expect-warn 'lkdtm_WARNING' -- \
-	sh -c 'echo WARNING >/sys/kernel/debug/provoke-crash/DIRECT; echo a'
-run 125 'lkdtm_WARNING' "a WARN other than the expected one" --expect-warn 'ttm_' -- \
-	sh -c 'echo WARNING >/sys/kernel/debug/provoke-crash/DIRECT; echo a'
-run 125 'Out of memory: Killed process' "a process that is killed for lack of memory" --mem 128M -- \
-	sh -c 'tail /dev/zero; echo a'
-run 0 '^a$' "a process that may be killed for lack of memory" --mem 128M --allow-oom -- \
-	sh -c 'tail /dev/zero; echo a'
 
-# Which accelerator: QEMU is a script that ends as if a guest ran under KVM, or did
-# not, and otherwise keeps what it was started with
-copy=$work/copy
-mkdir -p "$copy" "$work/bin"
-cp -r "$TOP/tools" "$TOP/vm" "$copy/"
+# A kernel that warns and kills, where both is expected
+boot --mem 128M --expect-warn lkdtm_WARNING --allow-oom --log "$work/log" -- sh -c '
+	grep /dev /proc/swaps
+	echo "grep: $?"
+	echo WARNING >/sys/kernel/debug/provoke-crash/DIRECT
+	echo warned
+	tail /dev/zero
+	echo killed'
+gave 0 '^grep: 1$' "no swap"
+gave 0 '^warned$' "a WARN that is expected"
+gave 0 '^killed$' "a process that may be killed for lack of memory"
+
+wait
+for i in 1 2; do
+	cp "$work/$i"/{out,err} "$work/"
+	status=$(cat "$work/$i/status")
+	gave 137 'killed by signal 9' "a signal is told, machine $i"
+	gave 137 '^/dev/zram0 +partition' "swap in zram, machine $i"
+done
+# up to interrupts' effects
+if awk '!/^time: / { next }
+	NR == FNR { a = $2; next }
+	{ d = $2 - a; same = a > 0 && d * d <= (a / 1000) ^ 2 }
+	END { exit !same }' "$work/1/out" "$work/2/out"; then
+	pass "guest time is the same to 1 in 1000 under --icount"
+else
+	sed 's/^/# /' "$work"/[12]/out
+	fail "guest time is the same to 1 in 1000 under --icount"
+fi
+
+# From here on QEMU is a script. Asked whether a guest runs under KVM, it ends as if one
+# did ($KVM), or not. Otherwise it hangs, says what the kernel above has said, or keeps
+# what it was started with ($QEMU).
+mkdir "$work/bin"
 cat >"$work/bin/qemu-system-x86_64" <<EOF
 #!/bin/sh
 case "\$*" in *isa-debug-exit*) echo >>$work/probes; exit \$KVM ;; esac
 echo "\$*" >$work/qemu
-exit 1
+case \$QEMU in
+hangs) exec sleep 1000 ;;
+speaks) ;;
+*) exit 1 ;;
+esac
+for arg; do
+	case \$arg in
+	file,id=log,path=*) cat $work/log >"\${arg##*=}" ;;
+	file,id=output,path=*) echo a >"\${arg##*=}" ;;
+	file,id=verdict,path=*) echo exit 0 >"\${arg##*=}" ;;
+	esac
+done
 EOF
 chmod +x "$work/bin/qemu-system-x86_64"
+# stub HOW STATUS PATTERN NAME [OPTION]... -- COMMAND...: what that makes of it
+stub()
+{
+	local how=$1
+
+	shift
+	QEMU=$how VM_ACCEL=tcg PATH=$work/bin:$PATH run "$@"
+}
+warn=(--expect-warn lkdtm_WARNING)
+stub hangs 124 'no end after 2 s' "a machine without an end" --timeout 2 -- true
+stub speaks 0 '^a$' "the same log once more" "${warn[@]}" --allow-oom -- true
+stub speaks 125 'lkdtm_WARNING' "a WARN other than the expected one" --expect-warn ttm_ --allow-oom -- true
+stub speaks 125 'lkdtm_WARNING' "a WARN where none is expected" --allow-oom -- true
+stub speaks 125 'Out of memory: Killed process' "a process that is killed for lack of memory" "${warn[@]}" -- true
+
+# Which accelerator it is started with
+copy=$work/copy
+mkdir "$copy"
+cp -r "$TOP/tools" "$TOP/vm" "$copy/"
 # accel NAME PATTERN KVM [OPTION]...: how QEMU is started
 accel()
 {
@@ -116,19 +207,5 @@ else
 	sed 's/^/# /' "$work/out"
 	echo "# exit status $status"
 	fail "a guest that runs is seen"
-fi
-
-# Guest time under --icount: the same work, up to interrupts' effects
-for i in 1 2; do
-	"$TOP/vm/run" --kernel "$KERNEL" --icount --swap zram -- sh -c '
-		dd if=/dev/zero of=/tmp/x bs=1M count=50 2>/dev/null
-		awk "/^now at/ { print \$3 }" /proc/timer_list' >"$work/$i" 2>&1
-done
-if awk 'NR == FNR { a = $1; next } { d = $1 - a; exit !(a > 0 && d * d <= (a / 1000) ^ 2) }' \
-		"$work/1" "$work/2"; then
-	pass "guest time is the same to 1 in 1000 under --icount"
-else
-	sed 's/^/# /' "$work/1" "$work/2"
-	fail "guest time is the same to 1 in 1000 under --icount"
 fi
 finish
