@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: MIT
+/*
+ * What the KUnit tests of backup and swapout by insertion share: counters, the
+ * contents of pages, their caching, and a device.
+ */
+
+#include <linux/debugfs.h>
+#include <linux/file.h>
+#include <linux/initrd.h>
+
+#ifdef CONFIG_X86
+#include <asm/memtype.h>
+#include <asm/set_memory.h>
+#endif
+
+#include "../ttm_backup_restore.h"
+#include "ttm_backup_test_helpers.h"
+
+/*
+ * With what is in the processors' counters as yet. When one of them is added to the
+ * node's between the reads, the sum lacks it.
+ */
+long backup_node_stat(enum node_stat_item item)
+{
+	struct pglist_data *pgdat;
+	long sum = 0, node, cpus;
+
+	for_each_online_pgdat(pgdat) {
+		do {
+			int cpu;
+
+			node = atomic_long_read(&pgdat->vm_stat[item]);
+			cpus = 0;
+#ifdef CONFIG_SMP
+			for_each_possible_cpu(cpu)
+				/* That CPU may change it at any time. */
+				cpus += data_race(per_cpu_ptr(pgdat->per_cpu_nodestats,
+							      cpu)->vm_node_stat_diff[item]);
+#endif
+		} while (node != atomic_long_read(&pgdat->vm_stat[item]));
+		sum += node + cpus;
+	}
+
+	return sum;
+}
+
+unsigned long backup_vm_events(unsigned int first, unsigned int last)
+{
+	static unsigned long events[NR_VM_EVENT_ITEMS];
+	unsigned long sum = 0;
+
+	all_vm_events(events);
+	while (first <= last)
+		sum += events[first++];
+
+	return sum;
+}
+
+unsigned long backup_pages_allocated(void)
+{
+	return backup_vm_events(PGALLOC_MOVABLE - ZONE_MOVABLE, PGALLOC_MOVABLE);
+}
+
+void *backup_debugfs_value(const char *dir_name, const char *name)
+{
+	struct dentry *dir = debugfs_lookup(dir_name, NULL), *file;
+	void *value = NULL;
+
+	if (IS_ERR_OR_NULL(dir))
+		return NULL;
+
+	file = debugfs_lookup(name, dir);
+	if (!IS_ERR_OR_NULL(file)) {
+		value = d_inode(file)->i_private;
+		dput(file);
+	}
+	dput(dir);
+
+	return value;
+}
+
+/* Number of DMA mappings, if the DMA API keeps track of them. */
+unsigned int backup_dma_mappings(void)
+{
+	u32 *total = backup_debugfs_value("dma-api", "nr_total_entries");
+	u32 *unused = backup_debugfs_value("dma-api", "num_free_entries");
+
+	return total && unused ? READ_ONCE(*total) - READ_ONCE(*unused) : 0;
+}
+
+struct backup_counters backup_counters(void)
+{
+	/* Kernel threads leave the closing of files to a worker. */
+	flush_delayed_fput();
+
+	return (struct backup_counters) {
+		.gpu_active = backup_node_stat(NR_GPU_ACTIVE),
+		.gpu_reclaim = backup_node_stat(NR_GPU_RECLAIM),
+		.shmem = backup_node_stat(NR_SHMEM),
+		.shmem_thps = backup_node_stat(NR_SHMEM_THPS),
+		.swapins = backup_vm_events(PSWPIN, PSWPIN),
+		.dma_mappings = backup_dma_mappings(),
+	};
+}
+
+/* Has the page pools give up all that they hold. */
+void backup_empty_pools(long base)
+{
+	unsigned int tries;
+
+	for (tries = 0; tries < 100; tries++) {
+		if (backup_node_stat(NR_GPU_RECLAIM) <= base)
+			break;
+		drop_slab();
+	}
+}
+
+/* Is everything as it was before? */
+void backup_expect_counters(struct kunit *test,
+			    const struct backup_counters *before)
+{
+	struct backup_counters now;
+
+	backup_empty_pools(before->gpu_reclaim);
+	now = backup_counters();
+
+	KUNIT_EXPECT_EQ(test, now.gpu_active, before->gpu_active);
+	KUNIT_EXPECT_EQ(test, now.gpu_reclaim, before->gpu_reclaim);
+	KUNIT_EXPECT_EQ(test, now.shmem, before->shmem);
+	KUNIT_EXPECT_EQ(test, now.shmem_thps, before->shmem_thps);
+	KUNIT_EXPECT_EQ(test, now.dma_mappings, before->dma_mappings);
+}
+
+u64 backup_word(u64 seed, size_t page, size_t word)
+{
+	return (seed << 52) ^ ((u64)page << 16) ^ word ^ 0x0a5a500000000000ULL;
+}
+
+enum ttm_caching backup_page_caching(struct page *page)
+{
+#ifdef CONFIG_X86
+	unsigned int level;
+	pte_t *pte = lookup_address((unsigned long)page_address(page), &level);
+	pgprot_t prot = pte_pgprot(*pte);
+
+	if (level != PG_LEVEL_4K)
+		prot = pgprot_large_2_4k(prot);
+
+	switch (pgprot2cachemode(prot)) {
+	case _PAGE_CACHE_MODE_WB:
+		return ttm_cached;
+	case _PAGE_CACHE_MODE_WC:
+		return ttm_write_combined;
+	default:
+		return ttm_uncached;
+	}
+#else
+	return ttm_cached;
+#endif
+}
+
+static int backup_fake_extract(struct ttm_pool *pool, struct ttm_tt *tt,
+			       const struct ttm_operation_ctx *ctx, pgoff_t idx,
+			       unsigned int min_order, bool effort, bool progress,
+			       unsigned int *order)
+{
+	return -EBUSY;
+}
+
+/* Nothing is taken out, so all of it is copied back, until this is deactivated. */
+void backup_extraction_fails(struct kunit *test)
+{
+	kunit_activate_static_stub(test, ttm_backup_restore_extract,
+				   backup_fake_extract);
+}
+
+void backup_extraction_works(struct kunit *test)
+{
+	kunit_deactivate_static_stub(test, ttm_backup_restore_extract);
+}
+
+/* A device that can address all memory */
+void backup_alloc_drm(struct kunit *test, u64 *dma_mask,
+		      struct device **dev, struct drm_device **drm)
+{
+	*dev = drm_kunit_helper_alloc_device(test);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, *dev);
+	*dma_mask = DMA_BIT_MASK(64);
+	(*dev)->dma_mask = dma_mask;
+	(*dev)->coherent_dma_mask = DMA_BIT_MASK(64);
+
+	*drm = __drm_kunit_helper_alloc_drm_device(test, *dev, sizeof(**drm), 0,
+						   DRIVER_GEM);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, *drm);
+}
+
+int backup_suite_init(struct kunit_suite *suite)
+{
+	/* The initramfs is unpacked to shmem, which has to be over by now. */
+	wait_for_initramfs();
+
+	return 0;
+}
