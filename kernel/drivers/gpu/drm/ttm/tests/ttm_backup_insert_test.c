@@ -86,25 +86,6 @@ static void backup_c46_c48_uncached(struct kunit *test)
 }
 
 #ifdef CONFIG_MEMCG
-KUNIT_DEFINE_ACTION_WRAPPER(backup_put_css, css_put, struct cgroup_subsys_state *);
-
-/* The group that the harness makes, in which there is no memory to be had */
-static struct mem_cgroup *backup_memcg(struct kunit *test)
-{
-	struct cgroup_subsys_state *css;
-	struct cgroup *cgroup;
-
-	cgroup = cgroup_get_from_path("/kunit");
-	if (IS_ERR(cgroup))
-		kunit_skip(test, "no cgroup /kunit: make it, and set its memory.max to 0");
-	css = cgroup_get_e_css(cgroup, &memory_cgrp_subsys);
-	cgroup_put(cgroup);
-	KUNIT_ASSERT_EQ(test, 0,
-			kunit_add_action_or_reset(test, backup_put_css, css));
-
-	return mem_cgroup_from_css(css);
-}
-
 /* The shrinking task charges others afterwards, and itself as before. */
 static void backup_c22_active_memcg_is_put_back(struct kunit *test)
 {

@@ -4,9 +4,11 @@
  * contents of pages, their caching, and a device.
  */
 
+#include <linux/cgroup.h>
 #include <linux/debugfs.h>
 #include <linux/file.h>
 #include <linux/initrd.h>
+#include <linux/memcontrol.h>
 
 #ifdef CONFIG_X86
 #include <asm/memtype.h>
@@ -193,6 +195,27 @@ void backup_alloc_drm(struct kunit *test, u64 *dma_mask,
 						   DRIVER_GEM);
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, *drm);
 }
+
+#ifdef CONFIG_MEMCG
+KUNIT_DEFINE_ACTION_WRAPPER(backup_put_css, css_put, struct cgroup_subsys_state *);
+
+/* The group that the harness makes, in which there is no memory to be had */
+struct mem_cgroup *backup_memcg(struct kunit *test)
+{
+	struct cgroup_subsys_state *css;
+	struct cgroup *cgroup;
+
+	cgroup = cgroup_get_from_path("/kunit");
+	if (IS_ERR(cgroup))
+		kunit_skip(test, "no cgroup /kunit: make it, and set its memory.max to 0");
+	css = cgroup_get_e_css(cgroup, &memory_cgrp_subsys);
+	cgroup_put(cgroup);
+	KUNIT_ASSERT_EQ(test, 0,
+			kunit_add_action_or_reset(test, backup_put_css, css));
+
+	return mem_cgroup_from_css(css);
+}
+#endif
 
 int backup_suite_init(struct kunit_suite *suite)
 {

@@ -17,6 +17,8 @@
 #include <drm/drm_kunit_helpers.h>
 #include <drm/ttm/ttm_caching.h>
 
+struct mem_cgroup;
+
 struct backup_counters {
 	long gpu_active;
 	long gpu_reclaim;
@@ -41,6 +43,7 @@ void backup_extraction_fails(struct kunit *test);
 void backup_extraction_works(struct kunit *test);
 void backup_alloc_drm(struct kunit *test, u64 *dma_mask,
 		      struct device **dev, struct drm_device **drm);
+struct mem_cgroup *backup_memcg(struct kunit *test);
 int backup_suite_init(struct kunit_suite *suite);
 
 #endif

@@ -8,7 +8,10 @@
  */
 
 #include <kunit/test.h>
+#include <linux/memcontrol.h>
 #include <linux/mm.h>
+#include <linux/page_counter.h>
+#include <linux/sched/mm.h>
 #include <linux/vmalloc.h>
 
 #include <drm/ttm/ttm_allocation.h>
@@ -439,6 +442,57 @@ static void swapout_c98_moved_to_vram(struct kunit *test)
 	swapout_expect_baseline(test);
 }
 
+#ifdef CONFIG_MEMCG
+/* Who needs VRAM pays nothing for what leaves it, and needs no memory to be allowed. */
+static void swapout_c104_evictor_is_not_charged(struct kunit *test)
+{
+	const struct ttm_place places[] = {
+		{ .mem_type = TTM_PL_VRAM }, { .mem_type = TTM_PL_SYSTEM },
+	};
+	struct ttm_placement vram = { .num_placement = 1, .placement = &places[0] };
+	/* Moved, or gutted */
+	struct ttm_placement evict[] = {
+		{ .num_placement = 1, .placement = &places[1] }, {},
+	};
+	struct mem_cgroup *memcg = backup_memcg(test), *old;
+	struct swapout_test *priv = test->priv;
+	struct ttm_operation_ctx ctx = {};
+	unsigned int i;
+
+	swapout_device(test, 0);
+	priv->vram = vzalloc(SWAPOUT_PAGES << PAGE_SHIFT);
+	KUNIT_ASSERT_NOT_NULL(test, priv->vram);
+	KUNIT_ASSERT_EQ(test, 0, ttm_range_man_init(&priv->bdev, TTM_PL_VRAM, false,
+						    SWAPOUT_PAGES));
+	for (i = 0; i < ARRAY_SIZE(evict); i++) {
+		struct ttm_buffer_object *bo = swapout_bo(test, ttm_cached,
+							  SWAPOUT_PAGES, NULL);
+		unsigned long usage = page_counter_read(&memcg->memory);
+
+		/* Its contents are for user space. */
+		bo->type = ttm_bo_type_device;
+		dma_resv_lock(bo->base.resv, NULL);
+		KUNIT_EXPECT_EQ(test, ttm_bo_validate(bo, &vram, &ctx), 0);
+		KUNIT_EXPECT_NULL(test, bo->ttm);
+
+		old = set_active_memcg(memcg);
+		KUNIT_EXPECT_EQ(test, ttm_bo_validate(bo, &evict[i], &ctx), 0);
+		set_active_memcg(old);
+		KUNIT_EXPECT_EQ(test, page_counter_read(&memcg->memory), usage);
+		/* What was given up must not come back as the contents of others. */
+		KUNIT_EXPECT_TRUE(test, bo->ttm);
+		if (bo->ttm)
+			KUNIT_EXPECT_EQ(test, !!(bo->ttm->page_flags & TTM_TT_FLAG_ZERO_ALLOC),
+					i == 1);
+		dma_resv_unlock(bo->base.resv);
+		swapout_bo_free(test, bo);
+	}
+	KUNIT_EXPECT_EQ(test, ttm_range_man_fini(&priv->bdev, TTM_PL_VRAM), 0);
+	vfree(priv->vram);
+	swapout_expect_baseline(test);
+}
+#endif
+
 #ifdef CONFIG_TRANSPARENT_HUGEPAGE
 /* Folios of shmem's, and none that it would not take whole */
 static void swapout_c67_order_10_is_capped(struct kunit *test)
@@ -500,6 +554,9 @@ static struct kunit_case swapout_cases[] = {
 	KUNIT_CASE(swapout_c98_moved_to_vram),
 	KUNIT_CASE(swapout_c99_dma_mappings_are_cleared),
 	KUNIT_CASE(swapout_c100_dma_alloc_pages_are_counted),
+#ifdef CONFIG_MEMCG
+	KUNIT_CASE(swapout_c104_evictor_is_not_charged),
+#endif
 #ifdef CONFIG_TRANSPARENT_HUGEPAGE
 	KUNIT_CASE(swapout_c67_order_10_is_capped),
 #endif
