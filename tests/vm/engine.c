@@ -472,8 +472,7 @@ static void local_is_local(void)
 	open.name = flink.name;
 	EXPECT_ERR(vttm_ioctl(other.fd, DRM_IOCTL_GEM_OPEN, &open), EPERM);
 	open.name = flink.name;
-	EXPECT_OK(vttm_ioctl(g.fd, DRM_IOCTL_GEM_OPEN, &open));
-	EXPECT_OK(vttm_close(g.fd, open.handle));
+	EXPECT_ERR(vttm_ioctl(g.fd, DRM_IOCTL_GEM_OPEN, &open), EPERM);
 	/* it goes on without its neighbours, and without a handle */
 	EXPECT_OK(submit_fill(&g, &b, 0, 0, 7));
 	EXPECT_OK(vttm_wait(g.fd, b.handle, -1));

@@ -44,10 +44,14 @@ static int vttm_gem_open(struct drm_gem_object *obj, struct drm_file *file)
 	ret = dma_resv_lock_interruptible(obj->resv, NULL);
 	if (ret)
 		return ret;
-	ttm_bo_set_bulk_move(&bo->tbo, &bo->vfile->bulk);
+	/* The first handle to be closed would take the second one's place. */
+	if (bo->tbo.bulk_move)
+		ret = -EPERM;
+	else
+		ttm_bo_set_bulk_move(&bo->tbo, &bo->vfile->bulk);
 	dma_resv_unlock(obj->resv);
 
-	return 0;
+	return ret;
 }
 
 static void vttm_gem_close(struct drm_gem_object *obj, struct drm_file *file)
