@@ -4,11 +4,14 @@
  * else notices.
  */
 
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include <xf86drm.h>
 
 #include "fixture.h"
 
@@ -116,6 +119,24 @@ static void submit(void *arg)
 	EXPECT_OK(vttm_close(g.fd, op.dst));
 }
 
+/* The other device's import has all pages brought in. */
+static void import(void *arg)
+{
+	uint32_t caching = *(uint32_t *)arg, handle, theirs;
+	uint64_t size = too_much();
+	struct gpu g, other;
+	int fd;
+
+	ASSERT(gpu_open(&g));
+	ASSERT(gpu_open_nth(&other, 1));
+	ASSERT_OK(vttm_create(g.fd, &size, caching, &handle));
+	ASSERT_EQ(drmPrimeHandleToFD(g.fd, handle, DRM_CLOEXEC, &fd), 0);
+	EXPECT_EQ(drmPrimeFDToHandle(other.fd, fd, &theirs), -1);
+	EXPECT_EQ(errno, ENOMEM);
+	close(fd);
+	EXPECT_OK(vttm_close(g.fd, handle));
+}
+
 static void does_not_fit(void (*ask)(void *))
 {
 	uint64_t kills = vmstat("oom_kill");
@@ -149,9 +170,15 @@ static void job(void)
 	does_not_fit(submit);
 }
 
+static void shared(void)
+{
+	does_not_fit(import);
+}
+
 static const struct test tests[] = {
 	{ "c79_fault_that_does_not_fit", fault },
 	{ "c79_job_that_does_not_fit", job },
+	{ "c79_import_that_does_not_fit", shared },
 };
 
 int main(void)

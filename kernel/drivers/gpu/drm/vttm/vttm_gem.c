@@ -106,7 +106,11 @@ static struct dma_buf *vttm_gem_export(struct drm_gem_object *obj, int flags)
 static int vttm_gem_pin(struct drm_gem_object *obj)
 {
 	struct ttm_buffer_object *tbo = &gem_to_vttm_bo(obj)->tbo;
-	struct ttm_operation_ctx ctx = {};
+	/* For who imports it: to be interrupted and, without memory, told so */
+	struct ttm_operation_ctx ctx = {
+		.interruptible = true,
+		.gfp_retry_mayfail = true,
+	};
 	int ret;
 
 	ret = ttm_bo_populate(tbo, &ctx);
