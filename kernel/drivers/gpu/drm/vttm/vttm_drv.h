@@ -24,6 +24,8 @@ struct dma_buf_attachment;
 struct drm_file;
 struct drm_minor;
 struct drm_mode_create_dumb;
+struct file;
+struct inode;
 struct sg_table;
 struct shrinker;
 
@@ -274,6 +276,7 @@ int vttm_shrinker_init(struct vttm_device *vdev);
 void vttm_shrinker_fini(struct vttm_device *vdev);
 void vttm_shrinker_mod_pages(struct vttm_device *vdev, long shrinkable, long purgeable);
 int vttm_shrinker_walk(struct vttm_device *vdev, struct vttm_shrink_walk *walk);
+int vttm_file_release(struct inode *inode, struct file *filp);
 
 /* vttm_debugfs.c */
 #ifdef CONFIG_DEBUG_FS

@@ -4,13 +4,14 @@
  * the LRU that its local buffer objects share.
  */
 
+#include <linux/fs.h>
 #include <linux/slab.h>
 
 #include <drm/drm_file.h>
 
 #include "vttm_drv.h"
 
-static void vttm_file_release(struct kref *ref)
+static void vttm_file_free(struct kref *ref)
 {
 	struct vttm_file *vfile = container_of(ref, struct vttm_file, ref);
 
@@ -38,7 +39,7 @@ struct vttm_file *vttm_file_get(struct vttm_file *vfile)
  */
 void vttm_file_put(struct vttm_file *vfile)
 {
-	kref_put(&vfile->ref, vttm_file_release);
+	kref_put(&vfile->ref, vttm_file_free);
 }
 
 /**
@@ -78,18 +79,36 @@ int vttm_file_open(struct drm_device *drm, struct drm_file *file)
 }
 
 /**
- * vttm_file_postclose() - cancel the jobs of a file that is closed
+ * vttm_file_release() - close a file
+ * @inode: Inode of the device.
+ * @filp: File.
+ *
+ * Cancels the jobs of the file: nobody is left to look at what they would do,
+ * other than through a dma-buf, whose users find an error in the fence. That is
+ * before anything else is released, as it may need locks of somebody who waits for
+ * the jobs.
+ *
+ * Return: 0.
+ */
+int vttm_file_release(struct inode *inode, struct file *filp)
+{
+	struct drm_file *file = filp->private_data;
+	struct vttm_file *vfile = file->driver_priv;
+
+	WRITE_ONCE(vfile->closed, true);
+
+	return drm_release(inode, filp);
+}
+
+/**
+ * vttm_file_postclose() - tear down a file that is closed
  * @drm: DRM device.
  * @file: DRM file.
- *
- * Nobody is left to look at what they would do, other than through a dma-buf,
- * whose users find an error in the fence.
  */
 void vttm_file_postclose(struct drm_device *drm, struct drm_file *file)
 {
 	struct vttm_file *vfile = file->driver_priv;
 
-	WRITE_ONCE(vfile->closed, true);
 	drm_sched_entity_fini(&vfile->entity);
 	vttm_file_put(vfile);
 }
