@@ -13,7 +13,6 @@
 #include <linux/log2.h>
 #include <linux/mm.h>
 #include <linux/module.h>
-#include <linux/rcupdate.h>
 #include <linux/sizes.h>
 #include <linux/slab.h>
 
@@ -235,9 +234,6 @@ static int __init vttm_init(void)
 static void __exit vttm_exit(void)
 {
 	vttm_destroy_devices(vttm_devices);
-
-	/* Somebody may be reading the name of a fence that has signalled. */
-	synchronize_rcu();
 }
 
 module_init(vttm_init);

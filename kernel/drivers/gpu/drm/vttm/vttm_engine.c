@@ -12,6 +12,7 @@
 #include <linux/dma-resv.h>
 #include <linux/highmem.h>
 #include <linux/jiffies.h>
+#include <linux/rcupdate.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
 #include <linux/string.h>
@@ -233,6 +234,11 @@ static void vttm_job_run(struct work_struct *work)
 	dma_fence_end_signalling(cookie);
 }
 
+/*
+ * To be called when the fence has signalled: exporters may take locks for this
+ * whose holders wait for the fence. So where an exporter has something to do here,
+ * which is where the device is not coherent with the CPU, the fence is early.
+ */
 static void vttm_job_end_cpu_access(struct vttm_job *job)
 {
 	unsigned int i;
@@ -784,3 +790,9 @@ void vttm_engine_fini(struct vttm_device *vdev)
 	drm_sched_fini(&engine->sched);
 	destroy_workqueue(engine->wq);
 }
+
+	/*
+	 * All fences have signalled, but somebody may be reading the name of one:
+	 * of the scheduler, which is about to be freed, or of this module.
+	 */
+	synchronize_rcu();
