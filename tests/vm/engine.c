@@ -6,6 +6,7 @@
  * To be run with a short vttm.job_timeout_ms, as jobs that take too long are waited for.
  */
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <linux/dma-buf.h>
 #include <linux/sync_file.h>
@@ -23,9 +24,11 @@
 /* as the driver has it */
 #define MAX_JOBS	64
 
+#define FILE_MAX	"/proc/sys/fs/file-max"
+
 struct shared {
 	volatile uint32_t count;
-	volatile bool stop;
+	volatile bool ready, go, stop;
 };
 
 static struct shared *share(void)
@@ -36,6 +39,22 @@ static struct shared *share(void)
 	if (s == MAP_FAILED)
 		die("mmap: %s", strerror(errno));
 	return s;
+}
+
+static bool bo_new_local(const struct gpu *g, struct bo *b, uint64_t size, uint32_t seed)
+{
+	int ret;
+
+	memset(b, 0, sizeof(*b));
+	b->size = size;
+	ret = vttm_create_flags(g->fd, &b->size, DRM_VTTM_CACHED,
+				DRM_VTTM_CREATE_LOCAL, &b->handle);
+	if (ret) {
+		FAIL("create a local buffer: %s", strerror(-ret));
+		return false;
+	}
+	b->map = vttm_map(g->fd, b->handle, b->size);
+	return b->map != MAP_FAILED && bo_fill(b, seed);
 }
 
 static int submit_fill(const struct gpu *g, const struct bo *b, uint32_t syncobj,
@@ -141,6 +160,61 @@ static void closed(void)
 	EXPECT_EQ(*(uint32_t *)theirs.map, 0x4711);
 }
 
+static bool waits_for_fence(pid_t pid)
+{
+	char path[32];
+	const char *stack;
+
+	snprintf(path, sizeof(path), "/proc/%d/stack", pid);
+	stack = read_file(path);
+	if (!stack)
+		die("cannot read %s: %s", path, strerror(errno));
+	return strstr(stack, "dma_fence") || strstr(stack, "dma_resv_wait") ||
+	       strstr(stack, "ttm_bo_wait");
+}
+
+/*
+ * A process that shrinks the device and waits for a busy buffer, with the buffer's lock
+ * held. It has none of the files that others are to close.
+ */
+static pid_t shrinker_start(const struct gpu *g, const struct bo *b)
+{
+	pid_t pid = fork_or_die();
+
+	if (!pid) {
+		munmap(b->map, b->size);
+		close(g->fd);
+		vttm_shrink(g->minor, PAGES(b->size), false, NULL);
+		_exit(0);
+	}
+	while (!waits_for_fence(pid))
+		usleep(1000);
+	return pid;
+}
+
+static void closed_while_shrunk(void)
+{
+	uint32_t syncobj;
+	struct gpu g;
+	struct bo b;
+	pid_t pid;
+	int fd;
+
+	ASSERT(gpu_open(&g));
+	ASSERT(bo_new_local(&g, &b, 6 * MiB, 1));
+	ASSERT_OK(drmSyncobjCreate(g.fd, 0, &syncobj));
+	ASSERT_OK(bo_keep_busy(&g, &b, 1, syncobj));
+	ASSERT_EQ(drmSyncobjExportSyncFile(g.fd, syncobj, &fd), 0);
+	pid = shrinker_start(&g, &b);
+	EXPECT_EQ(sync_file_status(fd), 0);
+	munmap(b.map, b.size);
+	close(g.fd);
+	/* cancelled, although all that closing needs is locked until the job ends */
+	EXPECT_EQ(sync_file_result(fd), -ECANCELED);
+	EXPECT_EQ(waitpid(pid, NULL, 0), pid);
+	close(fd);
+}
+
 /* Submissions beyond what a file may have queued wait for the first ones. */
 static void many_jobs(void)
 {
@@ -213,27 +287,44 @@ static pid_t kswapd_pid(void)
 	die("there is no kswapd");
 }
 
-static bool waits_for_fence(pid_t pid)
+/* Does any of the kernel's workers wait for a fence, for the shrinker? */
+static bool worker_waits(void)
 {
-	char path[32];
-	const char *stack;
+	struct dirent *e;
+	bool waits = false;
+	DIR *proc = opendir("/proc");
 
-	snprintf(path, sizeof(path), "/proc/%d/stack", pid);
-	stack = read_file(path);
-	if (!stack)
-		die("cannot read %s: %s", path, strerror(errno));
-	return strstr(stack, "dma_fence") || strstr(stack, "dma_resv_wait") ||
-	       strstr(stack, "ttm_bo_wait");
+	if (!proc)
+		die("/proc: %s", strerror(errno));
+	while (!waits && (e = readdir(proc))) {
+		char path[32];
+		const char *text;
+
+		if (strtol(e->d_name, NULL, 10) <= 0)
+			continue;
+		snprintf(path, sizeof(path), "/proc/%.10s/comm", e->d_name);
+		text = read_file(path);
+		if (!text || strncmp(text, "kworker/", 8))
+			continue;
+		snprintf(path, sizeof(path), "/proc/%.10s/stack", e->d_name);
+		text = read_file(path);
+		waits = text && strstr(text, "vttm_shrinker") &&
+			(strstr(text, "dma_fence") || strstr(text, "dma_resv_wait"));
+	}
+	closedir(proc);
+	return waits;
 }
 
 enum { BUSY = 8, IDLE = 10 };
 
 /*
- * A process whose buffers are never idle: it submits jobs that name all of them, as many as
- * it may, until it is to stop. Then it looks whether they are as they should be.
+ * A process whose buffers are never idle, from busy_go() on: it submits jobs that name all
+ * of them, or some if they are local and busy together, as many as it may, until it is to
+ * stop. Then it looks whether they are as they should be.
  */
 static pid_t busy_start(struct shared *s, uint32_t flags)
 {
+	const unsigned int first = flags & DRM_VTTM_CREATE_LOCAL ? BUSY / 2 : 0;
 	static struct drm_vttm_op ops[BUSY];
 	static struct bo b[BUSY];
 	pid_t pid = fork_or_die();
@@ -241,7 +332,7 @@ static pid_t busy_start(struct shared *s, uint32_t flags)
 	unsigned int i;
 
 	if (pid) {
-		while (s->count < MAX_JOBS && !waitpid(pid, NULL, WNOHANG))
+		while (!s->ready && !waitpid(pid, NULL, WNOHANG))
 			usleep(1000);
 		return pid;
 	}
@@ -257,20 +348,30 @@ static pid_t busy_start(struct shared *s, uint32_t flags)
 		if (b[i].map == MAP_FAILED || !bo_fill(&b[i], i + 1))
 			_exit(1);
 		ops[i] = (struct drm_vttm_op){
-			.opcode = DRM_VTTM_OP_CRC32, .dst = b[0].handle,
+			.opcode = DRM_VTTM_OP_CRC32, .dst = b[first].handle,
 			.src = b[i].handle, .size = 64 * KiB,
 		};
 	}
+	s->ready = true;
+	while (!s->go)
+		usleep(1000);
 	while (!s->stop) {
-		if (vttm_submit(g.fd, ops, BUSY))
+		if (vttm_submit(g.fd, ops + first, BUSY - first))
 			_exit(1);
 		s->count++;
 	}
-	for (i = 1; i < BUSY; i++)
-		if (!bo_check_map(&b[i]))
+	for (i = 0; i < BUSY; i++)
+		if (i != first && !bo_check_map(&b[i]))
 			_exit(1);
 	fflush(stdout);
 	_exit(0);
+}
+
+static void busy_go(struct shared *s, pid_t pid)
+{
+	s->go = true;
+	while (s->count < MAX_JOBS && !waitpid(pid, NULL, WNOHANG))
+		usleep(1000);
 }
 
 static void busy_end(struct shared *s, pid_t pid)
@@ -303,14 +404,16 @@ static void kswapd_and(unsigned int idle)
 	busy = busy_start(s, 0);
 	for (i = 0; i < idle; i++)
 		ASSERT(bo_new(&g, &b[i], 6 * MiB, i % 3, 100 + i));
+	/* as long as nobody works, this takes little time */
 	hog_start(&hog, 60 * MiB);
+	busy_go(s, busy);
 	scanned = vmstat("pgscan_kswapd");
 	backup_counters(&then);
 	hog_go(&hog);
 	while (!waitpid(hog.pid, &status, WNOHANG)) {
 		waits += waits_for_fence(kswapd);
 		looks++;
-		usleep(2000);
+		usleep(5000);
 	}
 	EXPECT_EQ(status, 0);
 	backup_counters_since(&then, &now);
@@ -338,29 +441,68 @@ static void kswapd_all_busy(void)
 	kswapd_and(0);
 }
 
-/* Buffers that are never idle can be had all the same: somebody waits for them. */
+/*
+ * Buffers that are never idle can be had all the same: who submits gives way, and nobody
+ * waits with a lock held.
+ */
 static void never_idle(void)
 {
 	struct backup_counters then, c;
+	unsigned int i, waits = 0;
 	struct shared *s = share();
 	struct hog hog;
-	unsigned int i;
 	pid_t busy;
+	int status;
 
 	busy = busy_start(s, DRM_VTTM_CREATE_LOCAL);
-	backup_counters(&then);
 	hog_start(&hog, 60 * MiB);
+	busy_go(s, busy);
+	backup_counters(&then);
 	hog_go(&hog);
-	EXPECT_EQ(hog_end(&hog), 0);
+	while (!waitpid(hog.pid, &status, WNOHANG)) {
+		waits += worker_waits();
+		usleep(10000);
+	}
+	EXPECT_EQ(status, 0);
 	/* it may have to wait for as many jobs as there can be */
 	for (i = 0; i < 3000; i++) {
 		backup_counters_since(&then, &c);
+		waits += worker_waits();
 		if (c.inserted)
 			break;
 		usleep(10000);
 	}
 	EXPECT_GT(c.inserted, 0);
+	EXPECT_EQ(waits, 0);
 	busy_end(s, busy);
+}
+
+/* Whoever makes a handle waits for who is exporting. */
+static void export_of_locked(void)
+{
+	struct gpu g, other;
+	struct bo b, theirs;
+	uint32_t syncobj;
+	int fd, buf;
+	pid_t pid;
+
+	ASSERT(gpu_open(&g));
+	ASSERT(gpu_open(&other));
+	ASSERT(bo_new(&g, &b, 6 * MiB, DRM_VTTM_CACHED, 1));
+	ASSERT_OK(drmSyncobjCreate(g.fd, 0, &syncobj));
+	ASSERT_OK(bo_keep_busy(&g, &b, 1, syncobj));
+	ASSERT_EQ(drmSyncobjExportSyncFile(g.fd, syncobj, &fd), 0);
+	pid = shrinker_start(&g, &b);
+	EXPECT_EQ(drmPrimeHandleToFD(g.fd, b.handle, DRM_CLOEXEC, &buf), 0);
+	EXPECT(bo_new(&other, &theirs, PAGE, DRM_VTTM_CACHED, 2));
+	/* all of that while it was locked */
+	EXPECT_EQ(sync_file_status(fd), 0);
+	EXPECT_EQ(waitpid(pid, NULL, WNOHANG), 0);
+	close(fd);
+	close(buf);
+	munmap(b.map, b.size);
+	close(g.fd);
+	EXPECT_EQ(waitpid(pid, NULL, 0), pid);
 }
 
 /* ---- who is charged ---- */
@@ -435,22 +577,6 @@ static void jobs_are_charged(void)
 
 /* ---- buffers that are local to a file ---- */
 
-static bool local_new(const struct gpu *g, struct bo *b, uint64_t size, uint32_t seed)
-{
-	int ret;
-
-	memset(b, 0, sizeof(*b));
-	b->size = size;
-	ret = vttm_create_flags(g->fd, &b->size, DRM_VTTM_CACHED,
-				DRM_VTTM_CREATE_LOCAL, &b->handle);
-	if (ret) {
-		FAIL("create a local buffer: %s", strerror(-ret));
-		return false;
-	}
-	b->map = vttm_map(g->fd, b->handle, b->size);
-	return b->map != MAP_FAILED && bo_fill(b, seed);
-}
-
 static void local_is_local(void)
 {
 	struct drm_gem_flink flink = { 0 };
@@ -462,7 +588,7 @@ static void local_is_local(void)
 
 	ASSERT(gpu_open(&g));
 	ASSERT(gpu_open(&other));
-	ASSERT(local_new(&g, &b, 4 * PAGE, 1));
+	ASSERT(bo_new_local(&g, &b, 4 * PAGE, 1));
 	ASSERT(bo_info(&g, &b, &i));
 	EXPECT_EQ(i.flags, DRM_VTTM_INFO_LOCAL);
 	EXPECT_EQ(drmPrimeHandleToFD(g.fd, b.handle, DRM_CLOEXEC, &fd), -1);
@@ -493,7 +619,7 @@ static void moves_together(void)
 	for (n = 0; n < ARRAY_LEN(own); n++)
 		ASSERT(bo_new(&g, &own[n], 2 * MiB, DRM_VTTM_CACHED, n + 1));
 	for (n = 0; n < ARRAY_LEN(local); n++)
-		ASSERT(local_new(&g, &local[n], 2 * MiB, n + 10));
+		ASSERT(bo_new_local(&g, &local[n], 2 * MiB, n + 10));
 	ASSERT(bo_new(&g, &last, 2 * MiB, DRM_VTTM_CACHED, 20));
 	ASSERT_OK(submit_fill(&g, &own[1], 0, 0, 1));
 	ASSERT_OK(submit_fill(&g, &local[1], 0, 0, 1));
@@ -616,6 +742,34 @@ static void unneeded(void)
 	EXPECT(bo_check_map(&b));
 }
 
+/* An export that comes to nothing: nobody else has it. */
+static void export_fails(void *arg)
+{
+	struct gpu g;
+	struct bo b;
+	int fd;
+
+	(void)arg;
+	ASSERT(gpu_open(&g));
+	ASSERT(bo_new(&g, &b, PAGE, DRM_VTTM_CACHED, 1));
+	/* no file for anybody who is not root, which this process is no more */
+	ASSERT_OK(write_file(FILE_MAX, "1"));
+	ASSERT_EQ(setuid(65534), 0);
+	EXPECT_EQ(drmPrimeHandleToFD(g.fd, b.handle, DRM_CLOEXEC, &fd), -1);
+	EXPECT_EQ(errno, ENFILE);
+	EXPECT_OK(vttm_madvise(g.fd, b.handle, DRM_VTTM_MADV_DONTNEED, NULL));
+	EXPECT_OK(vttm_madvise(g.fd, b.handle, DRM_VTTM_MADV_WILLNEED, NULL));
+}
+
+static void failed_export(void)
+{
+	char had[32];
+
+	snprintf(had, sizeof(had), "%s", read_file(FILE_MAX));
+	EXPECT(ktap_child(export_fails, NULL));
+	EXPECT_OK(write_file(FILE_MAX, "%s", had));
+}
+
 static void pages_bad(void)
 {
 	static const char *const bad[] = { "", "x", "1", "-1 1" };
@@ -642,10 +796,12 @@ static void pages_bad(void)
 static const struct test tests[] = {
 	{ "c102_job_that_takes_too_long", too_long },
 	{ "c102_jobs_of_a_closed_file", closed },
+	{ "c102_closed_while_its_buffers_are_locked", closed_while_shrunk },
 	{ "c102_queue_is_bounded", many_jobs },
 	{ "c103_kswapd_takes_what_is_idle", kswapd_idle_left },
 	{ "c103_kswapd_waits_for_no_fence", kswapd_all_busy },
 	{ "c103_never_idle_is_waited_for", never_idle },
+	{ "c103_export_waits_for_no_fence", export_of_locked },
 	{ "c104_untouched_buffers_are_charged", untouched_are_charged },
 	{ "c104_queued_jobs_are_charged", jobs_are_charged },
 	{ "c105_local_is_local", local_is_local },
@@ -653,6 +809,7 @@ static const struct test tests[] = {
 	{ "c106_wait_is_absolute", absolute_time },
 	{ "c106_points_of_a_timeline", timeline },
 	{ "c107_unneeded_is_not_handed_out", unneeded },
+	{ "c107_failed_export_is_none", failed_export },
 	{ "debugfs_pages_refuses_bad_input", pages_bad },
 };
 

@@ -1,7 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 /* A VM without swap: nothing is backed up and nothing is lost. */
 
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
 #include "fixture.h"
+
+#define SCALE_FACTOR	"/proc/sys/vm/watermark_scale_factor"
 
 static void no_backup(void)
 {
@@ -57,9 +64,67 @@ static void purge(void)
 	EXPECT(bo_check_engine(&g, &keep));
 }
 
+static uint64_t page_faults(void)
+{
+	struct rusage u;
+
+	if (getrusage(RUSAGE_SELF, &u))
+		die("getrusage: %s", strerror(errno));
+	return u.ru_minflt;
+}
+
+/*
+ * What cannot be had is left alone, also if there is something that kswapd, and then the
+ * worker, gets: a purgeable buffer that is busy, until its job has taken too long.
+ */
+static void nothing_is_unmapped(void)
+{
+	unsigned int factor = atoi(read_file(SCALE_FACTOR)), i, looks = 0;
+	uint64_t at, faults;
+	struct vttm_state s;
+	struct bo keep, drop;
+	struct gpu g, other;
+	struct hog hog;
+
+	ASSERT(gpu_open(&g));
+	ASSERT(gpu_open(&other));
+	ASSERT(bo_new(&g, &drop, 4 * MiB, DRM_VTTM_CACHED, 1));
+	ASSERT(bo_new(&other, &keep, 4 * MiB, DRM_VTTM_CACHED, 2));
+	EXPECT(bo_check_map(&keep));
+	hog_start(&hog, 0);
+	EXPECT_OK(bo_keep_busy(&g, &drop, 1, 0));
+	EXPECT_OK(vttm_madvise(g.fd, drop.handle, DRM_VTTM_MADV_DONTNEED, NULL));
+	/* what the hog has left is low for kswapd from now on, and for nobody else */
+	EXPECT_OK(write_file(SCALE_FACTOR, "3000"));
+	for (i = 0; i < 3000; i++) {
+		bool busy = vttm_wait(g.fd, drop.handle, 0) == -ETIME;
+		void *p = mmap(NULL, MiB, PROT_READ | PROT_WRITE,
+			       MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+
+		munmap(p, MiB);
+		if (!bo_info(&g, &drop, &s) || s.flags & DRM_VTTM_INFO_PURGED)
+			break;
+		looks += busy;
+		usleep(10000);
+	}
+	EXPECT(s.flags & DRM_VTTM_INFO_PURGED);
+	/* or it was idle when kswapd came */
+	EXPECT_GT(looks, 10);
+	faults = page_faults();
+	for (at = 0; at < keep.size; at += PAGE)
+		*(volatile uint8_t *)(keep.map + at);
+	/* 64, if all of it comes back */
+	EXPECT_LE(page_faults() - faults, 2);
+	kill(hog.pid, SIGKILL);
+	hog_end(&hog);
+	EXPECT_OK(write_file(SCALE_FACTOR, "%u", factor));
+	EXPECT(bo_check_map(&keep));
+}
+
 static const struct test tests[] = {
 	{ "c59_no_backup_without_swap", no_backup },
 	{ "c55_purge_without_swap", purge },
+	{ "c59_nothing_is_unmapped_without_swap", nothing_is_unmapped },
 };
 
 /* booted with ttm.zero_copy=0 */

@@ -172,9 +172,12 @@ struct drm_vttm_op {
  *
  * The submissions of one file run in order. If there are too many, the next one
  * waits until one of them has run, and if it names an imported buffer object, until
- * all that others do with that one is done. A submission that runs for too long is
- * aborted; it and all others of the file complete with an error, and the file can
- * submit no more. All are aborted when the file is closed.
+ * all that others do with that one is done. Under memory pressure, it may also wait
+ * until the kernel has got the pages of what it names, or has given up to.
+ *
+ * A submission that runs for too long is aborted; it and all others of the file
+ * complete with an error, and the file can submit no more. All are aborted when the
+ * file is closed.
  *
  * Errors: ENOENT for a handle or syncobj that names nothing; EINVAL for an
  * operation whose fields are out of range; EFAULT for memory that cannot be

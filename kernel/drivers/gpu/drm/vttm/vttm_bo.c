@@ -10,6 +10,7 @@
 
 #include <drm/drm_gem.h>
 #include <drm/drm_prime.h>
+#include <drm/ttm/ttm_backup.h>
 #include <drm/ttm/ttm_placement.h>
 
 #include "vttm_backup.h"
@@ -75,7 +76,12 @@ void vttm_bo_account(struct ttm_buffer_object *tbo)
 
 static void vttm_bo_set_purged(struct ttm_buffer_object *tbo)
 {
-	WRITE_ONCE(ttm_to_vttm_bo(tbo)->madv, VTTM_MADV_PURGED);
+	struct vttm_bo *bo = ttm_to_vttm_bo(tbo);
+
+	spin_lock(&bo->lock);
+	WRITE_ONCE(bo->madv, VTTM_MADV_PURGED);
+	spin_unlock(&bo->lock);
+
 	to_vttm_tt(tbo->ttm)->purged = true;
 }
 
@@ -84,14 +90,24 @@ static void vttm_bo_set_purged(struct ttm_buffer_object *tbo)
  * @bo: The locked buffer object.
  * @purgeable: They are not.
  *
- * Return: true if the contents are there, false if they were purged.
+ * Return: 1 if the contents are there, 0 if they were purged, -EBUSY if others may
+ * need them.
  */
-bool vttm_bo_madvise(struct vttm_bo *bo, bool purgeable)
+int vttm_bo_madvise(struct vttm_bo *bo, bool purgeable)
 {
-	if (bo->madv == VTTM_MADV_PURGED)
-		return false;
+	int ret = 1;
 
-	WRITE_ONCE(bo->madv, purgeable ? VTTM_MADV_DONTNEED : VTTM_MADV_WILLNEED);
+	spin_lock(&bo->lock);
+	if (purgeable && bo->exported)
+		ret = -EBUSY;
+	else if (bo->madv == VTTM_MADV_PURGED)
+		ret = 0;
+	else
+		WRITE_ONCE(bo->madv, purgeable ? VTTM_MADV_DONTNEED : VTTM_MADV_WILLNEED);
+	spin_unlock(&bo->lock);
+	if (ret <= 0)
+		return ret;
+
 	to_vttm_tt(bo->tbo.ttm)->purgeable = purgeable;
 
 	/* Swap space is no place for what nobody needs. */
@@ -105,13 +121,32 @@ bool vttm_bo_madvise(struct vttm_bo *bo, bool purgeable)
 	return bo->madv != VTTM_MADV_PURGED;
 }
 
-/* Is there anything to shrink? Unlike TTM's helper, this does not look at fences. */
-static bool vttm_bo_shrinkable(struct ttm_buffer_object *tbo)
+/**
+ * vttm_bo_shrinkable() - what shrinking a buffer object would get
+ * @tbo: The locked TTM buffer object. Its GEM object may be gone already.
+ * @flags: With @purge, only what is purgeable is to be shrunk.
+ * @purge: On return, whether that is by freeing it.
+ *
+ * Unlike TTM's helper, this does not look at fences.
+ *
+ * Return: number of pages, 0 if this buffer object is not to be shrunk.
+ */
+pgoff_t vttm_bo_shrinkable(struct ttm_buffer_object *tbo,
+			   struct ttm_bo_shrink_flags flags, bool *purge)
 {
 	dma_resv_assert_held(tbo->base.resv);
 
-	return tbo->resource && tbo->ttm && !tbo->pin_count &&
-	       vttm_tt_shrinkable_pages(tbo->ttm);
+	if (!tbo->resource || !tbo->ttm || tbo->pin_count)
+		return 0;
+
+	/* Nobody can look at the contents without the GEM object. */
+	*purge = to_vttm_tt(tbo->ttm)->purgeable || !kref_read(&tbo->base.refcount);
+
+	/* A try for which there is no room would take the mappings of all users. */
+	if (!*purge && (flags.purge || !ttm_backup_bytes_avail()))
+		return 0;
+
+	return vttm_tt_shrinkable_pages(tbo->ttm);
 }
 
 /**
@@ -119,7 +154,7 @@ static bool vttm_bo_shrinkable(struct ttm_buffer_object *tbo)
  * @ctx: How to wait for fences.
  * @tbo: The locked TTM buffer object. Its GEM object may be gone already.
  * @flags: With @purge only what is purgeable is shrunk, by freeing it. Without,
- * that is freed and all else is backed up.
+ * that is freed and all else is backed up, as long as there is room for it.
  * @scanned: Incremented by the number of pages tried.
  *
  * Return: number of pages freed, 0 if this buffer object is not to be shrunk,
@@ -128,20 +163,15 @@ static bool vttm_bo_shrinkable(struct ttm_buffer_object *tbo)
 long vttm_bo_shrink(struct ttm_operation_ctx *ctx, struct ttm_buffer_object *tbo,
 		    struct ttm_bo_shrink_flags flags, unsigned long *scanned)
 {
-	struct ttm_tt *tt = tbo->ttm;
-	bool alive = kref_read(&tbo->base.refcount);
 	bool purge;
+	pgoff_t nr;
 	long ret;
 
-	if (!vttm_bo_shrinkable(tbo))
+	nr = vttm_bo_shrinkable(tbo, flags, &purge);
+	if (!nr)
 		return 0;
 
-	/* Nobody can look at the contents without the GEM object. */
-	purge = to_vttm_tt(tt)->purgeable || !alive;
-	if (flags.purge && !purge)
-		return 0;
-
-	*scanned += vttm_tt_shrinkable_pages(tt);
+	*scanned += nr;
 
 	ret = ttm_bo_shrink(ctx, tbo, (struct ttm_bo_shrink_flags) {
 				.purge = purge,
@@ -256,6 +286,7 @@ struct vttm_bo *vttm_bo_create(struct vttm_device *vdev, u64 size, u32 caching,
 		goto err_unlock;
 	}
 
+	spin_lock_init(&bo->lock);
 	bo->caching = caching;
 	bo->madv = VTTM_MADV_WILLNEED;
 	bo->tbo.base.funcs = &vttm_gem_funcs;

@@ -78,8 +78,8 @@ static const struct file_operations vttm_fops = {
 	.llseek = noop_llseek,
 	.get_unmapped_area = drm_gem_get_unmapped_area,
 	.mmap = drm_gem_mmap,
-	.fop_flags = FOP_UNSIGNED_OFFSET,
 	.show_fdinfo = drm_show_fdinfo,
+	.fop_flags = FOP_UNSIGNED_OFFSET,
 };
 
 static const struct drm_driver vttm_driver = {

@@ -40,6 +40,9 @@ struct shrinker;
  * @busy_wq: Queue that @busy_work runs on.
  * @busy_work: Shrinks buffer objects that have to be waited for, for kswapd.
  * @busy_goal: Pages that @busy_work should free.
+ * @busy_tries: How often it has tried to in this round.
+ * @busy_round: Number of this round, not 0. When it ends, all claims do.
+ * @busy_wait: Woken then.
  */
 struct vttm_shrinker {
 	/** @lock: Protects the counters. */
@@ -48,8 +51,11 @@ struct vttm_shrinker {
 	long purgeable_pages;
 	struct shrinker *shrink;
 	struct workqueue_struct *busy_wq;
-	struct work_struct busy_work;
+	struct delayed_work busy_work;
 	unsigned long busy_goal;
+	unsigned int busy_tries;
+	unsigned long busy_round;
+	wait_queue_head_t busy_wait;
 };
 
 /**
@@ -84,6 +90,7 @@ struct vttm_engine {
  * @wait: Woken when there is one less.
  * @guilty: A job took too long. There will be no others.
  * @closed: The file is closed. Its jobs are of no use any more.
+ * @claim: As that of a buffer object, for all that are local.
  */
 struct vttm_file {
 	struct kref ref;
@@ -97,6 +104,7 @@ struct vttm_file {
 	wait_queue_head_t wait;
 	atomic_t guilty;
 	bool closed;
+	unsigned long claim;
 };
 
 /**
@@ -131,8 +139,9 @@ enum vttm_madv_state {
  * struct vttm_bo - buffer object
  * @tbo: TTM buffer object, holding the GEM object.
  * @caching: CPU caching, one of enum drm_vttm_caching.
- * @madv: Fate of the contents, protected by the reservation lock.
- * @exported: Others may use it, protected by the reservation lock.
+ * @madv: Fate of the contents. Changes with both the reservation lock and @lock held.
+ * @exported: Others may use it, protected by @lock.
+ * @claim: Round of the shrinker that waits for it to become idle.
  * @vfile: The file that it is local to, or NULL.
  * @dma_buf: Imported dma-buf, kept until the buffer object is gone because its
  * reservation object is in use until then. NULL if not imported.
@@ -141,8 +150,11 @@ enum vttm_madv_state {
 struct vttm_bo {
 	struct ttm_buffer_object tbo;
 	u32 caching;
+	/** @lock: Orders giving up the contents and handing them out. */
+	spinlock_t lock;
 	enum vttm_madv_state madv;
 	bool exported;
+	unsigned long claim;
 	struct vttm_file *vfile;
 	struct dma_buf *dma_buf;
 	struct iosys_map map;
@@ -185,19 +197,23 @@ struct vttm_tt_pages {
  * @ctx: How to wait.
  * @flags: Purge what is purgeable or else back up, with writeback or without.
  * @sleep: Wait for buffer object locks. Never from reclaim.
+ * @claim: If not 0, claim what is busy for this round.
  * @to_scan: Stop when so many pages were tried.
  * @to_free: Stop when so many pages were freed.
  * @scanned: Pages tried.
  * @freed: Pages freed.
+ * @claimed: Pages that were busy and are claimed.
  */
 struct vttm_shrink_walk {
 	struct ttm_operation_ctx ctx;
 	struct ttm_bo_shrink_flags flags;
 	bool sleep;
+	unsigned long claim;
 	unsigned long to_scan;
 	unsigned long to_free;
 	unsigned long scanned;
 	unsigned long freed;
+	unsigned long claimed;
 };
 
 static inline struct vttm_device *to_vttm_device(struct drm_device *drm)
@@ -238,7 +254,9 @@ struct vttm_bo *vttm_bo_create(struct vttm_device *vdev, u64 size, u32 caching,
 			       struct sg_table *sg);
 int vttm_bo_prepare(struct vttm_bo *bo, struct ttm_operation_ctx *ctx);
 void vttm_bo_account(struct ttm_buffer_object *tbo);
-bool vttm_bo_madvise(struct vttm_bo *bo, bool purgeable);
+int vttm_bo_madvise(struct vttm_bo *bo, bool purgeable);
+pgoff_t vttm_bo_shrinkable(struct ttm_buffer_object *tbo,
+			   struct ttm_bo_shrink_flags flags, bool *purge);
 long vttm_bo_shrink(struct ttm_operation_ctx *ctx, struct ttm_buffer_object *tbo,
 		    struct ttm_bo_shrink_flags flags, unsigned long *scanned);
 
@@ -258,6 +276,7 @@ int vttm_info_ioctl(struct drm_device *drm, void *data, struct drm_file *file);
 
 /* vttm_file.c */
 int vttm_file_open(struct drm_device *drm, struct drm_file *file);
+int vttm_file_release(struct inode *inode, struct file *filp);
 void vttm_file_postclose(struct drm_device *drm, struct drm_file *file);
 struct vttm_file *vttm_file_get(struct vttm_file *vfile);
 void vttm_file_put(struct vttm_file *vfile);
@@ -275,8 +294,8 @@ extern bool vttm_has_shrinker;
 int vttm_shrinker_init(struct vttm_device *vdev);
 void vttm_shrinker_fini(struct vttm_device *vdev);
 void vttm_shrinker_mod_pages(struct vttm_device *vdev, long shrinkable, long purgeable);
+int vttm_shrinker_give_way(struct vttm_device *vdev, struct vttm_bo *bo);
 int vttm_shrinker_walk(struct vttm_device *vdev, struct vttm_shrink_walk *walk);
-int vttm_file_release(struct inode *inode, struct file *filp);
 
 /* vttm_debugfs.c */
 #ifdef CONFIG_DEBUG_FS

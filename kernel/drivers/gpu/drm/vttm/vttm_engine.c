@@ -496,6 +496,24 @@ static int vttm_job_begin_cpu_access(struct vttm_job *job)
 	return 0;
 }
 
+/* Done before any lock is taken, too. Each wait is over when the shrinker gives up. */
+static int vttm_job_give_way(struct vttm_job *job)
+{
+	unsigned int i;
+	int ret;
+
+	for (i = 0; i < 2 * job->nr_ops; i++) {
+		if (!job->objs[i])
+			continue;
+
+		ret = vttm_shrinker_give_way(job->vfile->vdev, gem_to_vttm_bo(job->objs[i]));
+		if (ret)
+			return ret;
+	}
+
+	return 0;
+}
+
 static int vttm_job_lock(struct vttm_job *job, struct drm_exec *exec)
 {
 	unsigned int i;
@@ -658,6 +676,10 @@ int vttm_submit_ioctl(struct drm_device *drm, void *data, struct drm_file *file)
 		}
 	}
 
+	ret = vttm_job_give_way(job);
+	if (ret)
+		goto err_chain;
+
 	ret = vttm_job_begin_cpu_access(job);
 	if (ret)
 		goto err_chain;
@@ -787,12 +809,12 @@ void vttm_engine_fini(struct vttm_device *vdev)
 	 */
 	wait_event(engine->idle, !atomic_read(&engine->jobs));
 	destroy_workqueue(engine->free_wq);
-	drm_sched_fini(&engine->sched);
-	destroy_workqueue(engine->wq);
-}
 
 	/*
 	 * All fences have signalled, but somebody may be reading the name of one:
 	 * of the scheduler, which is about to be freed, or of this module.
 	 */
 	synchronize_rcu();
+	drm_sched_fini(&engine->sched);
+	destroy_workqueue(engine->wq);
+}

@@ -66,11 +66,9 @@ static void vttm_gem_close(struct drm_gem_object *obj, struct drm_file *file)
 	dma_resv_unlock(obj->resv);
 }
 
-/* May others begin to use the contents? */
+/* May others begin to use the contents? To be called with one of the locks held. */
 static int vttm_gem_check_needed(struct vttm_bo *bo)
 {
-	dma_resv_assert_held(bo->tbo.base.resv);
-
 	switch (bo->madv) {
 	case VTTM_MADV_WILLNEED:
 		return 0;
@@ -84,23 +82,35 @@ static int vttm_gem_check_needed(struct vttm_bo *bo)
 static struct dma_buf *vttm_gem_export(struct drm_gem_object *obj, int flags)
 {
 	struct vttm_bo *bo = gem_to_vttm_bo(obj);
+	struct dma_buf *dma_buf;
+	bool was_exported;
 	int ret;
 
 	/* It has no reservation object of its own. */
 	if (bo->vfile)
 		return ERR_PTR(-EPERM);
 
-	ret = dma_resv_lock_interruptible(obj->resv, NULL);
-	if (ret)
-		return ERR_PTR(ret);
+	/*
+	 * All who make handles wait for who is in here, so this must not wait for
+	 * what users do with the reservation lock held.
+	 */
+	spin_lock(&bo->lock);
+	was_exported = bo->exported;
 	ret = vttm_gem_check_needed(bo);
 	if (!ret)
 		bo->exported = true;
-	dma_resv_unlock(obj->resv);
+	spin_unlock(&bo->lock);
 	if (ret)
 		return ERR_PTR(ret);
 
-	return drm_gem_prime_export(obj, flags);
+	dma_buf = drm_gem_prime_export(obj, flags);
+	if (IS_ERR(dma_buf)) {
+		spin_lock(&bo->lock);
+		bo->exported = was_exported;
+		spin_unlock(&bo->lock);
+	}
+
+	return dma_buf;
 }
 
 static int vttm_gem_pin(struct drm_gem_object *obj)
@@ -436,8 +446,6 @@ int vttm_madvise_ioctl(struct drm_device *drm, void *data, struct drm_file *file
 {
 	struct drm_vttm_madvise *args = data;
 	struct drm_gem_object *obj;
-	struct vttm_bo *bo;
-	bool purgeable;
 	int ret;
 
 	if (args->pad || args->madv > DRM_VTTM_MADV_DONTNEED)
@@ -456,15 +464,13 @@ int vttm_madvise_ioctl(struct drm_device *drm, void *data, struct drm_file *file
 	if (ret)
 		goto out_put;
 
-	bo = gem_to_vttm_bo(obj);
-	purgeable = args->madv == DRM_VTTM_MADV_DONTNEED;
-	/* Others may need what this one does not. */
-	if (purgeable && bo->exported)
-		ret = -EBUSY;
-	else
-		args->retained = vttm_bo_madvise(bo, purgeable);
-
+	ret = vttm_bo_madvise(gem_to_vttm_bo(obj), args->madv == DRM_VTTM_MADV_DONTNEED);
 	dma_resv_unlock(obj->resv);
+	if (ret >= 0) {
+		args->retained = ret;
+		ret = 0;
+	}
+
 out_put:
 	drm_gem_object_put(obj);
 	return ret;

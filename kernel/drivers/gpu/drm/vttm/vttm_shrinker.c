@@ -5,8 +5,11 @@
  */
 
 #include <linux/dma-resv.h>
+#include <linux/jiffies.h>
+#include <linux/kref.h>
 #include <linux/shrinker.h>
 #include <linux/swap.h>
+#include <linux/wait.h>
 #include <linux/workqueue.h>
 
 #include <drm/drm_gem.h>
@@ -15,6 +18,10 @@
 #include <drm/ttm/ttm_placement.h>
 
 #include "vttm_drv.h"
+
+/* How often to look after what is busy: for as long as TTM would wait for a fence */
+#define VTTM_BUSY_DELAY	(HZ / 10)
+#define VTTM_BUSY_TRIES	150
 
 /**
  * vttm_shrinker_mod_pages() - change the page counters
@@ -35,6 +42,48 @@ void vttm_shrinker_mod_pages(struct vttm_device *vdev, long shrinkable, long pur
 static bool vttm_shrink_done(const struct vttm_shrink_walk *walk)
 {
 	return walk->scanned >= walk->to_scan || walk->freed >= walk->to_free;
+}
+
+/* All that are local to a file are busy together. */
+static unsigned long *vttm_bo_claim(struct vttm_bo *bo)
+{
+	return bo->vfile ? &bo->vfile->claim : &bo->claim;
+}
+
+/* Have no more submitted that would keep a buffer object busy. */
+static void vttm_shrink_claim(struct ttm_buffer_object *tbo, struct vttm_shrink_walk *walk)
+{
+	struct vttm_bo *bo = ttm_to_vttm_bo(tbo);
+	bool purge;
+	pgoff_t nr;
+
+	nr = vttm_bo_shrinkable(tbo, walk->flags, &purge);
+	if (!nr)
+		return;
+
+	walk->claimed += nr;
+	/* Without the GEM object, nobody can submit anything. */
+	if (kref_read(&tbo->base.refcount))
+		WRITE_ONCE(*vttm_bo_claim(bo), walk->claim);
+}
+
+/**
+ * vttm_shrinker_give_way() - wait until the shrinker has got a buffer object
+ * @vdev: Device.
+ * @bo: Buffer object that is about to become busy. Nothing is locked.
+ *
+ * Returns at once, unless @bo is one of those that are needed under pressure, and
+ * have been busy so far. It may not have got @bo after all.
+ *
+ * Return: 0 or -ERESTARTSYS.
+ */
+int vttm_shrinker_give_way(struct vttm_device *vdev, struct vttm_bo *bo)
+{
+	struct vttm_shrinker *shrinker = &vdev->shrinker;
+	unsigned long claim = READ_ONCE(*vttm_bo_claim(bo));
+
+	return wait_event_interruptible(shrinker->busy_wait,
+					READ_ONCE(shrinker->busy_round) != claim);
 }
 
 static int vttm_shrink_bo(struct ttm_buffer_object *tbo, struct vttm_shrink_walk *walk)
@@ -69,11 +118,14 @@ int vttm_shrinker_walk(struct vttm_device *vdev, struct vttm_shrink_walk *walk)
 	int ret;
 
 	ttm_bo_lru_for_each_reserved_guarded(&curs, man, &arg, tbo) {
-		if (!ttm_bo_shrink_suitable(tbo, &walk->ctx))
-			continue;
+		ret = 0;
+		if (ttm_bo_shrink_suitable(tbo, &walk->ctx))
+			ret = vttm_shrink_bo(tbo, walk);
+		else if (walk->claim)
+			vttm_shrink_claim(tbo, walk);
 
-		ret = vttm_shrink_bo(tbo, walk);
-		if (ret || vttm_shrink_done(walk))
+		if (ret || vttm_shrink_done(walk) ||
+		    walk->freed + walk->claimed >= walk->to_free)
 			return ret;
 	}
 
@@ -82,18 +134,34 @@ int vttm_shrinker_walk(struct vttm_device *vdev, struct vttm_shrink_walk *walk)
 
 /*
  * Any user can keep any number of buffer objects busy for as long as a job may
- * take. xe has kswapd wait for those, but everybody depends on kswapd.
+ * take. xe has kswapd wait for those, but everybody depends on kswapd, and on
+ * locks that would be held meanwhile. So this comes back until they are idle, and
+ * who would keep them busy has to wait.
  */
 static void vttm_shrinker_busy_work(struct work_struct *work)
 {
-	struct vttm_shrinker *shrinker = container_of(work, struct vttm_shrinker, busy_work);
+	struct vttm_shrinker *shrinker = container_of(to_delayed_work(work),
+						      struct vttm_shrinker, busy_work);
 	struct vttm_device *vdev = container_of(shrinker, struct vttm_device, shrinker);
 	struct vttm_shrink_walk walk = {
+		.ctx.no_wait_gpu = true,
+		.claim = shrinker->busy_round,
 		.to_scan = ULONG_MAX,
 		.to_free = READ_ONCE(shrinker->busy_goal),
 	};
 
 	vttm_shrinker_walk(vdev, &walk);
+
+	if (!vttm_shrink_done(&walk) && walk.claimed &&
+	    ++shrinker->busy_tries < VTTM_BUSY_TRIES) {
+		WRITE_ONCE(shrinker->busy_goal, walk.to_free - walk.freed);
+		queue_delayed_work(shrinker->busy_wq, &shrinker->busy_work, VTTM_BUSY_DELAY);
+		return;
+	}
+
+	shrinker->busy_tries = 0;
+	WRITE_ONCE(shrinker->busy_round, shrinker->busy_round + 1);
+	wake_up_all(&shrinker->busy_wait);
 }
 
 static unsigned long vttm_shrinker_count(struct shrinker *shrink,
@@ -152,7 +220,7 @@ static unsigned long vttm_shrinker_scan(struct shrinker *shrink,
 
 	if (!vttm_shrink_done(&walk)) {
 		WRITE_ONCE(shrinker->busy_goal, sc->nr_to_scan);
-		queue_work(shrinker->busy_wq, &shrinker->busy_work);
+		queue_delayed_work(shrinker->busy_wq, &shrinker->busy_work, VTTM_BUSY_DELAY);
 	}
 
 out:
@@ -172,7 +240,10 @@ int vttm_shrinker_init(struct vttm_device *vdev)
 	struct vttm_shrinker *shrinker = &vdev->shrinker;
 
 	spin_lock_init(&shrinker->lock);
-	INIT_WORK(&shrinker->busy_work, vttm_shrinker_busy_work);
+	INIT_DELAYED_WORK(&shrinker->busy_work, vttm_shrinker_busy_work);
+	init_waitqueue_head(&shrinker->busy_wait);
+	/* What nobody has claimed has 0. */
+	shrinker->busy_round = 1;
 	if (!vttm_has_shrinker)
 		return 0;
 
@@ -206,5 +277,6 @@ void vttm_shrinker_fini(struct vttm_device *vdev)
 		return;
 
 	shrinker_free(vdev->shrinker.shrink);
+	cancel_delayed_work_sync(&vdev->shrinker.busy_work);
 	destroy_workqueue(vdev->shrinker.busy_wq);
 }
