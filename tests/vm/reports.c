@@ -147,19 +147,22 @@ struct neighbours {
 
 static void owner(void *arg)
 {
+	/* more than half of the memory */
+	const unsigned int nr = meminfo_kib("MemTotal") * KiB / (10 * MiB);
 	struct neighbours *n = arg;
-	static struct bo b[50];
+	static struct bo b[64];
 	struct gpu g;
 	unsigned int i;
 
 	ASSERT_OK(cg_enter(OWNER));
 	ASSERT(gpu_open(&g));
-	for (i = 0; i < ARRAY_LEN(b); i++)
+	ASSERT_GE(ARRAY_LEN(b), nr);
+	for (i = 0; i < nr; i++)
 		ASSERT(bo_new(&g, &b[i], 6 * MiB, i % 3, i + 1));
 	atomic_store(&n->ready, 1);
 	while (!atomic_load(&n->stop))
 		usleep(10000);
-	for (i = 0; i < ARRAY_LEN(b); i++)
+	for (i = 0; i < nr; i++)
 		EXPECT(i & 1 ? bo_check_map(&b[i]) : bo_check_engine(&g, &b[i]));
 }
 
@@ -179,7 +182,7 @@ static void other(void *arg)
 static void neighbours(void)
 {
 	struct neighbours *n = shared_page();
-	uint64_t len = 250 * MiB, charged;
+	uint64_t len = meminfo_kib("MemTotal") / 2 * KiB / PAGE * PAGE, charged;
 	struct backup_counters then, c;
 	pid_t pid;
 	int status;
@@ -204,7 +207,7 @@ static void neighbours(void)
 	EXPECT(ktap_child(other, &len));
 	backup_counters_since(&then, &c);
 	/* or there was no pressure and this proved nothing */
-	EXPECT_GT(c.inserted + c.copied, 50 * MiB / PAGE);
+	EXPECT_GT((c.inserted + c.copied) * PAGE, len / 5);
 	test_note("%" PRIu64 " MiB backed up; the owner is charged %" PRIu64 " KiB, before %" PRIu64 " KiB",
 		  (c.inserted + c.copied) * PAGE / MiB,
 		  cg_read(OWNER, "memory.current") / KiB, charged / KiB);
@@ -294,7 +297,9 @@ static unsigned int rounds = 60;
 
 static void submit_when_short(void)
 {
-	static struct bo b[3], others[24];
+	/* a fifth of the memory in others */
+	const unsigned int nr = meminfo_kib("MemTotal") * KiB / (20 * MiB);
+	static struct bo b[3], others[32];
 	atomic_uint *stop = shared_page();
 	unsigned int i, n, failed = 0;
 	uint64_t lowest = UINT64_MAX;
@@ -303,9 +308,10 @@ static void submit_when_short(void)
 	int status;
 
 	ASSERT(gpu_open(&g));
+	ASSERT_GE(ARRAY_LEN(others), nr);
 	for (i = 0; i < ARRAY_LEN(b); i++)
 		ASSERT(bo_new(&g, &b[i], 4 * MiB + i * PAGE, i, i + 1));
-	for (i = 0; i < ARRAY_LEN(others); i++)
+	for (i = 0; i < nr; i++)
 		ASSERT(bo_new(&g, &others[i], 4 * MiB, i % 3, i + 10));
 	/* Uses its memory all the time, all that there is and some more */
 	pid = fork_or_die();
@@ -345,7 +351,7 @@ static void submit_when_short(void)
 	test_note("%u submits, free memory down to %" PRIu64 " KiB", n, lowest);
 	for (i = 1; i < ARRAY_LEN(b); i++)
 		EXPECT(bo_check_map(&b[i]));
-	for (i = 0; i < ARRAY_LEN(others); i++)
+	for (i = 0; i < nr; i++)
 		EXPECT(bo_check_map(&others[i]));
 }
 
