@@ -160,6 +160,31 @@ static void closed(void)
 	EXPECT_EQ(*(uint32_t *)theirs.map, 0x4711);
 }
 
+/*
+ * The scheduler takes the next job while the file is closed: a race that is lost once
+ * in a hundred rounds or so.
+ */
+static void closed_again_and_again(void)
+{
+	struct gpu g, other;
+	struct bo b, theirs;
+	unsigned int round, i;
+
+	ASSERT(gpu_open(&other));
+	ASSERT(bo_new(&other, &theirs, PAGE, DRM_VTTM_CACHED, 2));
+	for (round = 0; round < 1000; round++) {
+		ASSERT(gpu_open(&g));
+		ASSERT(bo_new(&g, &b, PAGE, DRM_VTTM_CACHED, 1));
+		for (i = 0; i < 8; i++)
+			ASSERT_OK(submit_fill(&g, &b, 0, 0, i));
+		munmap(b.map, b.size);
+		close(g.fd);
+		ASSERT_OK(submit_fill(&other, &theirs, 0, 0, round));
+		ASSERT_OK(vttm_wait(other.fd, theirs.handle, -1));
+		ASSERT_EQ(*(uint32_t *)theirs.map, round);
+	}
+}
+
 static bool waits_for_fence(pid_t pid)
 {
 	char path[32];
@@ -796,6 +821,7 @@ static void pages_bad(void)
 static const struct test tests[] = {
 	{ "c102_job_that_takes_too_long", too_long },
 	{ "c102_jobs_of_a_closed_file", closed },
+	{ "c102_closed_again_and_again", closed_again_and_again },
 	{ "c102_closed_while_its_buffers_are_locked", closed_while_shrunk },
 	{ "c102_queue_is_bounded", many_jobs },
 	{ "c103_kswapd_takes_what_is_idle", kswapd_idle_left },
