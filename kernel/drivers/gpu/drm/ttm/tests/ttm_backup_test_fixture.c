@@ -278,7 +278,6 @@ void backup_tt_free(struct kunit *test, struct ttm_tt *tt)
 void backup_fill(struct ttm_tt *tt, u64 seed)
 {
 	pgoff_t i;
-	size_t word;
 
 	to_backup_tt(tt)->seed = seed;
 	for (i = 0; i < tt->num_pages; i++) {
@@ -287,24 +286,19 @@ void backup_fill(struct ttm_tt *tt, u64 seed)
 		if (!tt->pages[i])
 			continue;
 		p = kmap_local_page(tt->pages[i]);
-		for (word = 0; word < PAGE_SIZE / sizeof(*p); word++)
-			p[word] = backup_word(seed, i, word);
+		backup_fill_words(p, seed, i);
 		kunmap_local(p);
 	}
 }
 
 bool backup_page_intact(struct ttm_tt *tt, pgoff_t i)
 {
-	u64 seed = to_backup_tt(tt)->seed;
 	u64 *p = kmap_local_page(tt->pages[i]);
-	size_t word;
+	bool intact = backup_words_intact(p, to_backup_tt(tt)->seed, i);
 
-	for (word = 0; word < PAGE_SIZE / sizeof(*p); word++)
-		if (p[word] != backup_word(seed, i, word))
-			break;
 	kunmap_local(p);
 
-	return word == PAGE_SIZE / sizeof(*p);
+	return intact;
 }
 
 /* Populated and filled */

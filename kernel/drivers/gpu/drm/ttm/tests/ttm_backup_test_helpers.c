@@ -133,9 +133,28 @@ void backup_expect_counters(struct kunit *test,
 	KUNIT_EXPECT_EQ(test, now.dma_mappings, before->dma_mappings);
 }
 
-u64 backup_word(u64 seed, size_t page, size_t word)
+static u64 backup_word(u64 seed, size_t page, size_t word)
 {
 	return (seed << 52) ^ ((u64)page << 16) ^ word ^ 0x0a5a500000000000ULL;
+}
+
+void backup_fill_words(u64 *p, u64 seed, size_t page)
+{
+	size_t word;
+
+	for (word = 0; word < PAGE_SIZE / sizeof(*p); word++)
+		p[word] = backup_word(seed, page, word);
+}
+
+bool backup_words_intact(const u64 *p, u64 seed, size_t page)
+{
+	size_t word;
+
+	for (word = 0; word < PAGE_SIZE / sizeof(*p); word++)
+		if (p[word] != backup_word(seed, page, word))
+			return false;
+
+	return true;
 }
 
 enum ttm_caching backup_page_caching(struct page *page)

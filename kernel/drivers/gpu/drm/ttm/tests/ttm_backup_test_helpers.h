@@ -37,7 +37,8 @@ struct backup_counters backup_counters(void);
 void backup_empty_pools(long base);
 void backup_expect_counters(struct kunit *test,
 			    const struct backup_counters *before);
-u64 backup_word(u64 seed, size_t page, size_t word);
+void backup_fill_words(u64 *p, u64 seed, size_t page);
+bool backup_words_intact(const u64 *p, u64 seed, size_t page);
 enum ttm_caching backup_page_caching(struct page *page);
 void backup_extraction_fails(struct kunit *test);
 void backup_extraction_works(struct kunit *test);

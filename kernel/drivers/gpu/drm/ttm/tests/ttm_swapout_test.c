@@ -433,7 +433,7 @@ static void swapout_c98_moved_to_vram(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, bo->resource->mem_type, TTM_PL_VRAM);
 	KUNIT_EXPECT_EQ(test, swapout_accounted(test), 0);
 	for (i = 0; i < SWAPOUT_PAGES; i++)
-		bad += !swapout_intact(priv->vram + (i << PAGE_SHIFT), seed, i);
+		bad += !backup_words_intact(priv->vram + (i << PAGE_SHIFT), seed, i);
 	KUNIT_EXPECT_EQ(test, bad, 0);
 
 	swapout_bo_free(test, bo);

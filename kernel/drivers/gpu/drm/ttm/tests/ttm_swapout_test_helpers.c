@@ -63,27 +63,14 @@ long swapout_gpu_active(struct kunit *test)
 void swapout_fill(struct ttm_tt *tt, u64 seed)
 {
 	pgoff_t i;
-	size_t word;
 
 	to_swapout_tt(tt)->seed = seed;
 	for (i = 0; i < tt->num_pages; i++) {
 		u64 *p = kmap_local_page(tt->pages[i]);
 
-		for (word = 0; word < PAGE_SIZE / sizeof(*p); word++)
-			p[word] = backup_word(seed, i, word);
+		backup_fill_words(p, seed, i);
 		kunmap_local(p);
 	}
-}
-
-bool swapout_intact(const u64 *p, u64 seed, pgoff_t page)
-{
-	size_t word;
-
-	for (word = 0; word < PAGE_SIZE / sizeof(*p); word++)
-		if (p[word] != backup_word(seed, page, word))
-			return false;
-
-	return true;
 }
 
 /* How many pages are handles, have lost their contents, or the wrong caching? */
@@ -104,7 +91,7 @@ static pgoff_t swapout_bad_pages(struct ttm_tt *tt, enum ttm_caching caching)
 		}
 		p = kmap_local_page(page);
 		if (backup_page_caching(page) != caching ||
-		    !swapout_intact(p, to_swapout_tt(tt)->seed, i))
+		    !backup_words_intact(p, to_swapout_tt(tt)->seed, i))
 			bad++;
 		kunmap_local(p);
 	}

@@ -67,7 +67,6 @@ void swapout_expect_baseline(struct kunit *test);
 long swapout_accounted(struct kunit *test);
 long swapout_gpu_active(struct kunit *test);
 void swapout_fill(struct ttm_tt *tt, u64 seed);
-bool swapout_intact(const u64 *p, u64 seed, pgoff_t page);
 void swapout_device_fini(void *data);
 void swapout_device(struct kunit *test, unsigned int alloc_flags);
 int swapout_init(struct kunit *test);
