@@ -2,6 +2,8 @@
 /* What nearly every VM test needs: a device, and filled buffers on it. */
 
 #include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -132,12 +134,18 @@ bool gpu_open(struct gpu *g)
 bool bo_new(const struct gpu *g, struct bo *b, uint64_t size, uint32_t caching,
 	    uint32_t seed)
 {
+	return bo_new_flags(g, b, size, caching, 0, seed);
+}
+
+bool bo_new_flags(const struct gpu *g, struct bo *b, uint64_t size, uint32_t caching,
+		  uint32_t flags, uint32_t seed)
+{
 	int ret;
 
 	memset(b, 0, sizeof(*b));
 	b->size = size;
 	b->caching = caching;
-	ret = vttm_create(g->fd, &b->size, caching, &b->handle);
+	ret = vttm_create_flags(g->fd, &b->size, caching, flags, &b->handle);
 	if (ret) {
 		FAIL("create %" PRIu64 " bytes %s: %s", size,
 		     caching_name(caching), strerror(-ret));
@@ -364,4 +372,22 @@ int run_by_swap(struct test_table zram, struct test_table disk,
 	const struct test_table *t = zero_copy_get() ? tables[swap_kind()] : &copy;
 
 	return ktap_run(t->tests, t->nr);
+}
+
+int hibernate(void)
+{
+	struct swap_list swaps;
+	struct stat st;
+	int ret;
+
+	swap_list(&swaps);
+	if (swaps.nr != 1 || stat(swaps.dev[0], &st))
+		return -ENODEV;
+	ret = write_file("/sys/power/resume", "%u:%u", major(st.st_rdev),
+			 minor(st.st_rdev));
+	if (!ret)
+		ret = write_file("/sys/power/disk", "test_resume");
+	if (!ret)
+		ret = write_file("/sys/power/state", "disk");
+	return ret;
 }

@@ -31,6 +31,9 @@ bool gpu_open_nth(struct gpu *g, unsigned int nth);
 bool gpu_open(struct gpu *g);
 bool bo_new(const struct gpu *g, struct bo *b, uint64_t size, uint32_t caching,
 	    uint32_t seed);
+/* with DRM_VTTM_CREATE_* */
+bool bo_new_flags(const struct gpu *g, struct bo *b, uint64_t size, uint32_t caching,
+		  uint32_t flags, uint32_t seed);
 bool bo_fill(struct bo *b, uint32_t seed);
 void bo_free(const struct gpu *g, struct bo *b);
 bool bo_info(const struct gpu *g, const struct bo *b, struct vttm_state *i);
@@ -88,6 +91,12 @@ bool reclaim_prepare(void);
  * What of a buffer's is left there for good, ktap_run() finds.
  */
 #define SWAP_OTHERS	16
+
+/*
+ * The image is written to swap, read again, and put in place of what is in memory.
+ * Returns in the machine that was restored, or with an error in the one that was.
+ */
+int hibernate(void);
 
 /* Memory that backups and restores move to and fro. */
 struct level {

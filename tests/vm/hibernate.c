@@ -5,9 +5,6 @@
  * hold is part of it, wherever it is.
  */
 
-#include <sys/stat.h>
-#include <sys/sysmacros.h>
-
 #include "fixture.h"
 
 #define SIZE	(5 * MiB + PAGE)
@@ -19,25 +16,6 @@ static const uint32_t cachings[] = { DRM_VTTM_CACHED, DRM_VTTM_WC, DRM_VTTM_UC }
 #define NR_CACHINGS	ARRAY_LEN(cachings)
 
 static struct bo bos[NR_PLACES][NR_CACHINGS];
-
-/* Returns in the machine that was restored, or with an error in the one that was. */
-static int hibernate(void)
-{
-	struct swap_list swaps;
-	struct stat st;
-	int ret;
-
-	swap_list(&swaps);
-	if (swaps.nr != 1 || stat(swaps.dev[0], &st))
-		return -ENODEV;
-	ret = write_file("/sys/power/resume", "%u:%u", major(st.st_rdev),
-			 minor(st.st_rdev));
-	if (!ret)
-		ret = write_file("/sys/power/disk", "test_resume");
-	if (!ret)
-		ret = write_file("/sys/power/state", "disk");
-	return ret;
-}
 
 static bool fill_all(const struct gpu *g)
 {

@@ -26,7 +26,8 @@ static void create_bad(void)
 		{ "more than there is memory", { .size = 1ull << 46 }, ENOMEM },
 		{ "caching 3", { .size = PAGE, .caching = 3 }, EINVAL },
 		{ "caching ~0", { .size = PAGE, .caching = ~0u }, EINVAL },
-		{ "flags 2", { .size = PAGE, .flags = 2 }, EINVAL },
+		{ "no VRAM", { .size = PAGE, .flags = DRM_VTTM_CREATE_VRAM }, EOPNOTSUPP },
+		{ "flags 4", { .size = PAGE, .flags = 4 }, EINVAL },
 		{ "flags 1 << 31", { .size = PAGE, .flags = 1u << 31 }, EINVAL },
 		{ "pad 1", { .size = PAGE, .pad = 1 }, EINVAL },
 	};

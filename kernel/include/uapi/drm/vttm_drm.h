@@ -13,9 +13,9 @@ extern "C" {
  *
  * vttm is a TTM driver without hardware: buffer objects live in system memory
  * that TTM's page pools provide, with the CPU caching that user space asks
- * for, and a virtual engine works on them. Buffers that are idle can be backed
- * up by the driver's shrinker at any time and come back when they are next
- * used, by a CPU fault or by the engine.
+ * for, or in VRAM if there is some, and a virtual engine works on them. Buffers
+ * that are idle can be backed up by the driver's shrinker at any time and come
+ * back when they are next used, by a CPU fault or by the engine.
  *
  * Every reserved field ("pad") must be zero, and unknown flags are refused. An
  * ioctl that fails has no effect that can be seen through this interface;
@@ -52,11 +52,21 @@ enum drm_vttm_caching {
 #define DRM_VTTM_CREATE_LOCAL	(1 << 0)
 
 /**
+ * DRM_VTTM_CREATE_VRAM - the buffer object is to be in VRAM
+ *
+ * Others are evicted from there to make room for a new one. It may be evicted
+ * itself, is in system memory then, and moves back when it is submitted and
+ * there is room. In VRAM it is write-combined, whatever its caching. As long as
+ * others have the pages of a dma-buf of it, it stays in system memory.
+ */
+#define DRM_VTTM_CREATE_VRAM	(1 << 1)
+
+/**
  * struct drm_vttm_create - create a buffer object
  *
  * Errors: EINVAL for a zero size, a size over half of the address space,
  * an unknown caching or flag; EOPNOTSUPP for a caching that is not coherent on
- * this architecture; ENOMEM; EINTR / ERESTARTSYS.
+ * this architecture, and for VRAM of a device without; ENOMEM; EINTR / ERESTARTSYS.
  */
 struct drm_vttm_create {
 	/** @size: in: bytes wanted; out: bytes given, a multiple of the page size */
@@ -231,6 +241,8 @@ struct drm_vttm_wait {
 
 /** DRM_VTTM_INFO_LOCAL - nobody else will use the buffer object */
 #define DRM_VTTM_INFO_LOCAL	(1 << 3)
+/** DRM_VTTM_INFO_VRAM - it is in VRAM at the moment */
+#define DRM_VTTM_INFO_VRAM	(1 << 4)
 
 /**
  * struct drm_vttm_info - what a buffer object is

@@ -8,6 +8,8 @@
 
 #include <drm/ttm/ttm_backup.h>
 #include <drm/ttm/ttm_bo.h>
+#include <drm/ttm/ttm_device.h>
+#include <drm/ttm/ttm_resource.h>
 #include <drm/ttm/ttm_tt.h>
 
 #include "vttm_drv.h"
@@ -34,6 +36,12 @@ static inline pgoff_t vttm_backup_shrinkable(const struct ttm_tt *tt)
 static inline void vttm_backup_drop(struct ttm_buffer_object *tbo)
 {
 	ttm_bo_drop_backup(tbo);
+}
+
+static inline int vttm_backup_evict(struct ttm_device *bdev,
+				    struct ttm_resource_manager *man)
+{
+	return ttm_device_evict_for_hibernation(bdev, man);
 }
 
 #else
@@ -66,6 +74,14 @@ static inline void vttm_backup_drop(struct ttm_buffer_object *tbo)
 	/* All there is that drops a backup. It will be called once more. */
 	ttm_tt_fini(tbo->ttm);
 	ttm_tt_clear_backed_up(tbo->ttm);
+}
+
+static inline int vttm_backup_evict(struct ttm_device *bdev,
+				    struct ttm_resource_manager *man)
+{
+	int ret = ttm_resource_manager_evict_all(bdev, man);
+
+	return ret ?: ttm_device_prepare_hibernation(bdev);
 }
 
 #endif

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 /*
- * Buffer objects on TTM, in system memory only.
+ * Buffer objects on TTM, in system memory or VRAM.
  */
 
 #include <linux/dma-buf.h>
@@ -35,9 +35,25 @@ static int vttm_bo_move(struct ttm_buffer_object *tbo, bool evict,
 			struct ttm_operation_ctx *ctx,
 			struct ttm_resource *new_mem, struct ttm_place *hop)
 {
-	/* There is but one place, so this is the initial placement. */
+	if (vttm_vram_contains(tbo) || new_mem->mem_type == TTM_PL_VRAM)
+		return vttm_vram_move(tbo, ctx, new_mem);
+
+	/* This is the initial placement. */
 	ttm_bo_move_null(tbo, new_mem);
 	return 0;
+}
+
+/**
+ * vttm_bo_leave_vram() - move a buffer object to system memory
+ * @tbo: The locked TTM buffer object.
+ * @ctx: How to wait and allocate.
+ *
+ * Return: 0, -ENOMEM, -EINTR or -ERESTARTSYS.
+ */
+int vttm_bo_leave_vram(struct ttm_buffer_object *tbo, struct ttm_operation_ctx *ctx)
+{
+	return vttm_vram_contains(tbo) ?
+	       ttm_bo_validate(tbo, &vttm_sys_placement, ctx) : 0;
 }
 
 static void vttm_delete_mem_notify(struct ttm_buffer_object *tbo)
@@ -58,6 +74,7 @@ const struct ttm_device_funcs vttm_ttm_funcs = {
 	.eviction_valuable = ttm_bo_eviction_valuable,
 	.evict_flags = vttm_evict_flags,
 	.move = vttm_bo_move,
+	.io_mem_reserve = vttm_vram_io_mem_reserve,
 	.delete_mem_notify = vttm_delete_mem_notify,
 };
 
@@ -71,7 +88,8 @@ void vttm_bo_account(struct ttm_buffer_object *tbo)
 {
 	dma_resv_assert_held(tbo->base.resv);
 
-	vttm_tt_account(tbo->ttm, tbo->pin_count);
+	if (tbo->ttm)
+		vttm_tt_account(tbo->ttm, tbo->pin_count);
 }
 
 static void vttm_bo_set_purged(struct ttm_buffer_object *tbo)
@@ -108,6 +126,8 @@ int vttm_bo_madvise(struct vttm_bo *bo, bool purgeable)
 	if (ret <= 0)
 		return ret;
 
+	if (!bo->tbo.ttm)
+		return 1;
 	to_vttm_tt(bo->tbo.ttm)->purgeable = purgeable;
 
 	/* Swap space is no place for what nobody needs. */
@@ -205,8 +225,10 @@ int vttm_bo_prepare(struct vttm_bo *bo, struct ttm_operation_ctx *ctx)
 	if (bo->madv == VTTM_MADV_DONTNEED)
 		return -EBUSY;
 
-	if (!drm_gem_is_imported(&bo->tbo.base))
-		return ttm_bo_populate(&bo->tbo, ctx);
+	if (!drm_gem_is_imported(&bo->tbo.base)) {
+		ret = vttm_vram_enter(bo, ctx);
+		return ret ?: ttm_bo_populate(&bo->tbo, ctx);
+	}
 
 	if (iosys_map_is_set(&bo->map))
 		return 0;
@@ -243,7 +265,8 @@ static void vttm_bo_destroy(struct ttm_buffer_object *tbo)
  * vttm_bo_create() - create a buffer object
  * @vdev: Device.
  * @size: Bytes, a multiple of the page size.
- * @caching: CPU caching, one of enum drm_vttm_caching.
+ * @caching: CPU caching in system memory, one of enum drm_vttm_caching.
+ * @vram: Put it in VRAM if there is room, or can be made.
  * @vfile: The file that it is local to, or NULL.
  * @dma_buf: The dma-buf that it is imported from, or NULL.
  * @sg: Mapping of @dma_buf.
@@ -251,8 +274,8 @@ static void vttm_bo_destroy(struct ttm_buffer_object *tbo)
  * Return: the buffer object, with one reference, or an error pointer.
  */
 struct vttm_bo *vttm_bo_create(struct vttm_device *vdev, u64 size, u32 caching,
-			       struct vttm_file *vfile, struct dma_buf *dma_buf,
-			       struct sg_table *sg)
+			       bool vram, struct vttm_file *vfile,
+			       struct dma_buf *dma_buf, struct sg_table *sg)
 {
 	struct ttm_operation_ctx ctx = {
 		.interruptible = true,
@@ -288,6 +311,7 @@ struct vttm_bo *vttm_bo_create(struct vttm_device *vdev, u64 size, u32 caching,
 
 	spin_lock_init(&bo->lock);
 	bo->caching = caching;
+	bo->vram = vram;
 	bo->madv = VTTM_MADV_WILLNEED;
 	bo->tbo.base.funcs = &vttm_gem_funcs;
 	drm_gem_private_object_init(&vdev->drm, &bo->tbo.base, size);
@@ -302,7 +326,8 @@ struct vttm_bo *vttm_bo_create(struct vttm_device *vdev, u64 size, u32 caching,
 	/* On failure this also frees the buffer object. */
 	ret = ttm_bo_init_reserved(&vdev->ttm, &bo->tbo,
 				   dma_buf ? ttm_bo_type_sg : ttm_bo_type_device,
-				   &vttm_sys_placement, 0, &ctx, sg, resv,
+				   vram ? &vttm_vram_placement : &vttm_sys_placement, 0,
+				   &ctx, sg, resv,
 				   vttm_bo_destroy);
 	if (ret)
 		goto err_unlock;

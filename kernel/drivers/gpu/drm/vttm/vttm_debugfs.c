@@ -195,7 +195,11 @@ static int vttm_pages_count(struct drm_gem_object *obj, struct vttm_tt_pages *pa
 	ret = dma_resv_lock_interruptible(obj->resv, NULL);
 	if (ret)
 		return ret;
-	vttm_tt_count(gem_to_vttm_bo(obj)->tbo.ttm, pages);
+	/* None are in VRAM. */
+	if (gem_to_vttm_bo(obj)->tbo.ttm)
+		vttm_tt_count(gem_to_vttm_bo(obj)->tbo.ttm, pages);
+	else
+		memset(pages, 0, sizeof(*pages));
 	dma_resv_unlock(obj->resv);
 
 	return 0;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 /*
  * vttm is a TTM driver without hardware. Its buffer objects live in system
- * memory from TTM's page pools, its shrinker backs them up under memory
- * pressure as a driver of an integrated GPU would, and its engine is a
- * workqueue. It exists to exercise and measure TTM's backup and restore of
- * buffer objects on any machine.
+ * memory from TTM's page pools, or in reserved memory that stands for VRAM. Its
+ * shrinker backs them up under memory pressure as a driver of an integrated GPU
+ * would, and its engine is a workqueue. It exists to exercise and measure TTM's
+ * backup and restore of buffer objects on any machine.
  */
 
 #include <linux/device/faux.h>
@@ -115,6 +115,7 @@ static void vttm_device_fini(struct drm_device *drm, void *arg)
 	 */
 	vttm_engine_fini(vdev);
 	vttm_shrinker_fini(vdev);
+	vttm_vram_fini(vdev);
 	ttm_device_fini(&vdev->ttm);
 
 	drm_WARN_ON(drm, vdev->shrinker.shrinkable_pages);
@@ -153,9 +154,13 @@ static int vttm_probe(struct faux_device *fdev)
 	if (ret)
 		return ret;
 
-	ret = vttm_shrinker_init(vdev);
+	ret = vttm_vram_init(vdev);
 	if (ret)
 		goto err_ttm;
+
+	ret = vttm_shrinker_init(vdev);
+	if (ret)
+		goto err_vram;
 
 	ret = vttm_engine_init(vdev, vttm_job_timeout_ms);
 	if (ret)
@@ -175,6 +180,8 @@ static int vttm_probe(struct faux_device *fdev)
 
 err_shrinker:
 	vttm_shrinker_fini(vdev);
+err_vram:
+	vttm_vram_fini(vdev);
 err_ttm:
 	ttm_device_fini(&vdev->ttm);
 	return ret;

@@ -108,11 +108,24 @@ struct vttm_file {
 };
 
 /**
+ * struct vttm_vram - memory of the device's own
+ * @start: Physical address.
+ * @size: Bytes, 0 if there is none.
+ * @vaddr: Where it is mapped.
+ */
+struct vttm_vram {
+	resource_size_t start;
+	resource_size_t size;
+	void *vaddr;
+};
+
+/**
  * struct vttm_device - a virtual TTM device
  * @drm: DRM device.
  * @ttm: TTM device.
  * @shrinker: Shrinker.
  * @engine: Engine.
+ * @vram: VRAM.
  * @debugfs_shrunk: Pages shrunk by the last write to debugfs.
  */
 struct vttm_device {
@@ -120,6 +133,7 @@ struct vttm_device {
 	struct ttm_device ttm;
 	struct vttm_shrinker shrinker;
 	struct vttm_engine engine;
+	struct vttm_vram vram;
 	atomic_long_t debugfs_shrunk;
 };
 
@@ -142,6 +156,7 @@ enum vttm_madv_state {
  * @madv: Fate of the contents. Changes with both the reservation lock and @lock held.
  * @exported: Others may use it, protected by @lock.
  * @claim: Round of the shrinker that waits for it to become idle.
+ * @vram: It is in VRAM if there is room.
  * @vfile: The file that it is local to, or NULL.
  * @dma_buf: Imported dma-buf, kept until the buffer object is gone because its
  * reservation object is in use until then. NULL if not imported.
@@ -155,6 +170,7 @@ struct vttm_bo {
 	enum vttm_madv_state madv;
 	bool exported;
 	unsigned long claim;
+	bool vram;
 	struct vttm_file *vfile;
 	struct dma_buf *dma_buf;
 	struct iosys_map map;
@@ -250,8 +266,9 @@ void vttm_tt_count(struct ttm_tt *tt, struct vttm_tt_pages *out);
 extern const struct ttm_device_funcs vttm_ttm_funcs;
 
 struct vttm_bo *vttm_bo_create(struct vttm_device *vdev, u64 size, u32 caching,
-			       struct vttm_file *vfile, struct dma_buf *dma_buf,
-			       struct sg_table *sg);
+			       bool vram, struct vttm_file *vfile,
+			       struct dma_buf *dma_buf, struct sg_table *sg);
+int vttm_bo_leave_vram(struct ttm_buffer_object *tbo, struct ttm_operation_ctx *ctx);
 int vttm_bo_prepare(struct vttm_bo *bo, struct ttm_operation_ctx *ctx);
 void vttm_bo_account(struct ttm_buffer_object *tbo);
 int vttm_bo_madvise(struct vttm_bo *bo, bool purgeable);
@@ -259,6 +276,18 @@ pgoff_t vttm_bo_shrinkable(struct ttm_buffer_object *tbo,
 			   struct ttm_bo_shrink_flags flags, bool *purge);
 long vttm_bo_shrink(struct ttm_operation_ctx *ctx, struct ttm_buffer_object *tbo,
 		    struct ttm_bo_shrink_flags flags, unsigned long *scanned);
+
+/* vttm_vram.c */
+extern struct ttm_placement vttm_vram_placement;
+
+int vttm_vram_init(struct vttm_device *vdev);
+void vttm_vram_fini(struct vttm_device *vdev);
+bool vttm_vram_contains(const struct ttm_buffer_object *tbo);
+void *vttm_vram_map(const struct ttm_buffer_object *tbo);
+int vttm_vram_io_mem_reserve(struct ttm_device *bdev, struct ttm_resource *res);
+int vttm_vram_move(struct ttm_buffer_object *tbo, struct ttm_operation_ctx *ctx,
+		   struct ttm_resource *new_mem);
+int vttm_vram_enter(struct vttm_bo *bo, struct ttm_operation_ctx *ctx);
 
 /* vttm_gem.c */
 extern const struct drm_gem_object_funcs vttm_gem_funcs;

@@ -115,6 +115,8 @@ static void *vttm_engine_map(struct vttm_bo *bo, u64 offset, u64 *len)
 
 	if (drm_gem_is_imported(&bo->tbo.base))
 		return bo->map.vaddr + offset;
+	if (vttm_vram_contains(&bo->tbo))
+		return vttm_vram_map(&bo->tbo) + offset;
 
 	page = tt->pages[offset >> PAGE_SHIFT];
 	prot = ttm_io_prot(&bo->tbo, bo->tbo.resource, PAGE_KERNEL);
@@ -125,7 +127,7 @@ static void *vttm_engine_map(struct vttm_bo *bo, u64 offset, u64 *len)
 
 static void vttm_engine_unmap(struct vttm_bo *bo, void *vaddr)
 {
-	if (!drm_gem_is_imported(&bo->tbo.base))
+	if (!drm_gem_is_imported(&bo->tbo.base) && !vttm_vram_contains(&bo->tbo))
 		kunmap_local(vaddr);
 }
 

@@ -16,6 +16,7 @@
 #include <drm/drm_gem_ttm_helper.h>
 #include <drm/drm_mode.h>
 #include <drm/drm_prime.h>
+#include <drm/ttm/ttm_placement.h>
 #include <uapi/drm/vttm_drm.h>
 
 #include "vttm_drv.h"
@@ -123,7 +124,9 @@ static int vttm_gem_pin(struct drm_gem_object *obj)
 	};
 	int ret;
 
-	ret = ttm_bo_populate(tbo, &ctx);
+	ret = vttm_bo_leave_vram(tbo, &ctx);
+	if (!ret)
+		ret = ttm_bo_populate(tbo, &ctx);
 	if (ret)
 		return ret;
 
@@ -211,8 +214,15 @@ static enum drm_gem_object_status vttm_gem_status(struct drm_gem_object *obj)
 	struct vttm_bo *bo = gem_to_vttm_bo(obj);
 	enum drm_gem_object_status status = 0;
 
-	/* A snapshot for statistics: no lock can be taken here. */
-	if (!drm_gem_is_imported(obj) && data_race(ttm_tt_is_populated(bo->tbo.ttm)))
+	/*
+	 * A snapshot for statistics: no lock can be taken here. The page vector of
+	 * what may be in VRAM comes and goes, so that counts as resident.
+	 */
+	if (bo->vram)
+		status |= DRM_GEM_OBJECT_RESIDENT;
+	else if (!drm_gem_is_imported(obj) &&
+		 /* Its page vector stays. */
+		 data_race(ttm_tt_is_populated(bo->tbo.ttm)))
 		status |= DRM_GEM_OBJECT_RESIDENT;
 	if (READ_ONCE(bo->madv) == VTTM_MADV_DONTNEED)
 		status |= DRM_GEM_OBJECT_PURGEABLE;
@@ -313,13 +323,14 @@ static bool vttm_caching_supported(u32 caching)
 
 /* Create a buffer object that only the handle refers to. */
 static int vttm_bo_create_handle(struct drm_file *file, u64 size, u32 caching,
-				 bool local, u32 *handle)
+				 u32 flags, u32 *handle)
 {
 	struct vttm_file *vfile = file->driver_priv;
 	struct vttm_bo *bo;
 	int ret;
 
-	bo = vttm_bo_create(vfile->vdev, size, caching, local ? vfile : NULL, NULL, NULL);
+	bo = vttm_bo_create(vfile->vdev, size, caching, flags & DRM_VTTM_CREATE_VRAM,
+			    flags & DRM_VTTM_CREATE_LOCAL ? vfile : NULL, NULL, NULL);
 	if (IS_ERR(bo))
 		return PTR_ERR(bo);
 
@@ -349,7 +360,7 @@ vttm_gem_prime_import_sg_table(struct drm_device *drm,
 		return ERR_PTR(-EINVAL);
 
 	bo = vttm_bo_create(to_vttm_device(drm), dma_buf->size, DRM_VTTM_CACHED,
-			    NULL, dma_buf, sg);
+			    false, NULL, dma_buf, sg);
 	if (IS_ERR(bo))
 		return ERR_CAST(bo);
 
@@ -376,7 +387,7 @@ int vttm_dumb_create(struct drm_file *file, struct drm_device *drm,
 	return vttm_bo_create_handle(file, args->size,
 				     vttm_caching_supported(DRM_VTTM_WC) ?
 				     DRM_VTTM_WC : DRM_VTTM_CACHED,
-				     false, &args->handle);
+				     0, &args->handle);
 }
 
 /**
@@ -394,7 +405,7 @@ int vttm_create_ioctl(struct drm_device *drm, void *data, struct drm_file *file)
 	u64 size;
 	int ret;
 
-	if (args->flags & ~DRM_VTTM_CREATE_LOCAL || args->pad ||
+	if (args->flags & ~(DRM_VTTM_CREATE_LOCAL | DRM_VTTM_CREATE_VRAM) || args->pad ||
 	    args->caching > DRM_VTTM_UC)
 		return -EINVAL;
 
@@ -405,8 +416,11 @@ int vttm_create_ioctl(struct drm_device *drm, void *data, struct drm_file *file)
 	if (!vttm_caching_supported(args->caching))
 		return -EOPNOTSUPP;
 
-	ret = vttm_bo_create_handle(file, size, args->caching,
-				    args->flags & DRM_VTTM_CREATE_LOCAL, &handle);
+	if (args->flags & DRM_VTTM_CREATE_VRAM &&
+	    !ttm_manager_type(&to_vttm_device(drm)->ttm, TTM_PL_VRAM))
+		return -EOPNOTSUPP;
+
+	ret = vttm_bo_create_handle(file, size, args->caching, args->flags, &handle);
 	if (ret)
 		return ret;
 
@@ -513,6 +527,8 @@ int vttm_info_ioctl(struct drm_device *drm, void *data, struct drm_file *file)
 		args->flags |= DRM_VTTM_INFO_IMPORTED;
 	if (bo->vfile)
 		args->flags |= DRM_VTTM_INFO_LOCAL;
+	if (vttm_vram_contains(&bo->tbo))
+		args->flags |= DRM_VTTM_INFO_VRAM;
 	args->size = obj->size;
 
 	dma_resv_unlock(obj->resv);

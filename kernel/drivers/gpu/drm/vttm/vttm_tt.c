@@ -111,6 +111,8 @@ struct ttm_tt *vttm_tt_create(struct ttm_buffer_object *tbo, u32 page_flags)
 		return NULL;
 
 	vtt->vdev = to_vttm_device(tbo->base.dev);
+	/* It comes from VRAM, where it had none. */
+	vtt->purgeable = bo->madv == VTTM_MADV_DONTNEED;
 
 	switch (bo->caching) {
 	case DRM_VTTM_WC:

@@ -1,0 +1,278 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+/*
+ * Buffers in VRAM, which is less than they need, so that TTM evicts some of them to
+ * system memory; with "hibernate", more than memory has room for. The machine has a
+ * piece of its memory reserved for the first device.
+ */
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <xf86drm.h>
+
+#include "fixture.h"
+
+#define SIZE	(4 * MiB + PAGE)
+/* more than 64 MiB */
+#define BUFFERS	24
+
+/* vttm.vram= begins with it */
+static uint64_t vram_size(void)
+{
+	const char *p = read_file("/sys/module/vttm/parameters/vram");
+	char *end;
+	uint64_t size = p ? strtoull(p, &end, 0) : 0;
+
+	if (!size || *end != 'M')
+		die("vttm.vram= is not a size in MiB");
+	return size * MiB;
+}
+
+static bool in_vram(const struct gpu *g, const struct bo *b)
+{
+	struct vttm_state i;
+
+	return bo_info(g, b, &i) && i.flags & DRM_VTTM_INFO_VRAM;
+}
+
+static unsigned int count_in_vram(const struct gpu *g, const struct bo *b,
+				  unsigned int nr)
+{
+	unsigned int i, n = 0;
+
+	for (i = 0; i < nr; i++)
+		n += in_vram(g, &b[i]);
+	return n;
+}
+
+static bool fill_vram(const struct gpu *g, struct bo *b, unsigned int nr)
+{
+	unsigned int i;
+
+	for (i = 0; i < nr; i++)
+		if (!bo_new_flags(g, &b[i], SIZE, i % 3, DRM_VTTM_CREATE_VRAM, i + 1))
+			return false;
+	return true;
+}
+
+static void check_and_free(const struct gpu *g, struct bo *b, unsigned int nr)
+{
+	unsigned int i;
+
+	for (i = 0; i < nr; i++) {
+		EXPECT(bo_check_map(&b[i]));
+		EXPECT(bo_check_engine(g, &b[i]));
+		bo_free(g, &b[i]);
+	}
+}
+
+static void evicted(void)
+{
+	static struct bo b[BUFFERS];
+	unsigned int n, room = vram_size() / SIZE;
+	struct gpu g;
+
+	ASSERT(gpu_open(&g));
+	ASSERT(room > 1 && room < BUFFERS);
+	ASSERT(fill_vram(&g, b, BUFFERS));
+	/* The last ones drove out the first ones. */
+	n = count_in_vram(&g, b, BUFFERS);
+	EXPECT_EQ(n, room);
+	EXPECT(!in_vram(&g, &b[0]));
+	EXPECT(in_vram(&g, &b[BUFFERS - 1]));
+	check_and_free(&g, b, BUFFERS);
+}
+
+static void comes_back(bool backed_up)
+{
+	static struct bo b[BUFFERS];
+	unsigned int i;
+	struct gpu g;
+
+	ASSERT(gpu_open(&g));
+	ASSERT(fill_vram(&g, b, BUFFERS));
+	ASSERT(!in_vram(&g, &b[0]));
+	/* There is no room, and nobody is driven out for it. */
+	EXPECT(bo_check_engine(&g, &b[0]));
+	EXPECT(!in_vram(&g, &b[0]));
+	if (backed_up)
+		ASSERT(bo_backup(&g, &b[0], true));
+	for (i = 1; i < BUFFERS; i++)
+		bo_free(&g, &b[i]);
+	EXPECT(bo_check_engine(&g, &b[0]));
+	EXPECT(in_vram(&g, &b[0]));
+	check_and_free(&g, b, 1);
+}
+
+static void evicted_comes_back(void)
+{
+	comes_back(false);
+}
+
+static void swapped_comes_back(void)
+{
+	comes_back(true);
+}
+
+static void copied_across(void)
+{
+	struct bo vram, sys;
+	struct gpu g;
+
+	ASSERT(gpu_open(&g));
+	ASSERT(bo_new_flags(&g, &vram, SIZE, DRM_VTTM_WC, DRM_VTTM_CREATE_VRAM, 1));
+	ASSERT(bo_new(&g, &sys, SIZE, DRM_VTTM_WC, 2));
+	EXPECT(in_vram(&g, &vram));
+	EXPECT(!in_vram(&g, &sys));
+	ASSERT_OK(vttm_submit(g.fd, &(struct drm_vttm_op) {
+			.opcode = DRM_VTTM_OP_COPY, .dst = sys.handle,
+			.src = vram.handle, .size = SIZE,
+		  }, 1));
+	ASSERT_OK(vttm_wait(g.fd, sys.handle, -1));
+	sys.seed = vram.seed;
+	sys.crc = vram.crc;
+	EXPECT(bo_check_map(&sys));
+	EXPECT(bo_check_engine(&g, &sys));
+	ASSERT(bo_fill(&sys, 3));
+	ASSERT_OK(vttm_submit(g.fd, &(struct drm_vttm_op) {
+			.opcode = DRM_VTTM_OP_COPY, .dst = vram.handle,
+			.src = sys.handle, .size = SIZE,
+		  }, 1));
+	ASSERT_OK(vttm_wait(g.fd, vram.handle, -1));
+	vram.seed = sys.seed;
+	vram.crc = sys.crc;
+	EXPECT(in_vram(&g, &vram));
+	check_and_free(&g, &vram, 1);
+	bo_free(&g, &sys);
+}
+
+static void new_is_zero(void)
+{
+	uint64_t size = vram_size() / 2, p, bad = 0;
+	uint32_t handle;
+	struct gpu g;
+	uint32_t *map;
+	struct bo b;
+
+	ASSERT(gpu_open(&g));
+	ASSERT(bo_new_flags(&g, &b, size, DRM_VTTM_WC, DRM_VTTM_CREATE_VRAM, 1));
+	EXPECT(in_vram(&g, &b));
+	bo_free(&g, &b);
+	/* where that was */
+	ASSERT_OK(vttm_create_flags(g.fd, &size, DRM_VTTM_WC, DRM_VTTM_CREATE_VRAM, &handle));
+	map = vttm_map(g.fd, handle, size);
+	ASSERT(map != MAP_FAILED);
+	for (p = 0; p < size / sizeof(*map); p++)
+		bad += map[p] != 0;
+	EXPECT_EQ(bad, 0);
+	munmap(map, size);
+	vttm_close(g.fd, handle);
+}
+
+/* Others get at pages, so these are in system memory as long as they do. */
+static void shared_leaves(void)
+{
+	struct gpu g, other;
+	struct bo b, as_imported;
+	int fd;
+
+	ASSERT(gpu_open(&g));
+	ASSERT(gpu_open_nth(&other, 1));
+	ASSERT(bo_new_flags(&g, &b, SIZE, DRM_VTTM_WC, DRM_VTTM_CREATE_VRAM, 1));
+	EXPECT(in_vram(&g, &b));
+	ASSERT(!drmPrimeHandleToFD(g.fd, b.handle, DRM_CLOEXEC | DRM_RDWR, &fd));
+	as_imported = b;
+	ASSERT(!drmPrimeFDToHandle(other.fd, fd, &as_imported.handle));
+	close(fd);
+	EXPECT(bo_check_engine(&other, &as_imported));
+	EXPECT(!in_vram(&g, &b));
+	EXPECT(bo_check_engine(&g, &b));
+	vttm_close(other.fd, as_imported.handle);
+	check_and_free(&g, &b, 1);
+}
+
+/* Evicted while it is not needed, it can be given up there. */
+static void unneeded_is_purged(void)
+{
+	static struct bo b[BUFFERS];
+	uint32_t retained;
+	struct vttm_state i;
+	uint64_t done;
+	struct gpu g;
+
+	ASSERT(gpu_open(&g));
+	ASSERT(bo_new_flags(&g, &b[0], SIZE, DRM_VTTM_WC, DRM_VTTM_CREATE_VRAM, 1));
+	ASSERT_OK(vttm_madvise(g.fd, b[0].handle, DRM_VTTM_MADV_DONTNEED, &retained));
+	EXPECT_EQ(retained, 1);
+	EXPECT(in_vram(&g, &b[0]));
+	ASSERT(fill_vram(&g, b + 1, BUFFERS - 1));
+	EXPECT(!in_vram(&g, &b[0]));
+	ASSERT_OK(vttm_purge(g.minor, PAGES(SIZE), &done));
+	EXPECT_EQ(done, PAGES(SIZE));
+	ASSERT(bo_info(&g, &b[0], &i));
+	EXPECT_EQ(i.flags, DRM_VTTM_INFO_PURGED);
+	bo_free(&g, &b[0]);
+	check_and_free(&g, b + 1, BUFFERS - 1);
+}
+
+static bool check_all(const struct gpu *g, const struct bo *b, unsigned int nr)
+{
+	unsigned int i;
+	bool ok = true;
+
+	for (i = 0; i < nr; i++)
+		ok &= bo_check_engine(g, &b[i]) && bo_check_map(&b[i]);
+	return ok;
+}
+
+/* All of VRAM is in use, and memory has not room for it. */
+static void larger_than_memory(void)
+{
+	unsigned int nr = vram_size() / SIZE, i;
+	struct bo *b = calloc(nr, sizeof(*b));
+	struct gpu g;
+
+	ASSERT(b);
+	ASSERT(reclaim_prepare());
+	ASSERT(vram_size() > meminfo_kib("MemTotal") * KiB);
+	ASSERT(gpu_open(&g));
+	ASSERT(fill_vram(&g, b, nr));
+	ASSERT_EQ(count_in_vram(&g, b, nr), nr);
+
+	ASSERT_OK(hibernate());
+	EXPECT_EQ(count_in_vram(&g, b, nr), 0);
+	EXPECT(check_all(&g, b, nr));
+
+	/* The engine has them in VRAM again. This is how upstream does it. */
+	ASSERT_EQ(count_in_vram(&g, b, nr), nr);
+	ASSERT_OK(write_file("/sys/module/vttm/parameters/evict_at_once", "1"));
+	EXPECT_EQ(hibernate(), -ENOMEM);
+	EXPECT(count_in_vram(&g, b, nr) > 0);
+	EXPECT(check_all(&g, b, nr));
+	for (i = 0; i < nr; i++)
+		bo_free(&g, &b[i]);
+	free(b);
+}
+
+static const struct test tests[] = {
+	{ "c113_evicted_with_every_byte", evicted },
+	{ "c113_evicted_comes_back", evicted_comes_back },
+	{ "c113_swapped_comes_back", swapped_comes_back },
+	{ "c113_copied_across", copied_across },
+	{ "c113_new_is_zero", new_is_zero },
+	{ "c113_shared_leaves_vram", shared_leaves },
+	{ "c113_unneeded_is_purged", unneeded_is_purged },
+};
+
+static const struct test hibernate_tests[] = {
+	{ "c111_vram_larger_than_memory", larger_than_memory },
+};
+
+int main(int argc, char **argv)
+{
+	mount_all();
+	if (argc > 1 && !strcmp(argv[1], "hibernate"))
+		return ktap_run(hibernate_tests, ARRAY_LEN(hibernate_tests));
+	return ktap_run(tests, ARRAY_LEN(tests));
+}
