@@ -58,6 +58,7 @@ struct shared {
 static struct shared *sh;
 static uint64_t seed;
 static unsigned int seconds = 30, nr_threads = 4;
+static bool has_vram;
 
 static long call(int fd, unsigned long request, void *arg)
 {
@@ -133,6 +134,8 @@ static void do_create(struct rng *r, struct device *d)
 		.flags = rng_one_in(r, 4) ? DRM_VTTM_CREATE_LOCAL : 0,
 	};
 
+	if (has_vram && rng_one_in(r, 2))
+		c.flags |= DRM_VTTM_CREATE_VRAM;
 	if (d->bytes > MOST_BYTES)
 		return;
 	if (rng_one_in(r, 8))
@@ -519,6 +522,7 @@ int main(int argc, char **argv)
 		{ "threads", required_argument, NULL, 'n' },
 		{ 0 }
 	};
+	const char *param;
 	int c;
 
 	seed = now_ns();
@@ -532,5 +536,9 @@ int main(int argc, char **argv)
 	}
 	if (optind < argc || !nr_threads || !seconds)
 		die("usage: test-fuzz [--seed N] [--seconds N] [--threads N]");
+	mount_all();
+	/* none is "(null)" */
+	param = read_file("/sys/module/vttm/parameters/vram");
+	has_vram = param && strchr(param, '@');
 	return ktap_run(tests, ARRAY_LEN(tests));
 }
