@@ -125,6 +125,50 @@ build_environment()
 	fi
 }
 
+# configure DIR: what DIR/.config.wanted asks for, on top of allnoconfig, becomes
+# DIR/.config, which is touched only if it changes. After build_environment; false if
+# make fails. Sets missing: the options that did not survive, in one line.
+configure()
+{
+	local dir=$1
+
+	(cd "$dir" && KCONFIG_ALLCONFIG=.config.wanted KCONFIG_CONFIG=.config.new \
+		"${kmake[@]}" allnoconfig) || return
+	# shellcheck disable=SC2034	# used by the scripts that source this
+	missing=$(awk -v config="$dir/.config.new" '
+		function name(line) {
+			if (line ~ /^# CONFIG_[A-Z0-9_a-z]+ is not set$/)
+				return substr(line, 3, length(line) - 13)
+			if (line ~ /^CONFIG_[A-Z0-9_a-z]+=/)
+				return substr(line, 1, index(line, "=") - 1)
+			return ""
+		}
+		function value(line) {
+			return line ~ /^#/ ? "n" : substr(line, index(line, "=") + 1)
+		}
+		BEGIN {
+			while ((getline line < config) > 0)
+				if (name(line) != "")
+					have[name(line)] = value(line)
+		}
+		# a later fragment overrides an earlier one
+		name($0) != "" { want[name($0)] = value($0); next }
+		/^#? *CONFIG_/ { print "malformed line in a fragment: " $0 }
+		END {
+			for (n in want) {
+				got = n in have ? have[n] : "n"
+				if (got != want[n])
+					print n "=" want[n] " (is " got ")"
+			}
+		}' "$dir/.config.wanted" | sort | tr '\n' ';' | sed 's/;$//; s/;/; /g')
+	if ! cmp -s "$dir/.config.new" "$dir/.config"; then
+		mv "$dir/.config.new" "$dir/.config"
+	else
+		rm "$dir/.config.new"
+	fi
+	rm -f "$dir/.config.wanted"
+}
+
 # patches_in DIR: the patches of an exported series, without its cover letter
 patches_in()
 {
