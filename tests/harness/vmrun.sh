@@ -157,7 +157,7 @@ stub speaks 125 'lkdtm_WARNING' "a WARN other than the expected one" --expect-wa
 stub speaks 125 'lkdtm_WARNING' "a WARN where none is expected" --allow-oom -- true
 stub speaks 125 'Out of memory: Killed process' "a process that is killed for lack of memory" "${warn[@]}" -- true
 
-# Which accelerator it is started with
+# Which accelerator and GPU it is started with
 copy=$work/copy
 mkdir "$copy"
 cp -r "$TOP/tools" "$TOP/vm" "$copy/"
@@ -187,6 +187,14 @@ fi
 accel "no KVM with --icount" '-accel tcg -icount' 33 --icount
 accel "nor with --accel tcg" '-accel tcg,thread=multi' 33 --accel tcg
 VM_ACCEL=tcg accel "nor where the environment says so" '-accel tcg,' 33
+if grep -q -e -vga "$work/qemu"; then
+	fail "no GPU unless it is asked for"
+else
+	pass "no GPU unless it is asked for"
+fi
+accel "qxl" ' -device qxl-vga,' 33 --gpu qxl
+accel "radeon" ' -device ati-vga,model=rv100,' 33 --gpu radeon
+run 126 "^vm/run: --gpu: 'voodoo' is not qxl or radeon$" "a GPU that there is not" --gpu voodoo -- true
 accel "--gdb waits" '-S -gdb tcp:127.0.0.1:1234 .*nokaslr' 33 --gdb
 rm "$copy/build/vm-kvm"
 accel "emulation where no guest ends" '-accel tcg,thread=multi .*-cpu max' 124
