@@ -285,6 +285,40 @@ bool bo_check_where(const struct gpu *g, const struct bo *b,
 	return false;
 }
 
+bool shrink_all(uint64_t pages)
+{
+	uint64_t sum = 0;
+	int64_t ret;
+
+	while ((ret = tt_shrink()) > 0)
+		sum += ret;
+	lru_drain();
+	if (ret == 0 && sum == pages)
+		return true;
+	FAIL("%" PRIu64 " of %" PRIu64 " pages swapped out, then %" PRId64, sum, pages,
+	     ret);
+	return false;
+}
+
+#define PAGES_LIMIT	"/sys/module/ttm/parameters/pages_limit"
+
+static uint64_t limit_before;
+
+bool limit_set(uint64_t pages)
+{
+	if (!limit_before)
+		limit_before = strtoull(read_file(PAGES_LIMIT) ?: "0", NULL, 10);
+	if (limit_before && !write_file(PAGES_LIMIT, "%" PRIu64, pages))
+		return true;
+	FAIL("%s cannot be set", PAGES_LIMIT);
+	return false;
+}
+
+void limit_restore(void)
+{
+	write_file(PAGES_LIMIT, "%" PRIu64, limit_before);
+}
+
 #define INJECT	"/sys/kernel/debug/ttm/backup_fault_inject"
 
 static bool inject(unsigned int probability, unsigned int interval, int times,

@@ -56,6 +56,12 @@ void fault_inject_off(void);
 /* all times are used up: what fails with -EINTR is retried where nobody sees it */
 bool fault_injected(void);
 
+/* tt_shrink() until all buffers are out, which are so many pages */
+bool shrink_all(uint64_t pages);
+/* ttm.pages_limit for a test; what it was comes back with limit_restore(). */
+bool limit_set(uint64_t pages);
+void limit_restore(void);
+
 /* out of memory into swap; after reclaim_prepare() */
 bool bo_swap_out(const struct gpu *g, const struct bo *b);
 

@@ -9,7 +9,7 @@ BIN ?= $(PROGRAMS_TOP)/build/bin
 PROGRAMS_VM := $(PROGRAMS_TOP)/tests/vm
 PROGRAMS_TORTURE := $(PROGRAMS_TOP)/tests/torture
 
-VM_TESTS := ioctl engine reports backup swapoff swapfull noswap memcg prime dumb pressure fault restore race hibernate policy nofit spinner tmpfs zswap swapout vram
+VM_TESTS := ioctl engine reports backup swapoff swapfull noswap memcg prime dumb pressure fault restore race hibernate policy nofit spinner tmpfs zswap swapout vram gpus
 TORTURE_TESTS := torture nth fuzz
 VM_PROGRAMS := $(VM_TESTS:%=$(BIN)/test-%) $(TORTURE_TESTS:%=$(BIN)/test-%) \
 	$(BIN)/demo $(BIN)/bench-cost $(BIN)/bench-behave

@@ -12,48 +12,13 @@
 
 #include "fixture.h"
 
-#define PAGES_LIMIT	"/sys/module/ttm/parameters/pages_limit"
 #define ODD		(5 * MiB + 7 * PAGE)	/* 2 MiB chunks and a tail of small ones */
-
-/* All of them, one at a time, or fail. */
-static bool shrink_all(uint64_t pages)
-{
-	uint64_t sum = 0;
-	int64_t ret;
-
-	while ((ret = tt_shrink()) > 0)
-		sum += ret;
-	lru_drain();
-	if (ret == 0 && sum == pages)
-		return true;
-	FAIL("%" PRIu64 " of %" PRIu64 " pages swapped out, then %" PRId64, sum, pages,
-	     ret);
-	return false;
-}
 
 static bool gone(const struct gpu *g, const struct bo *b)
 {
 	uint64_t pages = PAGES(b->size);
 
 	return bo_check_where(g, b, 0, pages, zero_copy_get() ? pages : 0);
-}
-
-/* Of a test's own; what it was comes back with limit_restore(). */
-static uint64_t limit_before;
-
-static bool limit_set(uint64_t pages)
-{
-	if (!limit_before)
-		limit_before = strtoull(read_file(PAGES_LIMIT) ?: "0", NULL, 10);
-	if (limit_before && !write_file(PAGES_LIMIT, "%" PRIu64, pages))
-		return true;
-	FAIL("%s cannot be set", PAGES_LIMIT);
-	return false;
-}
-
-static void limit_restore(void)
-{
-	write_file(PAGES_LIMIT, "%" PRIu64, limit_before);
 }
 
 static void round_trip(void)
