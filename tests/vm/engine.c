@@ -172,7 +172,7 @@ static void closed_again_and_again(void)
 
 	ASSERT(gpu_open(&other));
 	ASSERT(bo_new(&other, &theirs, PAGE, DRM_VTTM_CACHED, 2));
-	for (round = 0; round < 1000; round++) {
+	for (round = 0; round < 250; round++) {
 		ASSERT(gpu_open(&g));
 		ASSERT(bo_new(&g, &b, PAGE, DRM_VTTM_CACHED, 1));
 		for (i = 0; i < 8; i++)
@@ -374,7 +374,7 @@ static pid_t busy_start(struct shared *s, uint32_t flags)
 			_exit(1);
 		ops[i] = (struct drm_vttm_op){
 			.opcode = DRM_VTTM_OP_CRC32, .dst = b[first].handle,
-			.src = b[i].handle, .size = 64 * KiB,
+			.src = b[i].handle, .size = 8 * KiB,
 		};
 	}
 	s->ready = true;
@@ -430,7 +430,7 @@ static void kswapd_and(unsigned int idle)
 	for (i = 0; i < idle; i++)
 		ASSERT(bo_new(&g, &b[i], 6 * MiB, i % 3, 100 + i));
 	/* as long as nobody works, this takes little time */
-	hog_start(&hog, 24 * MiB);
+	hog_start(&hog, 12 * MiB);
 	busy_go(s, busy);
 	scanned = vmstat("pgscan_kswapd");
 	backup_counters(&then);
@@ -480,7 +480,7 @@ static void never_idle(void)
 	int status;
 
 	busy = busy_start(s, DRM_VTTM_CREATE_LOCAL);
-	hog_start(&hog, 24 * MiB);
+	hog_start(&hog, 12 * MiB);
 	busy_go(s, busy);
 	backup_counters(&then);
 	hog_go(&hog);

@@ -293,7 +293,7 @@ static void tiny_swap(void)
 
 /* ---- jobs while there is no memory, but much that can be had ---- */
 
-static unsigned int rounds = 60;
+static unsigned int rounds = 20;
 
 static void submit_when_short(void)
 {
