@@ -172,10 +172,10 @@ static void closed_again_and_again(void)
 
 	ASSERT(gpu_open(&other));
 	ASSERT(bo_new(&other, &theirs, PAGE, DRM_VTTM_CACHED, 2));
-	for (round = 0; round < 250; round++) {
+	for (round = 0; round < 100; round++) {
 		ASSERT(gpu_open(&g));
 		ASSERT(bo_new(&g, &b, PAGE, DRM_VTTM_CACHED, 1));
-		for (i = 0; i < 8; i++)
+		for (i = 0; i < MAX_JOBS; i++)
 			ASSERT_OK(submit_fill(&g, &b, 0, 0, i));
 		munmap(b.map, b.size);
 		close(g.fd);
