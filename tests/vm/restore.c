@@ -782,9 +782,10 @@ static void signal_storm(void)
 	ASSERT(uncached_get(&before));
 	ASSERT(!sigaction(SIGUSR1, &sa, NULL));
 	ASSERT(bo_new(&g, &result, PAGE, DRM_VTTM_CACHED, 99));
-	ASSERT(bo_new(&g, &b, 48 * MiB + 5 * PAGE, DRM_VTTM_WC, 1));
+	/* From fragments of swap, a signal may come for each page. */
+	ASSERT(bo_new(&g, &b, 16 * MiB + 5 * PAGE, DRM_VTTM_WC, 1));
 	level_get(&level);
-	for (round = 0; round < 6; round++) {
+	for (round = 0; round < 4; round++) {
 		ASSERT(bo_swap_out(&g, &b));
 		ASSERT(restore(&result));
 		backup_counters(&then);
