@@ -21,21 +21,6 @@ struct backup_bos {
 	struct ttm_buffer_object *bo[3];
 };
 
-static void backup_bo_destroy(struct ttm_buffer_object *bo)
-{
-	drm_gem_object_release(&bo->base);
-}
-
-static void backup_bo_fini(void *data)
-{
-	struct ttm_buffer_object *bo = data;
-
-	dma_resv_lock(bo->base.resv, NULL);
-	ttm_bo_set_bulk_move(bo, NULL);
-	dma_resv_unlock(bo->base.resv);
-	ttm_bo_fini(bo);
-}
-
 /* Not locked; populated and filled. With @bulk, @resv is not NULL. */
 static struct ttm_buffer_object *backup_bo(struct kunit *test, pgoff_t pages,
 					   struct ttm_lru_bulk_move *bulk,

@@ -15,6 +15,9 @@
 #include <asm/set_memory.h>
 #endif
 
+#include <drm/drm_gem.h>
+#include <drm/ttm/ttm_bo.h>
+
 #include "../ttm_backup_restore.h"
 #include "ttm_backup_test_helpers.h"
 
@@ -213,6 +216,22 @@ void backup_alloc_drm(struct kunit *test, u64 *dma_mask,
 	*drm = __drm_kunit_helper_alloc_drm_device(test, *dev, sizeof(**drm), 0,
 						   DRIVER_GEM);
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, *drm);
+}
+
+/* For drivers' buffer objects that a test allocates */
+void backup_bo_destroy(struct ttm_buffer_object *bo)
+{
+	drm_gem_object_release(&bo->base);
+}
+
+void backup_bo_fini(void *data)
+{
+	struct ttm_buffer_object *bo = data;
+
+	dma_resv_lock(bo->base.resv, NULL);
+	ttm_bo_set_bulk_move(bo, NULL);
+	dma_resv_unlock(bo->base.resv);
+	ttm_bo_fini(bo);
 }
 
 #ifdef CONFIG_MEMCG

@@ -18,6 +18,7 @@
 #include <drm/ttm/ttm_caching.h>
 
 struct mem_cgroup;
+struct ttm_buffer_object;
 
 struct backup_counters {
 	long gpu_active;
@@ -44,6 +45,8 @@ void backup_extraction_fails(struct kunit *test);
 void backup_extraction_works(struct kunit *test);
 void backup_alloc_drm(struct kunit *test, u64 *dma_mask,
 		      struct device **dev, struct drm_device **drm);
+void backup_bo_destroy(struct ttm_buffer_object *bo);
+void backup_bo_fini(void *data);
 struct mem_cgroup *backup_memcg(struct kunit *test);
 int backup_suite_init(struct kunit_suite *suite);
 

@@ -216,11 +216,6 @@ static u64 hibernate_fake_batch(void)
 	return priv->batch;
 }
 
-static void hibernate_bo_destroy(struct ttm_buffer_object *bo)
-{
-	drm_gem_object_release(&bo->base);
-}
-
 /* Where a page of what is in VRAM is */
 static void *hibernate_vram(struct ttm_buffer_object *bo, pgoff_t page)
 {
@@ -245,7 +240,7 @@ static struct ttm_buffer_object *hibernate_bo(struct kunit *test, unsigned int i
 	KUNIT_ASSERT_EQ(test, 0, ttm_bo_init_reserved(&priv->bdev, bo,
 						      ttm_bo_type_kernel, &placement,
 						      1, &ctx, NULL, NULL,
-						      hibernate_bo_destroy));
+						      backup_bo_destroy));
 	dma_resv_unlock(bo->base.resv);
 
 	for (page = 0; page < HIBERNATE_PAGES; page++)

@@ -252,21 +252,6 @@ int swapout_init(struct kunit *test)
 	return 0;
 }
 
-static void swapout_bo_destroy(struct ttm_buffer_object *bo)
-{
-	drm_gem_object_release(&bo->base);
-}
-
-static void swapout_bo_fini(void *data)
-{
-	struct ttm_buffer_object *bo = data;
-
-	dma_resv_lock(bo->base.resv, NULL);
-	ttm_bo_set_bulk_move(bo, NULL);
-	dma_resv_unlock(bo->base.resv);
-	ttm_bo_fini(bo);
-}
-
 int swapout_bo_populate(struct ttm_buffer_object *bo, bool interruptible)
 {
 	struct ttm_operation_ctx ctx = { .interruptible = interruptible };
@@ -297,10 +282,10 @@ struct ttm_buffer_object *swapout_bo(struct kunit *test,
 	KUNIT_ASSERT_EQ(test, 0, ttm_bo_init_reserved(&priv->bdev, bo,
 						      ttm_bo_type_kernel, &placement,
 						      1, &ctx, NULL, NULL,
-						      swapout_bo_destroy));
+						      backup_bo_destroy));
 	ttm_bo_set_bulk_move(bo, bulk);
 	dma_resv_unlock(bo->base.resv);
-	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, swapout_bo_fini, bo));
+	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, backup_bo_fini, bo));
 	KUNIT_ASSERT_EQ(test, 0, swapout_bo_populate(bo, false));
 	swapout_fill(bo->ttm, pages + caching + 1);
 
@@ -309,7 +294,7 @@ struct ttm_buffer_object *swapout_bo(struct kunit *test,
 
 void swapout_bo_free(struct kunit *test, struct ttm_buffer_object *bo)
 {
-	kunit_release_action(test, swapout_bo_fini, bo);
+	kunit_release_action(test, backup_bo_fini, bo);
 }
 
 /* One walk, as ttm_global_swapout() does it */
