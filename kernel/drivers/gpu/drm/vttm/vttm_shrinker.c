@@ -214,7 +214,7 @@ static unsigned long vttm_shrinker_scan(struct shrinker *shrink,
 		goto out;
 
 	/* Swap I/O must not be started without __GFP_IO. */
-	walk.flags.writeback = sc->gfp_mask & __GFP_IO;
+	walk.flags.writeback = !!(sc->gfp_mask & __GFP_IO);
 	if (!vttm_shrink_done(&walk) && walk.flags.writeback)
 		vttm_shrinker_walk(vdev, &walk);
 
