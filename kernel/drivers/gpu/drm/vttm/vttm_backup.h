@@ -28,7 +28,7 @@ static inline void vttm_backup_count(struct ttm_tt *tt, struct vttm_tt_pages *ou
 	out->inserted = pages.inserted;
 }
 
-static inline pgoff_t vttm_backup_shrinkable(const struct ttm_tt *tt)
+static inline pgoff_t vttm_backup_shrinkable(struct ttm_tt *tt)
 {
 	return ttm_tt_shrinkable_pages(tt);
 }
@@ -64,7 +64,7 @@ static inline void vttm_backup_count(struct ttm_tt *tt, struct vttm_tt_pages *ou
 	}
 }
 
-static inline pgoff_t vttm_backup_shrinkable(const struct ttm_tt *tt)
+static inline pgoff_t vttm_backup_shrinkable(struct ttm_tt *tt)
 {
 	return ttm_tt_is_populated(tt) ? tt->num_pages : 0;
 }

@@ -259,7 +259,7 @@ int vttm_tt_populate(struct ttm_device *bdev, struct ttm_tt *tt,
 void vttm_tt_unpopulate(struct ttm_device *bdev, struct ttm_tt *tt);
 void vttm_tt_destroy(struct ttm_device *bdev, struct ttm_tt *tt);
 void vttm_tt_account(struct ttm_tt *tt, bool pinned);
-pgoff_t vttm_tt_shrinkable_pages(const struct ttm_tt *tt);
+pgoff_t vttm_tt_shrinkable_pages(struct ttm_tt *tt);
 void vttm_tt_count(struct ttm_tt *tt, struct vttm_tt_pages *out);
 
 /* vttm_bo.c */

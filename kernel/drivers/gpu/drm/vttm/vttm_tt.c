@@ -55,7 +55,7 @@ void vttm_tt_count(struct ttm_tt *tt, struct vttm_tt_pages *out)
  *
  * Return: number of pages.
  */
-pgoff_t vttm_tt_shrinkable_pages(const struct ttm_tt *tt)
+pgoff_t vttm_tt_shrinkable_pages(struct ttm_tt *tt)
 {
 	return vttm_tt_is_shrinkable(tt) ? vttm_backup_shrinkable(tt) : 0;
 }
