@@ -319,6 +319,16 @@ void limit_restore(void)
 	write_file(PAGES_LIMIT, "%" PRIu64, limit_before);
 }
 
+void active_peak(uint64_t *most)
+{
+	uint64_t now;
+
+	pools_drain();
+	now = vmstat("nr_gpu_active");
+	if (now > *most)
+		*most = now;
+}
+
 #define INJECT	"/sys/kernel/debug/ttm/backup_fault_inject"
 
 static bool inject(unsigned int probability, unsigned int interval, int times,

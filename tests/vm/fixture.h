@@ -61,6 +61,8 @@ bool shrink_all(uint64_t pages);
 /* ttm.pages_limit for a test; what it was comes back with limit_restore(). */
 bool limit_set(uint64_t pages);
 void limit_restore(void);
+/* Raises the most to what is in use now, other than by pools. */
+void active_peak(uint64_t *most);
 
 /* out of memory into swap; after reclaim_prepare() */
 bool bo_swap_out(const struct gpu *g, const struct bo *b);

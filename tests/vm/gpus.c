@@ -236,7 +236,7 @@ static void through_swap(void)
 static void limit_is_kept(void)
 {
 	const uint64_t limit = PAGES(12 * MiB), size = 3 * MiB;
-	uint64_t most = 0, now;
+	uint64_t most = 0;
 	struct card c;
 	struct bo b[12];
 	unsigned int i, round;
@@ -249,10 +249,7 @@ static void limit_is_kept(void)
 	for (round = 0; round < 2; round++) {
 		for (i = 0; i < ARRAY_LEN(b); i++) {
 			EXPECT(bo_check_map(&b[(i * 5 + round) % ARRAY_LEN(b)]));
-			pools_drain();
-			now = vmstat("nr_gpu_active");
-			if (now > most)
-				most = now;
+			active_peak(&most);
 		}
 	}
 	EXPECT_LE(most, limit);

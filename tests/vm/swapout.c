@@ -100,7 +100,7 @@ static void through_swap(void)
 static void limit_is_kept(void)
 {
 	const uint64_t limit = PAGES(24 * MiB), size = 6 * MiB;
-	uint64_t most = 0, now;
+	uint64_t most = 0;
 	struct gpu g;
 	struct bo b[12];
 	unsigned int i, round;
@@ -110,20 +110,14 @@ static void limit_is_kept(void)
 	for (i = 0; i < ARRAY_LEN(b); i++) {
 		if (!bo_new(&g, &b[i], size, i % 3, i + 1))
 			goto out;
-		pools_drain();
-		now = vmstat("nr_gpu_active");
-		if (now > most)
-			most = now;
+		active_peak(&most);
 	}
 	for (round = 0; round < 3; round++) {
 		for (i = 0; i < ARRAY_LEN(b); i++) {
 			struct bo *bo = &b[(i * 5 + round) % ARRAY_LEN(b)];
 
 			EXPECT(i & 1 ? bo_check_map(bo) : bo_check_engine(&g, bo));
-			pools_drain();
-			now = vmstat("nr_gpu_active");
-			if (now > most)
-				most = now;
+			active_peak(&most);
 		}
 	}
 	EXPECT_LE(most, limit);
