@@ -496,11 +496,12 @@ void swapout_fill_pools(struct kunit *test)
 /* Restore until the page at @idx, which cannot be read. */
 void swapout_copy_ends_at(struct kunit *test, struct ttm_buffer_object *bo, pgoff_t idx)
 {
-	struct folio *folio = filemap_get_folio(bo->ttm->backup->f_mapping, idx);
+	struct folio *folio;
 
 	if (!IS_ENABLED(CONFIG_MEMORY_FAILURE))
 		kunit_skip(test, "needs CONFIG_MEMORY_FAILURE");
 
+	folio = filemap_get_folio(bo->ttm->backup->f_mapping, idx);
 	KUNIT_ASSERT_FALSE(test, IS_ERR(folio));
 	SetPageHWPoison(folio_file_page(folio, idx));
 	KUNIT_EXPECT_EQ(test, swapout_bo_populate(bo, false), -EIO);
