@@ -87,7 +87,7 @@ bench: programs
 
 .PHONY: shell
 shell: programs kernel
-	@vm/run --interactive --swap zram $(addprefix --file ,$(wildcard build/bin/*)) \
+	@vm/run --interactive --swap zram $(patsubst %,--file %,$(filter-out %/lib,$(wildcard build/bin/*))) \
 		--append vttm.devices=1 $(SHELL_ARGS) -- sh -l
 
 .PHONY: deb

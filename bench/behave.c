@@ -160,7 +160,7 @@ static void peak(uint64_t percent)
 	FILE *trace;
 
 	fill_buffers(size, size, false);
-	gpu_unmap(&bos[0]);
+	bo_unmap(&bos[0]);
 	writeback_settle();
 	tracing("buffer_size_kb", "12288");
 	trace_clear();
@@ -367,9 +367,9 @@ static void reserve(int nr, char **percents)
 		/* anew, as what was restored may be in smaller pieces */
 		fill_buffers(size, 2 * MiB, false);
 		for (n = 0; n < nr_bos; n++)
-			gpu_unmap(&bos[n]);
+			bo_unmap(&bos[n]);
 		write_file("/proc/sys/vm/drop_caches", "1");
-		reserve_one(number("reserve", percents[i], 1, 1000), size);
+		reserve_one(parse_number("reserve", percents[i], 1, 1000), size);
 		for (n = 0; n < nr_bos; n++) {
 			gpu_map(&gpu, &bos[n], NULL);
 			check(&bos[n], n + 1);
@@ -619,7 +619,7 @@ static void latency(uint64_t percent)
 
 	fill_buffers(ram * percent / 100, 4 * MiB, false);
 	for (i = 0; i < nr_bos; i++)
-		gpu_unmap(&bos[i]);
+		bo_unmap(&bos[i]);
 	p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (p == MAP_FAILED || madvise(p, bytes, MADV_NOHUGEPAGE))
 		die("no address space: %s", strerror(errno));
@@ -763,7 +763,7 @@ static void flush(uint64_t mib)
 		gpu_create(&gpu, &bos[0], size, i ? DRM_VTTM_WC : DRM_VTTM_CACHED);
 		gpu_map(&gpu, &bos[0], NULL);
 		fill(&bos[0], 1);
-		gpu_unmap(&bos[0]);
+		bo_unmap(&bos[0]);
 		writeback_settle();
 
 		backup = interrupts();
@@ -843,7 +843,7 @@ static void idle_start(struct idle *idle, uint64_t bytes)
 	if (on_gpu(idle)) {
 		fill_buffers(bytes, 4 * MiB, idle->noise);
 		for (nr = 0; nr < nr_bos; nr++)
-			gpu_unmap(&bos[nr]);
+			bo_unmap(&bos[nr]);
 		return;
 	}
 
@@ -874,7 +874,7 @@ static void idle_end(struct idle *idle)
 		for (nr = 0; nr < nr_bos; nr++) {
 			gpu_map(&gpu, &bos[nr], NULL);
 			check(&bos[nr], (uint32_t)nr + 1);
-			gpu_unmap(&bos[nr]);
+			bo_unmap(&bos[nr]);
 		}
 		free_buffers();
 		return;
@@ -948,8 +948,8 @@ static void oom(char **argv)
 {
 	static const char *const kinds[] = { "gpu", "tmpfs", "anon", "thp" };
 	struct idle idle = { .kind = argv[0], .noise = is_noise(argv[2]) };
-	uint64_t percent = number("oom", argv[1], 1, 300);
-	uint64_t more = number("oom", argv[3], 1, 300);
+	uint64_t percent = parse_number("oom", argv[1], 1, 300);
+	uint64_t more = parse_number("oom", argv[3], 1, 300);
 	uint64_t kills, swpout, fallback, failed, inserted, splits;
 	struct touched *touched;
 	bool killed;
@@ -1016,33 +1016,33 @@ int main(int argc, char **argv)
 	if (!strcmp(test, "peak")) {
 		atexit(tracing_off);
 		for (; i < argc; i++)
-			peak(number(test, argv[i], 1, 90));
+			peak(parse_number(test, argv[i], 1, 90));
 	} else if (!strcmp(test, "reserve")) {
 		reserve(argc - i, argv + i);
 	} else if (!strcmp(test, "readback")) {
 		if (argc - i != 1)
 			die("readback MIB");
-		readback(number(test, argv[i], 4, 65536));
+		readback(parse_number(test, argv[i], 4, 65536));
 	} else if (!strcmp(test, "cycle")) {
 		if (i + 2 != argc)
 			die("cycle PERCENT ROUNDS");
-		cycle(number(test, argv[i], 1, 1000), number(test, argv[i + 1], 1, 1000));
+		cycle(parse_number(test, argv[i], 1, 1000), parse_number(test, argv[i + 1], 1, 1000));
 	} else if (!strcmp(test, "latency")) {
-		latency(number(test, argv[i], 10, 90));
+		latency(parse_number(test, argv[i], 10, 90));
 	} else if (!strcmp(test, "spinner")) {
 		bool unfair = i + 3 == argc && !strcmp(argv[i + 2], "unfair");
 
 		if (i + 2 != argc && !unfair)
 			die("spinner BUFFERS SECONDS [unfair]");
-		spinner(number(test, argv[i], 1, MAX_BUFFERS),
-			number(test, argv[i + 1], 1, 20), unfair);
+		spinner(parse_number(test, argv[i], 1, MAX_BUFFERS),
+			parse_number(test, argv[i + 1], 1, 20), unfair);
 	} else if (!strcmp(test, "oom")) {
 		if (i + 5 != argc)
 			die("oom KIND PERCENT half|noise TOUCH half|noise");
 		oom(argv + i);
 	} else if (!strcmp(test, "flush")) {
 		for (; i < argc; i++)
-			flush(number(test, argv[i], 2, 1 << 20));
+			flush(parse_number(test, argv[i], 2, 1 << 20));
 	} else {
 		die("unknown test '%s' (bench-behave --help)", test);
 	}

@@ -88,7 +88,7 @@ void gpu_close(const struct gpu *g, struct bo *b)
 {
 	int ret;
 
-	gpu_unmap(b);
+	bo_unmap(b);
 	ret = vttm_close(g->fd, b->handle);
 	if (ret)
 		die("closing a buffer: %s", strerror(-ret));
@@ -113,13 +113,6 @@ void gpu_map(const struct gpu *g, struct bo *b, void *at)
 		      MAP_SHARED | (at ? MAP_FIXED : 0), g->fd, offset);
 	if (b->map == MAP_FAILED)
 		die("cannot map a buffer: %s", strerror(errno));
-}
-
-void gpu_unmap(struct bo *b)
-{
-	if (b->map)
-		munmap(b->map, b->size);
-	b->map = NULL;
 }
 
 uint64_t gpu_active(void)
@@ -511,19 +504,4 @@ void unfragment(const struct gpu *helper, struct fragments *f)
 	munmap(f->mem, f->limit);
 	free(f);
 	gpu_drain();
-}
-
-/* ---- command line ---- */
-
-uint64_t number(const char *name, const char *text, uint64_t min, uint64_t max)
-{
-	uint64_t n;
-	char *end;
-
-	errno = 0;
-	n = strtoull(text ? text : "", &end, 10);
-	if (!text || !*text || *end || errno || n < min || n > max)
-		die("%s: a number from %" PRIu64 " to %" PRIu64 ", not '%s'",
-		    name, min, max, text ? text : "");
-	return n;
 }

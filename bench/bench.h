@@ -2,7 +2,7 @@
 /*
  * What the two programs of the bench share: a GPU that may be vttm or, with
  * dumb buffers, that of any other driver, and memory whose free blocks are of
- * a chosen order. On top of tests/vm/vttm_util.h.
+ * a chosen order. On top of lib/.
  *
  * Functions end the program with one line when something is in the way: a
  * figure that is not what it says is worse than none.
@@ -10,7 +10,12 @@
 #ifndef BENCH_H
 #define BENCH_H
 
-#include "vttm_util.h"
+#include "bo.h"
+#include "cgroup.h"
+#include "stat.h"
+#include "swap.h"
+#include "system.h"
+#include "vttm.h"
 
 /* ---- the GPU ---- */
 
@@ -27,12 +32,6 @@ struct gpu {
 	bool swapout;
 };
 
-struct bo {
-	uint32_t handle;
-	uint64_t size;
-	uint8_t *map;
-};
-
 /* node NULL: the first vttm device */
 void gpu_open(struct gpu *g, const char *node, bool dumb);
 /* caching is for vttm; a dumb buffer has what its driver gives it */
@@ -41,7 +40,6 @@ void gpu_create(const struct gpu *g, struct bo *b, uint64_t size,
 void gpu_close(const struct gpu *g, struct bo *b);
 /* at NULL: anywhere */
 void gpu_map(const struct gpu *g, struct bo *b, void *at);
-void gpu_unmap(struct bo *b);
 /*
  * Run the shrinker for at least so many pages, or have TTM swap them out where there
  * is none. Returns 0 or a negative errno.
@@ -84,10 +82,5 @@ void unfragment(const struct gpu *helper, struct fragments *f);
 uint64_t free_blocks(unsigned int order);
 /* memory that is taken and locked, in whole pages */
 void *eat(uint64_t bytes);
-
-/* ---- command line ---- */
-
-/* value of "--name N" or "--name", one line and exit if it is none */
-uint64_t number(const char *name, const char *text, uint64_t min, uint64_t max);
 
 #endif

@@ -200,7 +200,7 @@ static void create_all(uint64_t bo_size)
 		gpu_create(&gpu, &bos[i], bo_size, now.caching);
 		gpu_map(&gpu, &bos[i], NULL);
 		fill(&bos[i], i + 1);
-		gpu_unmap(&bos[i]);
+		bo_unmap(&bos[i]);
 	}
 	writeback_settle();
 }
@@ -218,7 +218,7 @@ static void check_all(void)
 	for (i = 0; i < nr_bos; i++) {
 		gpu_map(&gpu, &bos[i], NULL);
 		check(&bos[i], i + 1);
-		gpu_unmap(&bos[i]);
+		bo_unmap(&bos[i]);
 	}
 }
 
@@ -410,7 +410,7 @@ static void growth(uint64_t mib)
 			gpu_map(&gpu, &bos[0], NULL);
 			if (*(volatile uint8_t *)bos[0].map)
 				die("memory that is not cleared");
-			gpu_unmap(&bos[0]);
+			bo_unmap(&bos[0]);
 			before = gpu_active();
 			meter_start(&m[0]);
 			ret = gpu_shrink(&gpu, size / PAGE, false);
@@ -468,9 +468,9 @@ int main(int argc, char **argv)
 		else if (!strcmp(opt, "--orders"))
 			orders = arg;
 		else if (!strcmp(opt, "--mib"))
-			now.bytes = number(opt, arg, 2, MAX_BUFFERS) / 2 * 2 * MiB;
+			now.bytes = parse_number(opt, arg, 2, MAX_BUFFERS) / 2 * 2 * MiB;
 		else if (!strcmp(opt, "--growth"))
-			growth_mib = number(opt, arg, 2, 1 << 20);
+			growth_mib = parse_number(opt, arg, 2, 1 << 20);
 		else
 			die("unknown option %s (bench-cost --help)", opt);
 	}

@@ -25,24 +25,21 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "vttm_util.h"
+#include "bo.h"
+#include "pattern.h"
+#include "stat.h"
+#include "swap.h"
+#include "system.h"
+#include "vttm.h"
 
 #define MAX_BUFFERS	1024
 #define PROBE_SIZE	(32 * MiB)
 #define STEP		(16 * MiB)	/* of work between progress lines */
 
-struct buffer {
-	uint32_t handle;
-	uint32_t caching;
-	uint32_t crc;
-	uint64_t size;
-	uint8_t *map;
-	bool by_cpu;		/* read back right */
-	bool by_engine;
-};
-
-static struct buffer buffers[MAX_BUFFERS];
+static struct bo buffers[MAX_BUFFERS];
 static unsigned int nr_buffers, errors;
+/* which of them were read back right */
+static bool by_cpu[MAX_BUFFERS], by_engine[MAX_BUFFERS];
 static struct source source;
 static unsigned int minor;
 static int fd;
@@ -84,7 +81,7 @@ static void progress(const char *what, uint64_t done, uint64_t total)
  * Sizes that are whole 2 MiB chunks, sizes with a tail of smaller ones, and
  * small ones; half of the buffers WC, half cached.
  */
-static bool buffer_new(struct buffer *b, unsigned int nr)
+static bool buffer_new(struct bo *b, unsigned int nr)
 {
 	static const uint64_t sizes[] = {
 		16 * MiB, 8 * MiB, 5 * MiB + 12 * KiB, 4 * MiB,
@@ -93,40 +90,28 @@ static bool buffer_new(struct buffer *b, unsigned int nr)
 	};
 	int ret;
 
-	b->size = sizes[(nr * 5) % ARRAY_LEN(sizes)];
-	b->caching = nr / 2 & 1 ? DRM_VTTM_CACHED : DRM_VTTM_WC;
-	ret = vttm_create(fd, &b->size, b->caching, &b->handle);
+	ret = bo_create(fd, b, sizes[(nr * 5) % ARRAY_LEN(sizes)],
+			nr / 2 & 1 ? DRM_VTTM_CACHED : DRM_VTTM_WC, 0);
 	if (ret) {
 		error("creating buffer %u failed: %s", nr, strerror(-ret));
 		return false;
 	}
-	b->map = vttm_map(fd, b->handle, b->size);
-	if (b->map == MAP_FAILED) {
-		error("mapping buffer %u failed: %s", nr, strerror(errno));
-		vttm_close(fd, b->handle);
+	ret = bo_map(fd, b);
+	if (ret) {
+		error("mapping buffer %u failed: %s", nr, strerror(-ret));
+		bo_close(fd, b);
 		return false;
 	}
 	return true;
 }
 
-static void buffer_free(struct buffer *b)
+static bool touchable(const struct bo *b, unsigned int nr)
 {
-	munmap(b->map, b->size);
-	vttm_close(fd, b->handle);
-}
+	int64_t bad = bo_touch(b);
 
-static bool touchable(struct buffer *b, unsigned int nr)
-{
-	uint64_t at;
-	uint32_t v;
-
-	for (at = 0; at < b->size; at += PAGE)
-		if (!peek32(b->map + at, &v)) {
-			error("buffer %u: no memory for page %" PRIu64 " (SIGBUS)",
-			      nr, at / PAGE);
-			return false;
-		}
-	return true;
+	if (bad >= 0)
+		error("buffer %u: no memory for page %" PRId64 " (SIGBUS)", nr, bad);
+	return bad < 0;
 }
 
 static bool fill_all(uint64_t goal)
@@ -135,7 +120,7 @@ static bool fill_all(uint64_t goal)
 	unsigned int nr;
 
 	for (nr = 0; done < goal; nr++) {
-		struct buffer *b = &buffers[nr];
+		struct bo *b = &buffers[nr];
 
 		if (nr == MAX_BUFFERS) {
 			error("more than %u buffers", MAX_BUFFERS);
@@ -146,7 +131,7 @@ static bool fill_all(uint64_t goal)
 		nr_buffers++;
 		if (!touchable(b, nr))
 			return false;
-		b->crc = pattern_fill(&source, nr + 1, b->map, b->size);
+		bo_store(b, &source, nr + 1);
 		done += b->size;
 		if (done - shown >= STEP || done >= goal) {
 			progress("filled", done, goal);
@@ -157,21 +142,15 @@ static bool fill_all(uint64_t goal)
 	return true;
 }
 
-static void explain(const struct buffer *b, unsigned int nr)
+static bool right(const struct bo *b, unsigned int nr)
 {
-	int64_t bad = pattern_check(&source, nr + 1, b->map, b->size);
-	uint64_t page;
-	uint32_t owner;
+	char text[128];
 
-	if (bad < 0)
-		error("buffer %u (%s): wrong at first, right on a second look",
-		      nr, b->caching == DRM_VTTM_WC ? "WC" : "cached");
-	else if (pattern_owner(b->map + bad * PAGE, &owner, &page) &&
-		 (owner != nr + 1 || page != (uint64_t)bad))
-		error("buffer %u page %" PRId64 " holds buffer %u page %" PRIu64,
-		      nr, bad, owner - 1, page);
-	else
-		error("buffer %u page %" PRId64 " is not what was stored", nr, bad);
+	bo_explain(b, &source, text, sizeof(text));
+	if (*text)
+		error("buffer %u (%s): %s", nr, b->caching == DRM_VTTM_WC ? "WC" : "cached",
+		      text);
+	return !*text;
 }
 
 static void check_all(bool engine, uint64_t total)
@@ -180,7 +159,7 @@ static void check_all(bool engine, uint64_t total)
 	unsigned int nr;
 
 	for (nr = 0; nr < nr_buffers; nr++) {
-		struct buffer *b = &buffers[nr];
+		struct bo *b = &buffers[nr];
 		uint32_t crc = 0;
 		int ret = 0;
 
@@ -193,12 +172,9 @@ static void check_all(bool engine, uint64_t total)
 				error("the engine read %08x from buffer %u, stored was %08x",
 				      crc, nr, b->crc);
 			else
-				b->by_engine = true;
+				by_engine[nr] = true;
 		} else if (touchable(b, nr)) {
-			if (crc32_update(0, b->map, b->size) == b->crc)
-				b->by_cpu = true;
-			else
-				explain(b, nr);
+			by_cpu[nr] = right(b, nr);
 		}
 		done += b->size;
 		if (done - shown >= STEP || nr == nr_buffers - 1) {
@@ -224,21 +200,19 @@ static void probe(void)
 	static const uint32_t caching[] = { DRM_VTTM_WC, DRM_VTTM_CACHED };
 	uint64_t before, after, noise, pages, t, i, in;
 	struct backup_counters then, c;
-	struct buffer b[2];
+	struct bo b[2];
 	uint32_t v;
 	int ret;
 
 	for (i = 0; i < ARRAY_LEN(b); i++) {
-		b[i].size = PROBE_SIZE;
-		if (vttm_create(fd, &b[i].size, caching[i], &b[i].handle) ||
-		    (b[i].map = vttm_map(fd, b[i].handle, b[i].size)) == MAP_FAILED) {
+		if (bo_create(fd, &b[i], PROBE_SIZE, caching[i], 0) ||
+		    bo_map(fd, &b[i])) {
 			error("no memory for the probe");
 			return;
 		}
 		if (!touchable(&b[i], MAX_BUFFERS + i))
 			return;
-		b[i].crc = pattern_fill(&source, MAX_BUFFERS + i, b[i].map,
-					b[i].size);
+		bo_store(&b[i], &source, MAX_BUFFERS + i);
 	}
 	writeback_settle();
 
@@ -290,20 +264,9 @@ static void probe(void)
 	result("probe_restore_ns", t);
 
 	for (i = 0; i < ARRAY_LEN(b); i++) {
-		if (crc32_update(0, b[i].map, b[i].size) != b[i].crc)
-			error("probe buffer %" PRIu64 " differs", i);
-		buffer_free(&b[i]);
+		right(&b[i], MAX_BUFFERS + i);
+		bo_close(fd, &b[i]);
 	}
-}
-
-static uint64_t number(const char *text)
-{
-	char *end;
-	uint64_t n = strtoull(text, &end, 10);
-
-	if (*end || !n || n > 1 << 20)
-		die("--mib %s: not a number of MiB", text);
-	return n;
 }
 
 int main(int argc, char **argv)
@@ -317,7 +280,7 @@ int main(int argc, char **argv)
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	for (i = 1; i < argc; i++) {
 		if (!strcmp(argv[i], "--mib") && i + 1 < argc) {
-			goal = number(argv[++i]) * MiB;
+			goal = parse_number("--mib", argv[++i], 1, 1 << 20) * MiB;
 			continue;
 		}
 		ret = source_add(&source, argv[i]);
@@ -367,7 +330,7 @@ int main(int argc, char **argv)
 	t3 = now_ns();
 
 	for (nr = 0; nr < nr_buffers; nr++) {
-		good += buffers[nr].by_cpu && buffers[nr].by_engine;
+		good += by_cpu[nr] && by_engine[nr];
 		wc += buffers[nr].caching == DRM_VTTM_WC;
 	}
 	backup_counters_since(&then, &c);
@@ -396,7 +359,7 @@ int main(int argc, char **argv)
 	result("guest_ms", (t3 - t0) / 1000000);
 
 	for (nr = 0; nr < nr_buffers; nr++)
-		buffer_free(&buffers[nr]);
+		bo_close(fd, &buffers[nr]);
 	pools_drain();
 	result("free_order9_after", free_order9());
 	printf("progress measuring a backup and a restore by hand\n");

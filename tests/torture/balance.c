@@ -8,7 +8,11 @@
 
 #include "balance.h"
 #include "ktap.h"
-#include "vttm_util.h"
+#include "cgroup.h"
+#include "stat.h"
+#include "swap.h"
+#include "system.h"
+#include "vttm.h"
 
 #define KMEMLEAK	"/sys/kernel/debug/kmemleak"
 #define STACKS		"/sys/kernel/debug/page_owner_stacks/show_stacks"

@@ -528,9 +528,9 @@ int main(int argc, char **argv)
 	seed = now_ns();
 	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		switch (c) {
-		case 's': seed = parse_number("--seed", optarg, UINT64_MAX); break;
-		case 't': seconds = parse_number("--seconds", optarg, 1000000); break;
-		case 'n': nr_threads = parse_number("--threads", optarg, MAX_THREADS); break;
+		case 's': seed = parse_number("--seed", optarg, 0, UINT64_MAX); break;
+		case 't': seconds = parse_number("--seconds", optarg, 0, 1000000); break;
+		case 'n': nr_threads = parse_number("--threads", optarg, 1, MAX_THREADS); break;
 		default: die("usage: test-fuzz [--seed N] [--seconds N] [--threads N]");
 		}
 	}

@@ -7,7 +7,11 @@
 
 #include "inject.h"
 #include "ktap.h"
-#include "vttm_util.h"
+#include "cgroup.h"
+#include "stat.h"
+#include "swap.h"
+#include "system.h"
+#include "vttm.h"
 
 #define DEBUG		"/sys/kernel/debug/"
 /* counted down by the kernel with each failure */

@@ -36,20 +36,17 @@ bool rng_one_in(struct rng *r, unsigned int n)
 int buffer_create(int fd, struct buffer *b, uint64_t pages, uint32_t caching,
 		  bool local)
 {
-	uint64_t size = pages * PAGE;
-	uint32_t handle;
+	struct bo bo;
 	int ret;
 
-	ret = vttm_create_flags(fd, &size, caching,
-				local ? DRM_VTTM_CREATE_LOCAL : 0, &handle);
+	ret = bo_create(fd, &bo, pages * PAGE, caching,
+			local ? DRM_VTTM_CREATE_LOCAL : 0);
 	if (ret)
 		return ret;
 	memset(b, 0, sizeof(*b));
+	b->bo = bo;
 	b->used = true;
-	b->handle = handle;
-	b->caching = caching;
 	b->local = local;
-	b->size = size;
 	b->pages = pages;
 	b->state = calloc(pages, sizeof(*b->state));
 	if (!b->state)
@@ -57,26 +54,9 @@ int buffer_create(int fd, struct buffer *b, uint64_t pages, uint32_t caching,
 	return 0;
 }
 
-int buffer_map(int fd, struct buffer *b)
-{
-	void *map = vttm_map(fd, b->handle, b->size);
-
-	if (map == MAP_FAILED)
-		return -errno;
-	b->map = map;
-	return 0;
-}
-
-void buffer_unmap(struct buffer *b)
-{
-	if (b->map && munmap(b->map, b->size))
-		die("munmap: %s", strerror(errno));
-	b->map = NULL;
-}
-
 int buffer_close(int fd, struct buffer *b)
 {
-	int ret = vttm_close(fd, b->handle);
+	int ret = vttm_close(fd, b->bo.handle);
 
 	if (!ret)
 		b->closed = true;
@@ -143,7 +123,7 @@ enum access buffer_write(struct buffer *b, uint64_t first, uint64_t nr, uint32_t
 			return ACCESS_SIGBUS;
 		}
 		bus_armed = 1;
-		memcpy(b->map + p * PAGE, bytes, PAGE);
+		memcpy(b->bo.map + p * PAGE, bytes, PAGE);
 		bus_armed = 0;
 		b->state[p] = s;
 	}
@@ -178,7 +158,7 @@ enum access buffer_check_at(struct buffer *b, const uint8_t *map, uint64_t first
 
 enum access buffer_check(struct buffer *b, uint64_t first, uint64_t nr, uint64_t *at)
 {
-	return buffer_check_at(b, b->map, first, nr, at);
+	return buffer_check_at(b, b->bo.map, first, nr, at);
 }
 
 int buffer_peek(struct buffer *b, int mem, uint64_t page, bool *right)
@@ -186,7 +166,7 @@ int buffer_peek(struct buffer *b, int mem, uint64_t page, bool *right)
 	static uint8_t got[PAGE], want[PAGE] __attribute__((aligned(8)));
 	ssize_t n;
 
-	n = pread(mem, got, PAGE, (off_t)(uintptr_t)(b->map + page * PAGE));
+	n = pread(mem, got, PAGE, (off_t)(uintptr_t)(b->bo.map + page * PAGE));
 	if (n < 0)
 		return -errno;
 	page_expect(&b->state[page], want);

@@ -6,6 +6,7 @@
 #ifndef MODEL_H
 #define MODEL_H
 
+#include "bo.h"
 #include "fixture.h"
 
 /* Contents of one page. All zero: never written, so it must read as zeros. */
@@ -18,6 +19,7 @@ struct page_state {
 enum { PAGE_ZERO, PAGE_PATTERN, PAGE_WORD };
 
 struct buffer {
+	struct bo bo;
 	bool used;
 	bool busy;		/* the engine may not be done with it */
 	bool dontneed;		/* may be purged at any time */
@@ -25,11 +27,7 @@ struct buffer {
 	bool local;		/* cannot be shared */
 	bool exported;		/* has been shared */
 	bool closed;		/* no handle any more, only the mapping */
-	uint32_t handle;
-	uint32_t caching;
-	uint64_t size;
 	uint64_t pages;
-	uint8_t *map;		/* NULL while it is not mapped */
 	struct page_state *state;
 };
 
@@ -49,8 +47,7 @@ bool rng_one_in(struct rng *r, unsigned int n);
 /* The functions below that return int return 0 or a negative errno. */
 int buffer_create(int fd, struct buffer *b, uint64_t pages, uint32_t caching,
 		  bool local);
-int buffer_map(int fd, struct buffer *b);
-void buffer_unmap(struct buffer *b);
+/* the handle only: what is mapped stays */
 int buffer_close(int fd, struct buffer *b);
 /* forget it, when handle and mapping are gone */
 void buffer_forget(struct buffer *b);

@@ -56,7 +56,7 @@ static bool prepare_buffer(struct scene *s, bool map)
 	int ret = buffer_create(s->g.fd, &s->b, s->pages, s->caching, false);
 
 	if (!ret && map)
-		ret = buffer_map(s->g.fd, &s->b);
+		ret = bo_map(s->g.fd, &s->b.bo);
 	if (ret)
 		FAIL("preparing: %s", strerror(-ret));
 	return !ret;
@@ -92,7 +92,7 @@ static bool back_up(struct scene *s, bool writeback)
 	int ret;
 
 	for (tries = 0; tries < 50; tries++) {
-		ret = vttm_info(s->g.fd, s->b.handle, &i);
+		ret = vttm_info(s->g.fd, s->b.bo.handle, &i);
 		if (ret) {
 			FAIL("info: %s", strerror(-ret));
 			return false;
@@ -121,7 +121,7 @@ static bool state_swapped(struct scene *s)
 {
 	if (!state_resident(s) || !back_up(s, true))
 		return false;
-	reclaim(s->b.size + MiB);
+	reclaim(s->b.bo.size + MiB);
 	return true;
 }
 
@@ -142,7 +142,7 @@ static bool state_dontneed(struct scene *s)
 
 	if (!state_resident(s))
 		return false;
-	ret = vttm_madvise(s->g.fd, s->b.handle, DRM_VTTM_MADV_DONTNEED, NULL);
+	ret = vttm_madvise(s->g.fd, s->b.bo.handle, DRM_VTTM_MADV_DONTNEED, NULL);
 	if (ret)
 		FAIL("preparing: madvise: %s", strerror(-ret));
 	s->b.dontneed = true;
@@ -153,7 +153,7 @@ static bool state_exported(struct scene *s)
 {
 	if (!state_backed_up(s))
 		return false;
-	if (drmPrimeHandleToFD(s->g.fd, s->b.handle, DRM_CLOEXEC | DRM_RDWR,
+	if (drmPrimeHandleToFD(s->g.fd, s->b.bo.handle, DRM_CLOEXEC | DRM_RDWR,
 			       &s->dmabuf)) {
 		FAIL("preparing: export: %s", strerror(errno));
 		return false;
@@ -183,8 +183,8 @@ static int do_open(struct scene *s)
 
 static int do_map(struct scene *s)
 {
-	buffer_unmap(&s->b);
-	return buffer_map(s->g.fd, &s->b);
+	bo_unmap(&s->b.bo);
+	return bo_map(s->g.fd, &s->b.bo);
 }
 
 static int do_touch(struct scene *s)
@@ -192,7 +192,7 @@ static int do_touch(struct scene *s)
 	uint32_t v;
 
 	/* a fault that finds no memory is tried again by the kernel */
-	return peek32(s->b.map + s->value % s->pages * PAGE, &v) ? 0 : -EFAULT;
+	return peek32(s->b.bo.map + s->value % s->pages * PAGE, &v) ? 0 : -EFAULT;
 }
 
 static int do_peek(struct scene *s)
@@ -208,7 +208,7 @@ static int do_peek(struct scene *s)
 static int do_fill(struct scene *s)
 {
 	struct drm_vttm_op op = {
-		.opcode = DRM_VTTM_OP_FILL, .dst = s->b.handle,
+		.opcode = DRM_VTTM_OP_FILL, .dst = s->b.bo.handle,
 		.dst_offset = s->value % s->pages * PAGE, .size = PAGE,
 		.value = s->value,
 	};
@@ -225,14 +225,14 @@ static int do_fill(struct scene *s)
 
 static int do_wait(struct scene *s)
 {
-	return vttm_wait(s->g.fd, s->b.handle, -1);
+	return vttm_wait(s->g.fd, s->b.bo.handle, -1);
 }
 
 static int do_info(struct scene *s)
 {
 	struct vttm_state i;
 
-	return vttm_info(s->g.fd, s->b.handle, &i);
+	return vttm_info(s->g.fd, s->b.bo.handle, &i);
 }
 
 static int do_shrink(struct scene *s)
@@ -252,7 +252,7 @@ static int do_purge(struct scene *s)
 
 static int do_dontneed(struct scene *s)
 {
-	int ret = vttm_madvise(s->g.fd, s->b.handle, DRM_VTTM_MADV_DONTNEED, NULL);
+	int ret = vttm_madvise(s->g.fd, s->b.bo.handle, DRM_VTTM_MADV_DONTNEED, NULL);
 
 	/* the answer can get lost */
 	s->b.dontneed = true;
@@ -261,7 +261,7 @@ static int do_dontneed(struct scene *s)
 
 static int do_close(struct scene *s)
 {
-	buffer_unmap(&s->b);
+	bo_unmap(&s->b.bo);
 	return buffer_close(s->g.fd, &s->b);
 }
 
@@ -270,7 +270,7 @@ static int do_export(struct scene *s)
 	int next = dup(s->g.fd), ret;
 
 	close(next);
-	ret = drmPrimeHandleToFD(s->g.fd, s->b.handle, DRM_CLOEXEC | DRM_RDWR,
+	ret = drmPrimeHandleToFD(s->g.fd, s->b.bo.handle, DRM_CLOEXEC | DRM_RDWR,
 				 &s->dmabuf) ? -errno : 0;
 	/* the file may be there, with its number lost on the way to user space */
 	if (ret && fcntl(next, F_GETFD) >= 0)
@@ -299,7 +299,7 @@ static int do_drop_caches(struct scene *s)
 
 static int do_reclaim(struct scene *s)
 {
-	int ret = reclaim(s->b.size);
+	int ret = reclaim(s->b.bo.size);
 
 	/* less was reclaimed than asked for */
 	return ret == -EAGAIN ? 0 : ret;
@@ -397,7 +397,7 @@ static bool all_right(struct scene *s, const char *what)
 	int ret;
 
 	if (s->b.dontneed) {
-		ret = vttm_madvise(s->g.fd, s->b.handle, DRM_VTTM_MADV_WILLNEED,
+		ret = vttm_madvise(s->g.fd, s->b.bo.handle, DRM_VTTM_MADV_WILLNEED,
 				   &retained);
 		if (ret) {
 			FAIL("%s: madvise afterwards: %s", what, strerror(-ret));
@@ -405,16 +405,16 @@ static bool all_right(struct scene *s, const char *what)
 		}
 		s->b.dontneed = false;
 		if (!retained) {
-			if (peek32(s->b.map, &crc))
+			if (peek32(s->b.bo.map, &crc))
 				FAIL("%s: can be read after it was purged", what);
 			return true;
 		}
 	}
-	ret = vttm_wait(s->g.fd, s->b.handle, -1);
+	ret = vttm_wait(s->g.fd, s->b.bo.handle, -1);
 	if (ret)
 		FAIL("%s: wait afterwards: %s", what, strerror(-ret));
-	if (!s->b.map)
-		ret = buffer_map(s->g.fd, &s->b);
+	if (!s->b.bo.map)
+		ret = bo_map(s->g.fd, &s->b.bo);
 	if (ret) {
 		FAIL("%s: mmap afterwards: %s", what, strerror(-ret));
 		return false;
@@ -422,30 +422,30 @@ static bool all_right(struct scene *s, const char *what)
 	a = buffer_check(&s->b, 0, s->pages, &at);
 	if (a != ACCESS_OK) {
 		if (a == ACCESS_WRONG)
-			buffer_explain(&s->b, s->b.map, at, text, sizeof(text));
+			buffer_explain(&s->b, s->b.bo.map, at, text, sizeof(text));
 		FAIL("%s: page %" PRIu64 " of %" PRIu64 ", %s: %s", what, at,
 		     s->pages, caching_name(s->caching), text);
 		return false;
 	}
 	/* and what the engine sees, of a part */
 	ret = buffer_create(s->g.fd, &result, 1, DRM_VTTM_CACHED, false);
-	op.dst = result.handle;
-	op.src = s->b.handle;
+	op.dst = result.bo.handle;
+	op.src = s->b.bo.handle;
 	op.size = (s->pages < 16 ? s->pages : 16) * PAGE;
 	if (!ret)
 		ret = vttm_submit(s->g.fd, &op, 1);
 	if (!ret)
-		ret = vttm_wait(s->g.fd, result.handle, -1);
+		ret = vttm_wait(s->g.fd, result.bo.handle, -1);
 	if (!ret)
-		ret = buffer_map(s->g.fd, &result);
+		ret = bo_map(s->g.fd, &result.bo);
 	if (ret) {
 		FAIL("%s: checksum afterwards: %s", what, strerror(-ret));
 		return false;
 	}
 	crc = buffer_crc(&s->b, 0, op.size / PAGE);
-	if (crc != *(uint32_t *)result.map)
+	if (crc != *(uint32_t *)result.bo.map)
 		FAIL("%s: the engine sees other bytes", what);
-	buffer_unmap(&result);
+	bo_unmap(&result.bo);
 	buffer_close(s->g.fd, &result);
 	buffer_forget(&result);
 	return true;
@@ -458,7 +458,7 @@ static void clean_up(struct scene *s)
 	s->dmabuf = -1;
 	if (!s->b.used)
 		return;
-	buffer_unmap(&s->b);
+	bo_unmap(&s->b.bo);
 	if (!s->b.closed)
 		EXPECT_OK(buffer_close(s->g.fd, &s->b));
 	buffer_forget(&s->b);
@@ -666,9 +666,9 @@ int main(int argc, char **argv)
 		if (c != 's' && c != 't')
 			die("%s", usage);
 		if (c == 's')
-			seed = parse_number("--seed", optarg, UINT64_MAX);
+			seed = parse_number("--seed", optarg, 0, UINT64_MAX);
 		else
-			seconds = parse_number("--seconds", optarg, 1000000);
+			seconds = parse_number("--seconds", optarg, 0, 1000000);
 	}
 	if (optind < argc)
 		die("%s", usage);

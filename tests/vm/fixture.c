@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 /* What nearly every VM test needs: a device, and filled buffers on it. */
 
+#include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -142,45 +143,41 @@ bool bo_new_flags(const struct gpu *g, struct bo *b, uint64_t size, uint32_t cac
 {
 	int ret;
 
-	memset(b, 0, sizeof(*b));
-	b->size = size;
-	b->caching = caching;
-	ret = vttm_create_flags(g->fd, &b->size, caching, flags, &b->handle);
+	ret = bo_create(g->fd, b, size, caching, flags);
 	if (ret) {
 		FAIL("create %" PRIu64 " bytes %s: %s", size,
 		     caching_name(caching), strerror(-ret));
 		return false;
 	}
-	b->map = vttm_map(g->fd, b->handle, b->size);
-	if (b->map == MAP_FAILED) {
-		FAIL("mmap of %" PRIu64 " bytes: %s", b->size, strerror(errno));
+	ret = bo_map(g->fd, b);
+	if (ret) {
+		FAIL("mmap of %" PRIu64 " bytes: %s", b->size, strerror(-ret));
 		return false;
 	}
 	return bo_fill(b, seed);
 }
 
+/* A fault that fails would kill the test: find it first. */
+static bool bo_touches(const struct bo *b)
+{
+	int64_t bad = bo_touch(b);
+
+	if (bad >= 0)
+		FAIL("SIGBUS at page %" PRId64, bad);
+	return bad < 0;
+}
+
 bool bo_fill(struct bo *b, uint32_t seed)
 {
-	uint64_t p;
-	uint32_t v;
-
-	/* A fault that fails would kill the test: find it here. */
-	for (p = 0; p < b->size; p += PAGE)
-		if (!peek32(b->map + p, &v)) {
-			FAIL("SIGBUS at page %" PRIu64, p / PAGE);
-			return false;
-		}
-	b->seed = seed;
-	b->crc = pattern_fill(test_source(), seed, b->map, b->size);
+	if (!bo_touches(b))
+		return false;
+	bo_store(b, test_source(), seed);
 	return true;
 }
 
 void bo_free(const struct gpu *g, struct bo *b)
 {
-	if (b->map && b->map != MAP_FAILED)
-		munmap(b->map, b->size);
-	EXPECT_OK(vttm_close(g->fd, b->handle));
-	b->map = NULL;
+	EXPECT_OK(bo_close(g->fd, b));
 }
 
 bool bo_info(const struct gpu *g, const struct bo *b, struct vttm_state *i)
@@ -220,31 +217,14 @@ bool bo_backup(const struct gpu *g, const struct bo *b, bool writeback)
 
 bool bo_check_map(const struct bo *b)
 {
-	uint64_t p, owner_page;
-	uint32_t v, owner;
-	int64_t bad;
+	char text[128];
 
-	for (p = 0; p < b->size; p += PAGE)
-		if (!peek32(b->map + p, &v)) {
-			FAIL("SIGBUS at page %" PRIu64, p / PAGE);
-			return false;
-		}
-	if (crc32_update(0, b->map, b->size) == b->crc)
-		return true;
-	bad = pattern_check(test_source(), b->seed, b->map, b->size);
-	if (bad < 0) {
-		FAIL("checksum of %s buffer %u differs, every page is right on a second look",
-		     caching_name(b->caching), b->seed);
-	} else if (pattern_owner(b->map + bad * PAGE, &owner, &owner_page) &&
-		   (owner != b->seed || owner_page != (uint64_t)bad)) {
-		FAIL("%s buffer %u: page %" PRId64 " has the bytes of buffer %u page %" PRIu64,
-		     caching_name(b->caching), b->seed, bad, owner, owner_page);
-	} else {
-		FAIL("%s buffer %u: page %" PRId64 " is wrong, first word %08x",
-		     caching_name(b->caching), b->seed, bad,
-		     *(uint32_t *)(b->map + bad * PAGE));
-	}
-	return false;
+	if (!bo_touches(b))
+		return false;
+	bo_explain(b, test_source(), text, sizeof(text));
+	if (*text)
+		FAIL("%s buffer %u: %s", caching_name(b->caching), b->seed, text);
+	return !*text;
 }
 
 bool bo_check_engine(const struct gpu *g, const struct bo *b)
@@ -285,6 +265,21 @@ bool bo_check_where(const struct gpu *g, const struct bo *b,
 	return false;
 }
 
+bool came_back(const struct backup_counters *then, uint64_t adopted,
+	       uint64_t extracted, uint64_t copied)
+{
+	struct backup_counters c;
+
+	backup_counters_since(then, &c);
+	if (c.restored_adopted == adopted && c.restored_extracted == extracted &&
+	    !c.restored_merged && c.restored_copied == copied)
+		return true;
+	FAIL("adopted/extracted/merged/copied %" PRIu64 "/%" PRIu64 "/%" PRIu64 "/%" PRIu64 " pages, not %" PRIu64 "/%" PRIu64 "/0/%" PRIu64,
+	     c.restored_adopted, c.restored_extracted, c.restored_merged,
+	     c.restored_copied, adopted, extracted, copied);
+	return false;
+}
+
 bool shrink_all(uint64_t pages)
 {
 	uint64_t sum = 0;
@@ -298,6 +293,44 @@ bool shrink_all(uint64_t pages)
 	FAIL("%" PRIu64 " of %" PRIu64 " pages swapped out, then %" PRId64, sum, pages,
 	     ret);
 	return false;
+}
+
+#define TRACING		"/sys/kernel/tracing"
+
+bool trace_on(const char *event)
+{
+	int ret = write_file(TRACING "/set_event", "%s", event);
+
+	/* to open it so empties it */
+	if (!ret && close(open(TRACING "/trace", O_WRONLY | O_TRUNC)))
+		ret = -errno;
+	if (ret)
+		FAIL("cannot trace %s: %s", event, strerror(-ret));
+	return !ret;
+}
+
+void trace_off(void)
+{
+	EXPECT_OK(write_file(TRACING "/events/enable", "0"));
+}
+
+unsigned int trace_moved(const char *event, struct moved *m, unsigned int max)
+{
+	const char *p = read_file(TRACING "/trace"), *pfn, *order;
+	unsigned int n = 0;
+	char key[64];
+
+	snprintf(key, sizeof(key), ": %s: ", event);
+	while (p && (p = strstr(p, key)) && n < max) {
+		p += strlen(key);
+		pfn = strstr(p, "pfn=0x");
+		order = strstr(p, "order=");
+		if (!pfn || !order)
+			break;
+		m[n].pfn = strtoull(pfn + 6, NULL, 16);
+		m[n++].order = strtoul(order + 6, NULL, 10);
+	}
+	return n;
 }
 
 #define PAGES_LIMIT	"/sys/module/ttm/parameters/pages_limit"

@@ -3,21 +3,18 @@
 #ifndef FIXTURE_H
 #define FIXTURE_H
 
+#include "bo.h"
+#include "cgroup.h"
 #include "ktap.h"
-#include "vttm_util.h"
+#include "pattern.h"
+#include "stat.h"
+#include "swap.h"
+#include "system.h"
+#include "vttm.h"
 
 struct gpu {
 	int fd;
 	unsigned int minor;
-};
-
-struct bo {
-	uint32_t handle;
-	uint32_t caching;
-	uint32_t seed;
-	uint32_t crc;	/* of what was stored */
-	uint64_t size;
-	uint8_t *map;
 };
 
 /* The bytes that buffers are filled with: this very program. */
@@ -45,6 +42,18 @@ bool bo_check_engine(const struct gpu *g, const struct bo *b);
 bool bo_check_where(const struct gpu *g, const struct bo *b,
 		    uint64_t resident, uint64_t backed_up, uint64_t inserted);
 
+/* A folio, as the tracepoints of insertion and extraction tell of it. */
+struct moved {
+	uint64_t pfn;
+	unsigned int order;
+};
+
+/* of that event, and nothing else, from now on */
+bool trace_on(const char *event);
+void trace_off(void);
+/* the folios that an event tells of */
+unsigned int trace_moved(const char *event, struct moved *m, unsigned int max);
+
 /*
  * TTM's fault injection: of every "interval" places where a backup or a restore
  * can fail, "probability" per cent do, "times" times, or -1 for ever.
@@ -55,6 +64,10 @@ bool fault_inject_after(unsigned int passed, int times);
 void fault_inject_off(void);
 /* all times are used up: what fails with -EINTR is retried where nobody sees it */
 bool fault_injected(void);
+
+/* Pages that came back since then, of all buffers there are, in which way; none merged. */
+bool came_back(const struct backup_counters *then, uint64_t adopted,
+	       uint64_t extracted, uint64_t copied);
 
 /* tt_shrink() until all buffers are out, which are so many pages */
 bool shrink_all(uint64_t pages);

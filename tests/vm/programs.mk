@@ -6,41 +6,69 @@
 
 PROGRAMS_TOP := $(abspath $(dir $(lastword $(MAKEFILE_LIST)))/../..)
 BIN ?= $(PROGRAMS_TOP)/build/bin
+PROGRAMS_LIB := $(PROGRAMS_TOP)/lib
 PROGRAMS_VM := $(PROGRAMS_TOP)/tests/vm
 PROGRAMS_TORTURE := $(PROGRAMS_TOP)/tests/torture
 
-VM_TESTS := ioctl engine reports backup swapoff swapfull noswap memcg prime dumb pressure fault restore race hibernate policy nofit spinner tmpfs zswap swapout vram gpus
+VM_TESTS := ioctl engine reports backup swapoff swapfull noswap memcg prime dumb pressure fault restore dma32 race hibernate policy nofit spinner tmpfs zswap swapout vram gpus
 TORTURE_TESTS := torture nth fuzz
 VM_PROGRAMS := $(VM_TESTS:%=$(BIN)/test-%) $(TORTURE_TESTS:%=$(BIN)/test-%) \
 	$(BIN)/demo $(BIN)/bench-cost $(BIN)/bench-behave
 
 PROGRAMS_CFLAGS := -std=gnu11 -O2 -g -Wall -Wextra -D_GNU_SOURCE \
-	-I$(PROGRAMS_VM) -I$(PROGRAMS_TORTURE) -I$(PROGRAMS_TOP)/kernel/include/uapi/drm \
+	-I$(PROGRAMS_LIB) -I$(PROGRAMS_VM) -I$(PROGRAMS_TORTURE) \
+	-I$(PROGRAMS_TOP)/kernel/include/uapi/drm \
 	$(shell pkg-config --cflags libdrm 2>/dev/null || echo -I/usr/include/libdrm)
-PROGRAMS_HEADERS := $(wildcard $(PROGRAMS_VM)/*.h $(PROGRAMS_TORTURE)/*.h) \
+PROGRAMS_HEADERS := $(wildcard $(PROGRAMS_LIB)/*.h $(PROGRAMS_VM)/*.h $(PROGRAMS_TORTURE)/*.h) \
 	$(PROGRAMS_TOP)/kernel/include/uapi/drm/vttm_drm.h
+
+# What several programs are made of is compiled once
+LIB_OBJECTS := $(patsubst $(PROGRAMS_LIB)/%.c,$(BIN)/lib/%.o,$(wildcard $(PROGRAMS_LIB)/*.c))
+FIXTURE := $(BIN)/lib/fixture.o $(BIN)/lib/direct_map.o
+MODEL := $(patsubst %,$(BIN)/lib/%.o,model balance inject)
 
 .PHONY: programs
 programs: $(VM_PROGRAMS)
 
 define program_build
 	@mkdir -p $(BIN)
-	$(CC) $(PROGRAMS_CFLAGS) -static -o $@ $(filter %.c,$^) -ldrm -lm
+	$(CC) $(PROGRAMS_CFLAGS) -static -o $@ $(filter %.c %.o,$^) -ldrm -lm
 endef
 
-$(BIN)/test-%: $(PROGRAMS_VM)/%.c $(PROGRAMS_VM)/vttm_util.c \
-		$(PROGRAMS_VM)/ktap.c $(PROGRAMS_VM)/fixture.c $(PROGRAMS_HEADERS)
+define object_build
+	@mkdir -p $(@D)
+	$(CC) $(PROGRAMS_CFLAGS) -c -o $@ $<
+endef
+
+$(BIN)/lib/%.o: $(PROGRAMS_LIB)/%.c $(PROGRAMS_HEADERS)
+	$(object_build)
+
+$(BIN)/lib/%.o: $(PROGRAMS_VM)/%.c $(PROGRAMS_HEADERS)
+	$(object_build)
+
+$(BIN)/lib/%.o: $(PROGRAMS_TORTURE)/%.c $(PROGRAMS_HEADERS)
+	$(object_build)
+
+$(BIN)/test-%: $(PROGRAMS_VM)/%.c $(FIXTURE) $(LIB_OBJECTS) $(PROGRAMS_HEADERS)
 	$(program_build)
 
-$(TORTURE_TESTS:%=$(BIN)/test-%): $(BIN)/test-%: $(PROGRAMS_TORTURE)/%.c \
-		$(PROGRAMS_TORTURE)/model.c $(PROGRAMS_TORTURE)/balance.c \
-		$(PROGRAMS_TORTURE)/inject.c $(PROGRAMS_VM)/vttm_util.c \
-		$(PROGRAMS_VM)/ktap.c $(PROGRAMS_VM)/fixture.c $(PROGRAMS_HEADERS)
+$(BIN)/test-torture: $(patsubst %,$(BIN)/lib/%.o,worker disturb)
+
+$(TORTURE_TESTS:%=$(BIN)/test-%): $(BIN)/test-%: $(PROGRAMS_TORTURE)/%.c $(MODEL) \
+		$(FIXTURE) $(LIB_OBJECTS) $(PROGRAMS_HEADERS)
 	$(program_build)
 
-$(BIN)/demo: $(PROGRAMS_TOP)/demo/demo.c $(PROGRAMS_VM)/vttm_util.c $(PROGRAMS_HEADERS)
+$(BIN)/demo: $(PROGRAMS_TOP)/demo/demo.c $(LIB_OBJECTS) $(PROGRAMS_HEADERS)
 	$(program_build)
 
-$(BIN)/bench-%: $(PROGRAMS_TOP)/bench/%.c $(PROGRAMS_TOP)/bench/bench.c $(PROGRAMS_VM)/vttm_util.c \
+$(BIN)/bench-%: $(PROGRAMS_TOP)/bench/%.c $(BIN)/lib/bench.o $(LIB_OBJECTS) \
 		$(PROGRAMS_HEADERS) $(PROGRAMS_TOP)/bench/bench.h
 	$(program_build)
+
+$(BIN)/lib/bench.o: $(PROGRAMS_TOP)/bench/bench.c $(PROGRAMS_HEADERS) \
+		$(PROGRAMS_TOP)/bench/bench.h
+	$(object_build)
+
+# kept: they would be taken for intermediate files
+.SECONDARY: $(LIB_OBJECTS) $(FIXTURE) $(MODEL) \
+	$(patsubst %,$(BIN)/lib/%.o,bench worker disturb)

@@ -2,9 +2,6 @@
 /*
  * The way back: what was handed over comes back without a copy, as what it was,
  * and a restore that is disturbed goes on where it stopped.
- *
- * With "dma32", in a machine with memory above 4 GiB and a device that must not
- * use it: what comes back stays below.
  */
 
 #include <fcntl.h>
@@ -14,156 +11,11 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "direct_map.h"
 #include "fixture.h"
 
-#define TRACING		"/sys/kernel/tracing"
 #define ODD		(5 * MiB + 7 * PAGE)	/* 2 MiB chunks and smaller ones */
 #define ODD_WHOLE	2			/* of which so many are 2 MiB */
-#define GIB4_PFN	(1ull << 20)
-
-/* ---- what the processor's page tables say about caching ---- */
-
-struct cpu_range {
-	uint64_t pfn;
-	uint64_t end;
-	uint32_t caching;
-};
-
-/* All of the kernel's own mapping of memory that is not write-back cached. */
-struct cpu_map {
-	struct cpu_range *range;
-	unsigned int nr;
-};
-
-/*
- * A line is "0xSTART-0xEND SIZE FLAGS LEVEL". With Linux's setup of the PAT, PWT
- * alone is write-combined, PCD is uncached.
- */
-static bool cpu_map_get(struct cpu_map *m)
-{
-	const char *path = "/sys/kernel/debug/page_tables/kernel";
-	bool within = false, found = false;
-	uint64_t start, end, base = 0;
-	FILE *f = fopen(path, "r");
-	char line[256];
-
-	m->range = NULL;
-	m->nr = 0;
-	if (!f) {
-		FAIL("%s: %s: the test kernel must have it", path, strerror(errno));
-		return false;
-	}
-	while (fgets(line, sizeof(line), f)) {
-		if (!strncmp(line, "---", 3)) {
-			within = strstr(line, "Low Kernel Mapping");
-			continue;
-		}
-		if (!within ||
-		    sscanf(line, "0x%" SCNx64 "-0x%" SCNx64, &start, &end) != 2)
-			continue;
-		if (!found)
-			base = start;
-		found = true;
-		if (!strstr(line, " PWT") && !strstr(line, " PCD"))
-			continue;
-		m->range = realloc(m->range, (m->nr + 1) * sizeof(*m->range));
-		if (!m->range)
-			die("no memory");
-		m->range[m->nr++] = (struct cpu_range) {
-			.pfn = (start - base) / PAGE,
-			.end = (end - base) / PAGE,
-			.caching = strstr(line, " PCD") ? DRM_VTTM_UC :
-							  DRM_VTTM_WC,
-		};
-	}
-	fclose(f);
-	if (!found)
-		FAIL("%s has no mapping of the memory", path);
-	return found;
-}
-
-static void cpu_map_free(struct cpu_map *m)
-{
-	free(m->range);
-	m->range = NULL;
-}
-
-static uint64_t cpu_map_pages(const struct cpu_map *m, uint32_t caching,
-			      uint64_t from_pfn)
-{
-	uint64_t pages = 0;
-	unsigned int i;
-
-	for (i = 0; i < m->nr; i++) {
-		const struct cpu_range *r = &m->range[i];
-
-		if (r->caching == caching && r->end > from_pfn)
-			pages += r->end - (r->pfn > from_pfn ? r->pfn : from_pfn);
-	}
-	return pages;
-}
-
-static uint32_t cpu_map_caching(const struct cpu_map *m, uint64_t pfn)
-{
-	unsigned int i;
-
-	for (i = 0; i < m->nr; i++)
-		if (pfn >= m->range[i].pfn && pfn < m->range[i].end)
-			return m->range[i].caching;
-	return DRM_VTTM_CACHED;
-}
-
-struct uncached {
-	uint64_t wc;
-	uint64_t uc;
-};
-
-static bool uncached_get(struct uncached *u)
-{
-	struct cpu_map m;
-
-	if (!cpu_map_get(&m))
-		return false;
-	u->wc = cpu_map_pages(&m, DRM_VTTM_WC, 0);
-	u->uc = cpu_map_pages(&m, DRM_VTTM_UC, 0);
-	cpu_map_free(&m);
-	return true;
-}
-
-/* So many pages more than then, and all of them of this caching. */
-static bool uncached_since(const struct uncached *then, uint32_t caching,
-			   uint64_t pages)
-{
-	uint64_t wc = caching == DRM_VTTM_WC ? pages : 0;
-	uint64_t uc = caching == DRM_VTTM_UC ? pages : 0;
-	struct uncached now;
-
-	if (!uncached_get(&now))
-		return false;
-	if (now.wc - then->wc == wc && now.uc - then->uc == uc)
-		return true;
-	FAIL("%" PRId64 " pages are WC and %" PRId64 " UC, not %" PRIu64 " and %" PRIu64,
-	     (int64_t)(now.wc - then->wc), (int64_t)(now.uc - then->uc), wc, uc);
-	return false;
-}
-
-/* ---- what came back, and how ---- */
-
-/* Since then, and of all buffers there are. */
-static bool came_back(const struct backup_counters *then, uint64_t adopted,
-		      uint64_t extracted, uint64_t copied)
-{
-	struct backup_counters c;
-
-	backup_counters_since(then, &c);
-	if (c.restored_adopted == adopted && c.restored_extracted == extracted &&
-	    !c.restored_merged && c.restored_copied == copied)
-		return true;
-	FAIL("adopted/extracted/merged/copied %" PRIu64 "/%" PRIu64 "/%" PRIu64 "/%" PRIu64 " pages, not %" PRIu64 "/%" PRIu64 "/0/%" PRIu64,
-	     c.restored_adopted, c.restored_extracted, c.restored_merged,
-	     c.restored_copied, adopted, extracted, copied);
-	return false;
-}
 
 /* One page is touched; the fault restores all. */
 static bool restore(const struct bo *b)
@@ -239,55 +91,12 @@ static void round_trip_uc(void)
 	round_trip(DRM_VTTM_UC);
 }
 
-struct moved {
-	uint64_t pfn;
-	unsigned int order;
-};
-
-static bool trace_on(const char *event)
-{
-	int ret = write_file(TRACING "/set_event", "%s", event);
-
-	/* to open it so empties it */
-	if (!ret && close(open(TRACING "/trace", O_WRONLY | O_TRUNC)))
-		ret = -errno;
-	if (ret)
-		FAIL("cannot trace %s: %s", event, strerror(-ret));
-	return !ret;
-}
-
-static void trace_off(void)
-{
-	EXPECT_OK(write_file(TRACING "/events/enable", "0"));
-}
-
-/* The folios that an event tells of. */
-static unsigned int trace_moved(const char *event, struct moved *m,
-				unsigned int max)
-{
-	const char *p = read_file(TRACING "/trace"), *pfn, *order;
-	unsigned int n = 0;
-	char key[64];
-
-	snprintf(key, sizeof(key), ": %s: ", event);
-	while (p && (p = strstr(p, key)) && n < max) {
-		p += strlen(key);
-		pfn = strstr(p, "pfn=0x");
-		order = strstr(p, "order=");
-		if (!pfn || !order)
-			break;
-		m[n].pfn = strtoull(pfn + 6, NULL, 16);
-		m[n++].order = strtoul(order + 6, NULL, 10);
-	}
-	return n;
-}
-
 /* The very folios that shmem gave out are those of the buffer, as they were. */
 static void same_folios(void)
 {
 	struct moved in[64], out[64];
 	unsigned int n_in, n_out, i;
-	struct cpu_map map;
+	struct direct_map map;
 	uint32_t caching;
 	uint64_t pages;
 	struct gpu g;
@@ -305,7 +114,7 @@ static void same_folios(void)
 		trace_off();
 		ASSERT_GT(n_in, ODD_WHOLE);
 		ASSERT_EQ(n_out, n_in);
-		ASSERT(cpu_map_get(&map));
+		ASSERT(direct_map_get(&map));
 		for (i = 0, pages = 0; i < n_out; i++) {
 			uint64_t p, end = out[i].pfn + (1ull << out[i].order);
 
@@ -313,15 +122,15 @@ static void same_folios(void)
 			EXPECT_EQ(out[i].order, in[i].order);
 			EXPECT_LE(out[i].order, PMD_NR);
 			for (p = out[i].pfn; p < end; p++, pages++)
-				if (cpu_map_caching(&map, p) != caching) {
+				if (direct_map_caching(&map, p) != caching) {
 					FAIL("page 0x%" PRIx64 " is %s, not %s",
-					     p, caching_name(cpu_map_caching(&map, p)),
+					     p, caching_name(direct_map_caching(&map, p)),
 					     caching_name(caching));
 					break;
 				}
 		}
 		EXPECT_EQ(pages, PAGES(ODD));
-		cpu_map_free(&map);
+		direct_map_free(&map);
 		EXPECT(bo_check_map(&b));
 		bo_free(&g, &b);
 	}
@@ -1126,103 +935,6 @@ static void never_alias(void)
 	}
 }
 
-/* ---- below 4 GiB ---- */
-
-/* All WC there is lies low, and so much there is. */
-static bool below_4gib(uint64_t base, uint64_t pages)
-{
-	uint64_t high, all;
-	struct cpu_map m;
-
-	if (!cpu_map_get(&m))
-		return false;
-	all = cpu_map_pages(&m, DRM_VTTM_WC, 0) - base;
-	high = cpu_map_pages(&m, DRM_VTTM_WC, GIB4_PFN);
-	cpu_map_free(&m);
-	if (all == pages && !high)
-		return true;
-	FAIL("%" PRIu64 " pages are WC, not %" PRIu64 ", and %" PRIu64 " of them above 4 GiB",
-	     all, pages, high);
-	return false;
-}
-
-static void dma32(void)
-{
-	uint64_t pages = PAGES(16 * MiB + 7 * PAGE), base;
-	const char *param = read_file("/sys/module/vttm/parameters/dma32");
-	struct backup_counters then, c;
-	unsigned int round;
-	struct cpu_map m;
-	struct gpu g;
-	struct bo b;
-
-	ASSERT(param && *param == 'Y');
-	ASSERT(reclaim_prepare());
-	ASSERT(gpu_open(&g));
-	ASSERT(cpu_map_get(&m));
-	base = cpu_map_pages(&m, DRM_VTTM_WC, 0);
-	cpu_map_free(&m);
-	ASSERT(bo_new(&g, &b, 16 * MiB + 7 * PAGE, DRM_VTTM_WC, 1));
-	ASSERT(below_4gib(base, pages));
-	for (round = 0; round < 4; round++) {
-		backup_counters(&then);
-		if (round & 1)
-			ASSERT(bo_swap_out(&g, &b));
-		else
-			ASSERT(bo_backup(&g, &b, false));
-		if (round & 2)
-			ASSERT(bo_check_engine(&g, &b));
-		else
-			ASSERT(bo_check_map(&b));
-		pools_drain();
-		EXPECT(below_4gib(base, pages));
-		if (!(round & 1))
-			EXPECT(came_back(&then, 0, pages, 0));
-		backup_counters_since(&then, &c);
-		EXPECT_EQ(restored_pages(&c), pages);
-		test_note("%s: %" PRIu64 " pages extracted, %" PRIu64 " copied",
-			  round & 1 ? "swapped" : "resident",
-			  c.restored_extracted, c.restored_copied);
-		ASSERT(bo_fill(&b, round + 2));
-	}
-}
-
-/*
- * Swap taken away brings the pages to wherever there is memory, above 4 GiB
- * too: what lies there is not for this device, and is copied.
- */
-static void dma32_high(void)
-{
-	uint64_t pages = PAGES(16 * MiB), base, refused;
-	struct backup_counters then, c;
-	struct swap_list swaps;
-	struct cpu_map m;
-	struct gpu g;
-	struct bo b;
-
-	ASSERT(reclaim_prepare());
-	ASSERT(gpu_open(&g));
-	ASSERT(cpu_map_get(&m));
-	base = cpu_map_pages(&m, DRM_VTTM_WC, 0);
-	cpu_map_free(&m);
-	ASSERT(bo_new(&g, &b, 16 * MiB, DRM_VTTM_WC, 1));
-	ASSERT(bo_swap_out(&g, &b));
-	swap_list(&swaps);
-	ASSERT_OK(swap_all_off(&swaps, 300));
-	refused = backup_stat("extract_refused_EXDEV");
-	backup_counters(&then);
-	EXPECT(bo_check_map(&b));
-	backup_counters_since(&then, &c);
-	test_note("%" PRIu64 " pages extracted, %" PRIu64 " copied",
-		  c.restored_extracted, c.restored_copied);
-	EXPECT_EQ(restored_pages(&c), pages);
-	EXPECT_GT(c.restored_copied, 0);
-	EXPECT_GT(backup_stat("extract_refused_EXDEV"), refused);
-	pools_drain();
-	EXPECT(below_4gib(base, pages));
-	EXPECT_OK(swap_all_on(&swaps));
-}
-
 /* which have nothing to do with swap */
 #define RESIDENT							\
 	{ "c46_c48_cached_extracted", round_trip_cached },		\
@@ -1274,16 +986,9 @@ static const struct test tests_copy[] = {
 	{ "c46_c48_zero_copy_off_copies_back", copied_when_told },
 };
 
-static const struct test tests_dma32[] = {
-	{ "c49_dma32_comes_back_below_4gib", dma32 },
-	{ "c38_c49_dma32_refuses_what_lies_above", dma32_high },
-};
-
-int main(int argc, char **argv)
+int main(void)
 {
 	mount_all();
-	if (argc > 1 && !strcmp(argv[1], "dma32"))
-		return ktap_run(tests_dma32, ARRAY_LEN(tests_dma32));
 	return run_by_swap(TEST_TABLE(tests_zram), TEST_TABLE(tests_disk),
 			   TEST_TABLE(tests_file), TEST_TABLE(tests_fragments),
 			   TEST_TABLE(tests_copy));

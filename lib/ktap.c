@@ -6,8 +6,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "cgroup.h"
 #include "ktap.h"
-#include "vttm_util.h"
+#include "stat.h"
+#include "swap.h"
+#include "system.h"
+#include "vttm.h"
 
 unsigned int test_failures;
 bool ktap_may_oom;

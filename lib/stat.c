@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+/* Counters of the kernel. */
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "stat.h"
+#include "system.h"
+
+#define STATS		DEBUGFS "/ttm/backup_stats"
+
+/* Fold the per-CPU deltas, or figures lag by up to a batch for each CPU. */
+static void vmstat_fold(void)
+{
+	int ret = write_str("/proc/sys/vm/stat_refresh", "1");
+
+	if (ret)
+		die("cannot write /proc/sys/vm/stat_refresh: %s",
+		    strerror(-ret));
+}
+
+uint64_t vmstat(const char *name)
+{
+	vmstat_fold();
+	return must_find("/proc/vmstat", name);
+}
+
+/* Of all lines "name value" whose name starts with the prefix. */
+static uint64_t must_sum(const char *path, const char *prefix)
+{
+	const char *text = must_read(path), *end;
+	uint64_t sum = 0;
+	bool any = false;
+
+	for (; *text; text = end + 1) {
+		end = strchr(text, '\n');
+		if (!strncmp(text, prefix, strlen(prefix))) {
+			sum += strtoull(strchr(text, ' '), NULL, 10);
+			any = true;
+		}
+		if (!end)
+			break;
+	}
+	if (!any)
+		die("%s has nothing that starts with \"%s\"", path, prefix);
+	return sum;
+}
+
+uint64_t vmstat_sum(const char *prefix)
+{
+	vmstat_fold();
+	return must_sum("/proc/vmstat", prefix);
+}
+
+uint64_t meminfo_kib(const char *name)
+{
+	return must_find("/proc/meminfo", name);
+}
+
+uint64_t free_order9(void)
+{
+	const char *line = must_read("/proc/buddyinfo");
+	uint64_t blocks = 0;
+
+	while (line && *line) {
+		const char *p = strstr(line, "zone");
+		const char *end = strchr(line, '\n');
+		unsigned int order;
+		char *next;
+
+		if (!p || (end && p > end))
+			break;
+		p += strlen("zone");
+		while (*p == ' ')
+			p++;
+		while (*p && *p != ' ')		/* the zone's name */
+			p++;
+		for (order = 0; *p && *p != '\n'; order++) {
+			uint64_t n = strtoull(p, &next, 10);
+
+			if (next == p)
+				break;
+			p = next;
+			while (*p == ' ')
+				p++;
+			if (order >= PMD_NR)
+				blocks += n << (order - PMD_NR);
+		}
+		line = end ? end + 1 : NULL;
+	}
+	return blocks;
+}
+
+bool have_backup_stats(void)
+{
+	return file_exists(STATS);
+}
+
+uint64_t backup_stat(const char *name)
+{
+	return must_find(STATS, name);
+}
+
+uint64_t backup_stat_sum(const char *prefix)
+{
+	return must_sum(STATS, prefix);
+}
+
+void backup_counters(struct backup_counters *c)
+{
+	char name[32];
+	unsigned int i;
+
+	memset(c, 0, sizeof(*c));
+	c->inserted = backup_stat("inserted");
+	for (i = 0; i <= PMD_NR; i++) {
+		/* there are lines for the orders that this kernel has */
+		snprintf(name, sizeof(name), "inserted_order%u", i);
+		if (!find_key(must_read(STATS), name, &c->order[i]) && !i)
+			die("%s has no line \"%s\"", STATS, name);
+	}
+	c->copied = backup_stat("copied");
+	c->restored_adopted = backup_stat("restored_adopted");
+	c->restored_extracted = backup_stat("restored_extracted");
+	c->restored_merged = backup_stat("restored_merged");
+	c->restored_copied = backup_stat("restored_copied");
+	c->retained = backup_stat("retained");
+	c->refused = backup_stat_sum("refused_");
+	c->extract_refused = backup_stat_sum("extract_refused_");
+}
+
+void backup_counters_since(const struct backup_counters *then,
+			   struct backup_counters *out)
+{
+	unsigned int i;
+
+	backup_counters(out);
+	out->inserted -= then->inserted;
+	for (i = 0; i <= PMD_NR; i++)
+		out->order[i] -= then->order[i];
+	out->copied -= then->copied;
+	out->restored_adopted -= then->restored_adopted;
+	out->restored_extracted -= then->restored_extracted;
+	out->restored_merged -= then->restored_merged;
+	out->restored_copied -= then->restored_copied;
+	out->retained -= then->retained;
+	out->refused -= then->refused;
+	out->extract_refused -= then->extract_refused;
+}
+
+uint64_t restored_pages(const struct backup_counters *c)
+{
+	return c->restored_adopted + c->restored_extracted + c->restored_merged +
+	       c->restored_copied;
+}
+
+#define ZERO_COPY	"/sys/module/ttm/parameters/zero_copy"
+
+uint64_t huge_swapins(void)
+{
+	return strtoull(must_read("/sys/kernel/mm/transparent_hugepage/hugepages-2048kB/stats/swpin"),
+			NULL, 10);
+}
+
+bool zero_copy_get(void)
+{
+	return must_read(ZERO_COPY)[0] == 'Y';
+}
