@@ -1,0 +1,73 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+# The bench with machines that fail: nothing of a long run is lost. On a copy of it,
+# with a program that stands for the machines.
+
+set -uo pipefail
+# shellcheck source=tests/harness/ktap.bash
+. "$(dirname "$0")/ktap.bash"
+
+copy=$work/copy
+mkdir -p "$copy"/{vm,tests/vm,build/{linux,pristine}/include/config}
+cp -r "$TOP"/{bench,tools} "$copy/"
+for tree in linux pristine; do
+	echo "$tree" | tee "$copy/build/$tree/vmlinux" >"$copy/build/$tree/.config"
+	echo 7.3.4 >"$copy/build/$tree/include/config/kernel.release"
+done
+printf '%%/bench-cost %%/bench-behave:\n\t@:\n' >"$copy/tests/vm/programs.mk"
+# Each call is noted. Those that match the file "fails" fail, as often as it says.
+cat >"$copy/vm/run" <<'EOF'
+#!/bin/bash
+cd "$(dirname "$0")/.."
+echo "$*" >>calls
+if [[ -f fails ]] && read -r times pattern <fails && [[ "$*" == *$pattern* ]] && ((times)); then
+	echo "$((times - 1)) $pattern" >fails
+	echo "Out of memory: Killed process 1" >&2
+	exit 1
+fi
+echo '{"part":"fake"}'
+EOF
+chmod +x "$copy/vm/run"
+
+bench() { : >"$copy/calls"; "$copy/bench/run" "$@" >/dev/null 2>"$work/err"; }
+calls() { wc -l <"$copy/calls"; }
+json=$copy/build/results/bench.json
+left=$copy/build/results/bench-unfinished
+says() { grep -q -- "$1" "$work/err"; }
+one_line() { [[ $(wc -l <"$work/err") == 1 ]] && says "$1"; }
+fails() { ! "$@"; }
+
+echo "KTAP version 1"
+is "there must be a run to go on with" fails bench --resume
+is "which is said in one line" one_line "no run to go on with"
+
+is "a run without trouble" bench
+all=$(calls)
+is "has its figures" jq -e --argjson all "$all" '.results | length == $all' "$json"
+is "and leaves nothing behind" test ! -e "$left"
+is "nor a directory of its own" sh -c "! ls -d $copy/build/.bench.* 2>/dev/null"
+
+echo "2 --swap disk" >"$copy/fails"
+is "a machine that fails twice is started again" bench
+is "and the run says so" says "failed, once more"
+is "with two starts more" test "$(calls)" = $((all + 2))
+is "and how often it was killed" jq -e '[.results[].kills // 0] | add == 2' "$json"
+
+rm "$json"
+echo "99 --swap file" >"$copy/fails"
+is "one that always fails ends the run" fails bench
+is "which says how to go on" says "--resume goes on from here"
+is "there are no figures then" test ! -e "$json"
+done=$(find "$left" -name 'out.*.json' | wc -l)
+is "those that there are, are kept" test "$done" -gt 0
+rm "$copy/fails"
+cp "$copy/build/linux/vmlinux" "$work/vmlinux"
+echo other >"$copy/build/linux/vmlinux"
+is "not with another kernel" fails bench --resume
+is "which is said in one line" one_line "with other kernels: make bench"
+cp "$work/vmlinux" "$copy/build/linux/vmlinux"
+is "going on" bench --resume
+is "runs what is left" test "$(calls)" = $((all - done))
+is "and has all figures" jq -e --argjson all "$all" '.results | length == $all' "$json"
+is "once" test ! -e "$left"
+finish
