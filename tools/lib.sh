@@ -67,6 +67,8 @@ kernel_version()
 #   pristine    the virtual driver alone, on upstream's TTM
 #   NAME        the source of linux-test, and on top of its configuration
 #               vm/config/NAME.config
+#   arm64, arm64-16k, arm64-64k
+#               such ones, for arm64, with pages of that size
 #   selftests-pristine
 #               the source of pristine, configured as selftests
 trees()
@@ -84,6 +86,40 @@ trees()
 is_pristine()
 {
 	[[ $1 == pristine || $1 == *-pristine ]]
+}
+
+# tree_arch TREE: the kind of machine that a tree is for, as make calls it
+tree_arch()
+{
+	case $1 in
+	arm64 | arm64-*) echo arm64 ;;
+	*) echo x86_64 ;;
+	esac
+}
+
+# tree_page TREE: the size of its pages in KiB
+tree_page()
+{
+	case $1 in
+	*-16k) echo 16 ;;
+	*-64k) echo 64 ;;
+	*) echo 4 ;;
+	esac
+}
+
+# tree_bin TREE: where the programs for its machines are
+tree_bin()
+{
+	case $(tree_arch "$1") in
+	x86_64) echo "$BUILD/bin" ;;
+	*) echo "$BUILD/bin-$1" ;;
+	esac
+}
+
+# cross_prefix ARCH: what goes before the names of the compiler's programs
+cross_prefix()
+{
+	[[ $1 != arm64 ]] || echo aarch64-linux-gnu-
 }
 
 # need_tree NAME: fail with one line if there is no such tree
@@ -107,12 +143,17 @@ lock()
 # build_environment DIR: what make is run with in a kernel tree; sets kmake
 build_environment()
 {
+	local prefix
+
 	# What was built must not depend on who built it, where and when
 	export KBUILD_BUILD_TIMESTAMP=@0 KBUILD_BUILD_USER=ttm KBUILD_BUILD_HOST=zerocopy
-	export KBUILD_BUILD_VERSION=1 LC_ALL=C ARCH=x86_64
+	export KBUILD_BUILD_VERSION=1 LC_ALL=C
+	ARCH=$(tree_arch "$(basename "$1")")
+	prefix=$(cross_prefix "$ARCH")
+	export ARCH
 	unset KCONFIG_CONFIG KCONFIG_ALLCONFIG KBUILD_OUTPUT O MAKEFLAGS MFLAGS MAKELEVEL
 	# shellcheck disable=SC2034	# used by the scripts that source this
-	kmake=(make -C "$1")
+	kmake=(make -C "$1" "CROSS_COMPILE=$prefix")
 	if command -v ccache >/dev/null; then
 		# Paths are relative in a build in the tree, so without debug
 		# information a tree elsewhere compiles to the same objects.
@@ -121,7 +162,7 @@ build_environment()
 		[[ -n ${DEBUG:-} ]] || export CCACHE_NOHASHDIR=1
 		export CCACHE_SLOPPINESS=time_macros,include_file_mtime,include_file_ctime
 		export CCACHE_MAXSIZE=${CCACHE_MAXSIZE:-3G}
-		kmake+=("CC=ccache gcc" "HOSTCC=ccache gcc")
+		kmake+=("CC=ccache ${prefix}gcc" "HOSTCC=ccache gcc")
 	fi
 }
 
