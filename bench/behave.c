@@ -461,7 +461,7 @@ static void memory_state(const char *when)
 	printf(",\"%s\":{\"free_bytes\":%" PRIu64 ",\"free_order9\":%" PRIu64
 	       ",\"unusable_index_order9\":%.3f,\"extfrag_index_order9\":%.3f,\"direct_map_4k_bytes\":%" PRIu64
 	       ",\"page_blocks\":%s}",
-	       when, meminfo_kib("MemFree") * KiB, free_order9(),
+	       when, meminfo_kib("MemFree") * KiB, free_2mib(),
 	       extfrag("unusable_index"), extfrag("extfrag_index"),
 	       meminfo_kib("DirectMap4k") * KiB, blocks);
 }

@@ -58,7 +58,7 @@ uint64_t meminfo_kib(const char *name)
 	return must_find("/proc/meminfo", name);
 }
 
-uint64_t free_order9(void)
+uint64_t free_2mib(void)
 {
 	const char *line = must_read("/proc/buddyinfo");
 	uint64_t blocks = 0;

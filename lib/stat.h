@@ -13,7 +13,7 @@ uint64_t vmstat(const char *name);
 uint64_t vmstat_sum(const char *prefix);
 uint64_t meminfo_kib(const char *name);
 /* free memory in blocks of 2 MiB that are whole, all zones */
-uint64_t free_order9(void);
+uint64_t free_2mib(void);
 /* 2 MiB folios that were read from swap as such */
 uint64_t huge_swapins(void);
 

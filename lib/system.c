@@ -44,6 +44,9 @@ void mount_all(void)
 	};
 	size_t i;
 
+	if (sysconf(_SC_PAGESIZE) != PAGE)
+		die("this program is for pages of %lu bytes", PAGE);
+
 	for (i = 0; i < ARRAY_LEN(fs); i++) {
 		if (file_exists(fs[i].probe))
 			continue;

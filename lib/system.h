@@ -15,12 +15,16 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+/* Programs are built for one size of pages; see tests/vm/programs.mk for other ones. */
+#ifndef PAGE
 #define PAGE		4096UL
+#endif
 #define KiB		((uint64_t)1 << 10)
 #define MiB		((uint64_t)1 << 20)
 #define PAGES(bytes)	(((bytes) + PAGE - 1) / PAGE)
-#define PMD_PAGES	512UL
-#define PMD_NR		9
+/* 2 MiB, which are TTM's largest chunks; a PMD maps them where pages have 4 KiB */
+#define PMD_PAGES	(0x200000 / PAGE)
+#define PMD_NR		__builtin_ctzl(PMD_PAGES)
 #define ARRAY_LEN(a)	(sizeof(a) / sizeof((a)[0]))
 
 #define DEBUGFS		"/sys/kernel/debug"

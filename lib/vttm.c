@@ -54,11 +54,20 @@ int vttm_ioctl(int fd, unsigned long request, void *arg)
 	return drmIoctl(fd, request, arg) ? -errno : 0;
 }
 
+uint32_t vttm_caching(uint32_t caching)
+{
+#ifdef __x86_64__
+	return caching;
+#else
+	return caching <= DRM_VTTM_UC ? DRM_VTTM_CACHED : caching;
+#endif
+}
+
 int vttm_create_flags(int fd, uint64_t *size, uint32_t caching, uint32_t flags,
 		      uint32_t *handle)
 {
 	struct drm_vttm_create c = {
-		.size = *size, .caching = caching, .flags = flags,
+		.size = *size, .caching = vttm_caching(caching), .flags = flags,
 	};
 	int ret = vttm_ioctl(fd, DRM_IOCTL_VTTM_CREATE, &c);
 

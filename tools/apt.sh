@@ -19,11 +19,12 @@ debian_mirror()
 		awk -v releases="^($releases)(-backports)?\$" '$2 ~ releases { print $1; exit }'
 }
 
-# debian_package PACKAGE DIR: download a package of $SUITE into an empty directory;
-# sets deb to its file
+# debian_package PACKAGE DIR [SUITE ARCHITECTURE]: download a package, of $SUITE and this
+# machine's architecture unless told otherwise, into an empty directory; sets deb to its file
 debian_package()
 {
-	local package=$1 dir=$2 mirror apt
+	local package=$1 dir=$2 suite=${3:-$SUITE} architecture=${4:-$(dpkg --print-architecture)}
+	local mirror apt
 
 	need apt-get apt
 	need dpkg-deb dpkg
@@ -34,7 +35,7 @@ debian_package()
 		die "apt has no Debian mirror configured: set KERNEL_SRC to a Linux $KSERIES tree"
 	mkdir -p "$dir"/{lists/partial,archives/partial,etc/parts,etc/prefs}
 	: >"$dir/status"
-	echo "deb [signed-by=$KEYRING] $mirror $SUITE main" >"$dir/etc/sources.list"
+	echo "deb [signed-by=$KEYRING] $mirror $suite main" >"$dir/etc/sources.list"
 	apt=(apt-get -q
 		-o Dir::State="$dir" -o Dir::State::Lists="$dir/lists"
 		-o Dir::State::status="$dir/status"
@@ -44,17 +45,17 @@ debian_package()
 		-o Dir::Etc::Preferences="$dir/etc/none"
 		-o Dir::Etc::PreferencesParts="$dir/etc/prefs"
 		-o Acquire::Languages=none
-		-o APT::Architecture="$(dpkg --print-architecture)"
+		-o APT::Architecture="$architecture" -o APT::Architectures="$architecture"
 		# the directory is readable for its owner only, so not for user _apt
 		-o APT::Sandbox::User="$(id -un)")
 
-	note "fetching $package from $SUITE"
+	note "fetching $package from $suite"
 	"${apt[@]}" update >"$dir/log" 2>&1 ||
-		{ cat "$dir/log" >&2; die "apt cannot read $SUITE from its mirror (see above)"; }
+		{ cat "$dir/log" >&2; die "apt cannot read $suite from its mirror (see above)"; }
 	# apt-get update reports unreachable or badly signed archives as warnings
 	if grep -q '^[WE]:' "$dir/log"; then
 		grep '^[WE]:' "$dir/log" >&2
-		die "apt cannot read $SUITE from its mirror (see above)"
+		die "apt cannot read $suite from its mirror (see above)"
 	fi
 	(cd "$dir" && "${apt[@]}" download "$package") >"$dir/log" 2>&1 ||
 		{ cat "$dir/log" >&2; die "apt cannot fetch $package (see above)"; }

@@ -159,7 +159,8 @@ static void write_file(const char *path, const char *text)
 /* Make a swap area of the device or file, as mkswap does, and use it */
 static void swap_on(const char *device)
 {
-	uint32_t header[4096 / sizeof(uint32_t)] = { 0 };
+	static uint32_t header[65536 / sizeof(uint32_t)];
+	const size_t page = sysconf(_SC_PAGESIZE);
 	off_t bytes;
 	int fd;
 
@@ -168,9 +169,9 @@ static void swap_on(const char *device)
 		fail("open %s: %s", device, strerror(errno));
 	bytes = lseek(fd, 0, SEEK_END);
 	header[1024 / 4] = 1;				/* version */
-	header[1024 / 4 + 1] = bytes / 4096 - 1;	/* last page */
-	memcpy((char *)header + 4096 - 10, "SWAPSPACE2", 10);
-	if (pwrite(fd, header, sizeof(header), 0) != sizeof(header) || fsync(fd))
+	header[1024 / 4 + 1] = bytes / page - 1;	/* last page */
+	memcpy((char *)header + page - 10, "SWAPSPACE2", 10);
+	if (pwrite(fd, header, page, 0) != (ssize_t)page || fsync(fd))
 		fail("write %s: %s", device, strerror(errno));
 	close(fd);
 	if (swapon(device, 0))

@@ -3,9 +3,18 @@
 # The programs that run in the virtual machine: $(BIN)/NAME, static. To be
 # included by a Makefile, or used by itself:
 #	make -f tests/vm/programs.mk
+# With BIN=build/bin-arm64, or that and -16k or -64k, they are for arm64 and its larger
+# pages.
 
 PROGRAMS_TOP := $(abspath $(dir $(lastword $(MAKEFILE_LIST)))/../..)
 BIN ?= $(PROGRAMS_TOP)/build/bin
+ifneq ($(filter bin-arm64%,$(notdir $(BIN))),)
+PROGRAMS_CC := aarch64-linux-gnu-gcc
+PROGRAMS_LDFLAGS := -L$(shell $(PROGRAMS_TOP)/tools/fetch-arm64)
+PROGRAMS_PAGE := $(if $(filter %-16k,$(BIN)),-DPAGE=16384UL,$(if $(filter %-64k,$(BIN)),-DPAGE=65536UL))
+else
+PROGRAMS_CC := $(CC)
+endif
 PROGRAMS_LIB := $(PROGRAMS_TOP)/lib
 PROGRAMS_VM := $(PROGRAMS_TOP)/tests/vm
 PROGRAMS_TORTURE := $(PROGRAMS_TOP)/tests/torture
@@ -15,7 +24,7 @@ TORTURE_TESTS := torture nth fuzz
 VM_PROGRAMS := $(VM_TESTS:%=$(BIN)/test-%) $(TORTURE_TESTS:%=$(BIN)/test-%) \
 	$(BIN)/demo $(BIN)/bench-cost $(BIN)/bench-behave
 
-PROGRAMS_CFLAGS := -std=gnu11 -O2 -g -Wall -Wextra -D_GNU_SOURCE \
+PROGRAMS_CFLAGS := -std=gnu11 -O2 -g -Wall -Wextra -D_GNU_SOURCE $(PROGRAMS_PAGE) \
 	-I$(PROGRAMS_LIB) -I$(PROGRAMS_VM) -I$(PROGRAMS_TORTURE) \
 	-I$(PROGRAMS_TOP)/kernel/include/uapi/drm \
 	$(shell pkg-config --cflags libdrm 2>/dev/null || echo -I/usr/include/libdrm)
@@ -32,12 +41,12 @@ programs: $(VM_PROGRAMS)
 
 define program_build
 	@mkdir -p $(BIN)
-	$(CC) $(PROGRAMS_CFLAGS) -static -o $@ $(filter %.c %.o,$^) -ldrm -lm
+	$(PROGRAMS_CC) $(PROGRAMS_CFLAGS) -static -o $@ $(filter %.c %.o,$^) $(PROGRAMS_LDFLAGS) -ldrm -lm
 endef
 
 define object_build
 	@mkdir -p $(@D)
-	$(CC) $(PROGRAMS_CFLAGS) -c -o $@ $<
+	$(PROGRAMS_CC) $(PROGRAMS_CFLAGS) -c -o $@ $<
 endef
 
 $(BIN)/lib/%.o: $(PROGRAMS_LIB)/%.c $(PROGRAMS_HEADERS)

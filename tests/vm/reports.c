@@ -661,17 +661,17 @@ static void stutter(void)
 	}
 	while (atomic_load(&d->ready) < CLIENTS)
 		usleep(10000);
-	order9 = free_order9();
+	order9 = free_2mib();
 	kswapd = vmstat("pgscan_kswapd");
 	direct = vmstat("pgscan_direct");
 	swapped = vmstat("pswpout");
 	sleep(seconds);
 	test_note("free %" PRIu64 " of %" PRIu64 " MiB, in 2 MiB blocks %" PRIu64 ", before %" PRIu64,
 		  meminfo_kib("MemFree") / 1024, meminfo_kib("MemTotal") / 1024,
-		  free_order9(), order9);
+		  free_2mib(), order9);
 	/* or there was no memory, and this says nothing */
 	EXPECT_GE(meminfo_kib("MemFree") * 4, meminfo_kib("MemTotal"));
-	EXPECT_GE(free_order9() + 2, order9);
+	EXPECT_GE(free_2mib() + 2, order9);
 	kswapd = vmstat("pgscan_kswapd") - kswapd;
 	direct = vmstat("pgscan_direct") - direct;
 	swapped = vmstat("pswpout") - swapped;
