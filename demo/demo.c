@@ -77,9 +77,24 @@ static void progress(const char *what, uint64_t done, uint64_t total)
 	       swap_used_pages() * PAGE / MiB, meminfo_kib("MemFree") / 1024);
 }
 
+/* Folios of 2 MiB that went to swap, in one piece or not */
+static uint64_t swapout_2mib(const char *name)
+{
+	char path[128];
+	const char *text;
+
+	snprintf(path, sizeof(path),
+		 "/sys/kernel/mm/transparent_hugepage/hugepages-2048kB/stats/%s", name);
+	text = read_file(path);
+	if (!text)
+		die("%s cannot be read", path);
+	return strtoull(text, NULL, 10);
+}
+
 /*
  * Sizes that are whole 2 MiB chunks, sizes with a tail of smaller ones, and
- * small ones; half of the buffers WC, half cached.
+ * small ones; half of the buffers WC, half cached. Where WC is not coherent, all are
+ * cached.
  */
 static bool buffer_new(struct bo *b, unsigned int nr)
 {
@@ -271,7 +286,7 @@ static void probe(void)
 
 int main(int argc, char **argv)
 {
-	uint64_t mem, goal = 0, order9, t0, t1, t2, t3, total = 0, oom;
+	uint64_t mem, goal = 0, free_blocks, t0, t1, t2, t3, total = 0, oom;
 	uint64_t swpout, whole, split, swpin;
 	struct backup_counters then, c;
 	unsigned int nr, good = 0, wc = 0;
@@ -308,15 +323,16 @@ int main(int argc, char **argv)
 		die("debugfs ttm/backup_stats is missing: not a kernel of this project");
 
 	result("zero_copy", zero_copy_get());
+	result("page_bytes", PAGE);
 	result("mem_bytes", mem);
 	result("swap_bytes", meminfo_kib("SwapTotal") * KiB);
 	result("source_bytes", source.len);
-	order9 = free_order9();
+	free_blocks = free_2mib();
 	oom = vmstat("oom_kill");
 	swpout = vmstat("pswpout");
 	swpin = vmstat("pswpin");
-	whole = vmstat("thp_swpout");
-	split = vmstat("thp_swpout_fallback");
+	whole = swapout_2mib("swpout");
+	split = swapout_2mib("swpout_fallback");
 	backup_counters(&then);
 
 	t0 = now_ns();
@@ -339,7 +355,7 @@ int main(int argc, char **argv)
 	result("verified", good);
 	result("pages_inserted", c.inserted);
 	result("pages_copied", c.copied);
-	result("folios_order9_inserted", c.order[PMD_NR]);
+	result("folios_2mib_inserted", c.order[PMD_NR]);
 	result("pages_restored_by_extraction", c.restored_extracted);
 	result("pages_restored_by_adoption", c.restored_adopted);
 	result("pages_restored_by_merging", c.restored_merged);
@@ -347,12 +363,12 @@ int main(int argc, char **argv)
 	result("failed_pages_retained", c.retained);
 	result("failed_folios_refused", c.refused);
 	result("failed_extractions", c.extract_refused);
-	result("thp_swpout", vmstat("thp_swpout") - whole);
-	result("thp_swpout_fallback", vmstat("thp_swpout_fallback") - split);
+	result("swpout_2mib", swapout_2mib("swpout") - whole);
+	result("swpout_2mib_fallback", swapout_2mib("swpout_fallback") - split);
 	result("pswpout", vmstat("pswpout") - swpout);
 	result("pswpin", vmstat("pswpin") - swpin);
-	result("free_order9_before", order9);
-	result("free_order9_full", free_order9());
+	result("free_2mib_before", free_blocks);
+	result("free_2mib_full", free_2mib());
 	result("guest_ms_fill", (t1 - t0) / 1000000);
 	result("guest_ms_read_cpu", (t2 - t1) / 1000000);
 	result("guest_ms_read_engine", (t3 - t2) / 1000000);
@@ -361,7 +377,7 @@ int main(int argc, char **argv)
 	for (nr = 0; nr < nr_buffers; nr++)
 		bo_close(fd, &buffers[nr]);
 	pools_drain();
-	result("free_order9_after", free_order9());
+	result("free_2mib_after", free_2mib());
 	printf("progress measuring a backup and a restore by hand\n");
 	probe();
 

@@ -16,7 +16,7 @@ NOTES = """\
     restored from memory
 (2) a backup that was not complete had left them in their place
 (3) copied to a larger chunk than they were in, because that was free
-(4) blocks of 2 MiB; after: all buffers freed and TTM's pools drained
+(4) after: all buffers freed and TTM's pools drained
 (5) of a virtual processor: compare the columns, quote neither
 """
 
@@ -38,9 +38,14 @@ class Run:
         text = self.text(name)
         return float(text) if "." in text else int(text)
 
+    @property
+    def in_2mib(self):
+        """Pages in 2 MiB"""
+        return (2 << 20) // max(self.number("page_bytes"), 1)
+
     def per_2mib(self, allocated, moved):
         pages = self.number(moved)
-        return self.number(allocated) * 512 / pages if pages else -1
+        return self.number(allocated) * self.in_2mib / pages if pages else -1
 
     @property
     def backup_2mib(self):
@@ -52,7 +57,7 @@ class Run:
 
     @property
     def swapped_small(self):
-        return self.number("pswpout") - 512 * self.number("thp_swpout")
+        return self.number("pswpout") - self.in_2mib * self.number("swpout_2mib")
 
     @property
     def verified(self):
@@ -79,11 +84,11 @@ def rows():
     yield "pages restored by merging (3)", figure("pages_restored_by_merging")
     yield "pages restored by copy", figure("pages_restored_by_copy")
     yield "pages allocated per 2 MiB restored (1)", lambda run: f"{run.restore_2mib:.1f}"
-    yield "2 MiB swapouts, whole", figure("thp_swpout")
-    yield "2 MiB swapouts that had to be split", figure("thp_swpout_fallback")
+    yield "2 MiB swapouts, whole", figure("swpout_2mib")
+    yield "2 MiB swapouts that had to be split", figure("swpout_2mib_fallback")
     yield "pages swapped out in smaller pieces", lambda run: str(run.swapped_small)
-    yield "free order-9 blocks, before / after (4)", pair("free_order9_before",
-                                                          "free_order9_after")
+    yield "free blocks of 2 MiB, before / after (4)", pair("free_2mib_before",
+                                                           "free_2mib_after")
     yield "failed backups: pages kept / folios refused", pair("failed_pages_retained",
                                                               "failed_folios_refused")
     yield "OOM kills", figure("oom_kill")

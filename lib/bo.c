@@ -15,8 +15,8 @@ int bo_create(int fd, struct bo *b, uint64_t size, uint32_t caching, uint32_t fl
 {
 	memset(b, 0, sizeof(*b));
 	b->size = size;
-	b->caching = caching;
-	return vttm_create_flags(fd, &b->size, caching, flags, &b->handle);
+	b->caching = vttm_caching(caching);
+	return vttm_create_flags(fd, &b->size, b->caching, flags, &b->handle);
 }
 
 int bo_map(int fd, struct bo *b)
