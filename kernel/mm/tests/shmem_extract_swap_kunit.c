@@ -110,7 +110,7 @@ static unsigned long extract_swapins(void)
 
 static void extract_c32_swap_cache_hit(struct kunit *test)
 {
-	unsigned int order, max = insert_max_order();
+	unsigned int order, max = insert_swap_order();
 	struct file *file = extract_file(test, insert_always, 2UL << max);
 
 	for (order = 0; order <= max; order++) {
@@ -144,7 +144,7 @@ static void extract_c32_swap_cache_hit(struct kunit *test)
 /* A folio that is refused after it left the swap cache is dirty and on the LRU. */
 static void extract_c32_c36_busy_in_swap_cache(struct kunit *test)
 {
-	unsigned int order, max = insert_max_order();
+	unsigned int order, max = insert_swap_order();
 	struct file *file = extract_file(test, insert_always, 1UL << max);
 
 	for (order = 0; order <= max; order += max ?: 1) {
@@ -171,7 +171,7 @@ static void extract_c32_c36_busy_in_swap_cache(struct kunit *test)
 /* From any device, folios come back as they went, and nothing else is allocated. */
 static void extract_c33_from_swap(struct kunit *test)
 {
-	unsigned int order, max = insert_max_order();
+	unsigned int order, max = insert_swap_order();
 	struct file *file = extract_file(test, insert_always, 2UL << max);
 
 	for (order = 0; order <= max; order++) {
@@ -212,7 +212,7 @@ static void extract_c33_from_swap(struct kunit *test)
 /* A folio that is read from swap as a whole must not be in an unmovable pageblock. */
 static void extract_c72_huge_from_swap(struct kunit *test)
 {
-	unsigned int max = insert_max_order();
+	unsigned int max = insert_swap_order();
 	struct file *file = extract_file(test, insert_always, 1UL << max);
 	struct folio *folio;
 	bool synchronous;
@@ -252,7 +252,7 @@ static void extract_c34_page_by_page(struct kunit *test)
 /* Swap entries that are too small or begin earlier are not read for nothing. */
 static void extract_c35_too_small_in_swap(struct kunit *test)
 {
-	unsigned int order, max = insert_max_order();
+	unsigned int order, max = insert_swap_order();
 	struct file *file = extract_file(test, insert_always, 2UL << max);
 
 	for (order = 0; order < max; order += 2) {
@@ -324,7 +324,7 @@ static void extract_c38_read_into_the_zone(struct kunit *test)
 
 static void extract_c39_read_error(struct kunit *test)
 {
-	unsigned int order, max = insert_max_order();
+	unsigned int order, max = insert_swap_order();
 
 	for (order = 0; order <= max; order += max ?: 1) {
 		struct file *file = extract_file(test, insert_always, 4UL << max);
@@ -365,7 +365,7 @@ static void extract_c39_read_error(struct kunit *test)
  */
 static void extract_c40_unuse(struct kunit *test)
 {
-	unsigned int round, max = insert_max_order(), orders[] = { 0, 2, max };
+	unsigned int round, max = insert_swap_order(), orders[] = { 0, 2, max };
 	struct file *file = extract_file(test, insert_always, 1UL << max);
 	struct extract_counters base;
 	long free = get_nr_swap_pages();
@@ -450,7 +450,7 @@ static struct folio *extract_without_memory(struct kunit *test, struct file *fil
 
 static void extract_c43_no_memory_to_read(struct kunit *test)
 {
-	unsigned int order, max = insert_max_order();
+	unsigned int order, max = insert_swap_order();
 	struct file *file = extract_file(test, insert_always, 2UL << max);
 
 	for (order = 0; order <= max; order += max ?: 1) {
@@ -496,7 +496,7 @@ static void extract_c43_no_memory_to_read(struct kunit *test)
  */
 static void extract_c85_as_large_as_possible(struct kunit *test)
 {
-	unsigned int fail, max = insert_max_order();
+	unsigned int fail, max = insert_swap_order();
 	struct file *file = extract_file(test, insert_always, 1UL << max);
 	long free = get_nr_swap_pages();
 
@@ -546,7 +546,7 @@ static void extract_c85_as_large_as_possible(struct kunit *test)
 static void extract_c85_effort(struct kunit *test)
 {
 	const gfp_t hard = EXTRACT_GFP | __GFP_COMP | __GFP_NORETRY | __GFP_NOWARN;
-	unsigned int max = insert_max_order();
+	unsigned int max = insert_swap_order();
 	struct file *file = extract_file(test, insert_always, 1UL << max);
 	struct fault_attr *attr = insert_fault_attr("fail_page_alloc"), old;
 	bool *wait = insert_fault_setting("fail_page_alloc", "ignore-gfp-wait");
@@ -587,7 +587,7 @@ static void extract_c85_effort(struct kunit *test)
 /* A part that begins in the middle: all around it stays in swap, and can be had. */
 static void extract_c85_from_the_middle(struct kunit *test)
 {
-	unsigned int order, max = insert_max_order();
+	unsigned int order, max = insert_swap_order();
 	struct file *file = extract_file(test, insert_always, 1UL << max);
 	pgoff_t end = 1UL << max;
 
@@ -618,7 +618,7 @@ static void extract_c85_from_the_middle(struct kunit *test)
  */
 static void extract_c88_readahead(struct kunit *test)
 {
-	unsigned int order, max = insert_max_order();
+	unsigned int order, max = insert_swap_order();
 	struct file *file = extract_file(test, insert_always, 2UL << max);
 	struct file *plain = insert_plain_file(test, insert_always, PAGE_SIZE << max);
 	struct extract_counters base;
@@ -665,7 +665,7 @@ static void extract_c88_readahead(struct kunit *test)
 
 static void extract_c45_fput_after_swap(struct kunit *test)
 {
-	unsigned int order, max = insert_max_order();
+	unsigned int order, max = insert_swap_order();
 	struct vfsmount *mnt = insert_test_mount(test, SB_KERNMOUNT, "nr_blocks",
 						 "65536");
 	struct shmem_sb_info *sbinfo = mnt->mnt_sb->s_fs_info;

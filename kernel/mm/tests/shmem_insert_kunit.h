@@ -129,6 +129,8 @@ struct folio *insert_folio(struct kunit *test, struct file *file,
 void insert_expect_read(struct kunit *test, struct file *file,
 			pgoff_t index, unsigned int order, u64 seed);
 unsigned int insert_max_order(void);
+unsigned int insert_2mib_order(void);
+unsigned int insert_swap_order(void);
 long insert_node_stat(enum node_stat_item item);
 unsigned long insert_vm_events(unsigned int first, unsigned int last);
 long insert_pages_allocated(void);

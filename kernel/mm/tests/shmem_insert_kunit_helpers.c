@@ -270,6 +270,21 @@ unsigned int insert_max_order(void)
 }
 
 /*
+ * The order of 2 MiB, if there is one, for what is done many times: with pages of 64 KiB,
+ * the highest order is that of 128 MiB.
+ */
+unsigned int insert_2mib_order(void)
+{
+	return min(insert_max_order(), 21 - PAGE_SHIFT);
+}
+
+/* The highest order that goes to swap as one, and is not split for it */
+unsigned int insert_swap_order(void)
+{
+	return IS_ENABLED(CONFIG_THP_SWAP) ? insert_2mib_order() : 0;
+}
+
+/*
  * With what is in the processors' counters as yet. When one of them is added to the
  * node's between the reads, the sum lacks it.
  */

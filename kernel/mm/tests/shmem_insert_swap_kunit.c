@@ -16,7 +16,7 @@
 
 static void insert_c10_occupied_by_swap(struct kunit *test)
 {
-	unsigned int order, max = insert_max_order();
+	unsigned int order, max = insert_swap_order();
 	struct file *file = insert_file(test, insert_always, 2UL << max);
 
 	for (order = 0; order <= max; order++) {
@@ -46,7 +46,7 @@ static void insert_c10_occupied_by_swap(struct kunit *test)
 
 static void insert_c11_partial_overlap_with_swap(struct kunit *test)
 {
-	unsigned int max = insert_max_order();
+	unsigned int max = insert_swap_order();
 	pgoff_t nr = 1UL << max;
 	struct file *file = insert_file(test, insert_always, 2 * nr);
 	struct folio *small, *large;
@@ -73,7 +73,7 @@ static void insert_c11_partial_overlap_with_swap(struct kunit *test)
 
 static void insert_c25_reclaimable_whole(struct kunit *test)
 {
-	unsigned int order, max = insert_max_order();
+	unsigned int order, max = insert_swap_order();
 	struct file *file = insert_file(test, insert_always, 2UL << max);
 
 	for (order = 0; order <= max; order++) {
@@ -93,10 +93,39 @@ static void insert_c25_reclaimable_whole(struct kunit *test)
 	}
 }
 
+#if defined(CONFIG_TRANSPARENT_HUGEPAGE) && !defined(CONFIG_THP_SWAP)
+/* Where swap takes no large folio, reclaim writes the pages of one, each for itself. */
+static void insert_c25_reclaimable_split(struct kunit *test)
+{
+	unsigned int order = insert_2mib_order();
+	struct file *file = insert_file(test, insert_always, 1UL << order);
+	unsigned long out = insert_vm_events(PSWPOUT, PSWPOUT);
+	pgoff_t nr = 1UL << order, i;
+	struct folio *folio;
+
+	if (!order)
+		kunit_skip(test, "needs large folios");
+
+	folio = insert_folio(test, file, order, 1);
+	insert_expect_inserted(test, file, folio, 0);
+	KUNIT_EXPECT_FALSE(test, insert_reclaim(test, file, folio));
+
+	for (i = 0; i < nr; i++) {
+		struct xarray *pages = &file->f_mapping->i_pages;
+
+		KUNIT_ASSERT_TRUE_MSG(test, xa_is_value(xa_load(pages, i)), "page %lu", i);
+		KUNIT_ASSERT_EQ(test, xa_get_order(pages, i), 0);
+	}
+	KUNIT_EXPECT_EQ(test, insert_vm_events(PSWPOUT, PSWPOUT) - out, nr);
+	KUNIT_EXPECT_EQ(test, SHMEM_I(file_inode(file))->swapped, nr);
+	insert_expect_read(test, file, 0, order, 1);
+}
+#endif
+
 static void insert_c26_noswap_is_not_swapped(struct kunit *test)
 {
 	struct vfsmount *mnt = insert_noswap_mount(test);
-	unsigned int order = insert_max_order();
+	unsigned int order = insert_2mib_order();
 	struct file *file = insert_file(test, mnt, 1UL << order);
 	struct folio *folio = insert_folio(test, file, order, 7);
 
@@ -110,16 +139,16 @@ static void insert_c26_noswap_is_not_swapped(struct kunit *test)
 /* Fills the swap device by what the clause is about. */
 static void insert_c27_swap_full(struct kunit *test)
 {
-	const long most = 64L << (20 - PAGE_SHIFT);
-	unsigned int order = insert_max_order();
+	const long most = 16384;
+	unsigned int order = insert_swap_order();
 	pgoff_t nr = 1UL << order, i;
 	struct file *file = insert_file(test, insert_always, 2 * most);
 	long free = get_nr_swap_pages();
 	struct folio *folio;
 
 	if (free > most)
-		kunit_skip(test, "%ld MiB of swap are free, at most 64 can be filled",
-			   free >> (20 - PAGE_SHIFT));
+		kunit_skip(test, "%ld pages of swap are free, at most %ld can be filled",
+			   free, most);
 
 	for (i = 0; get_nr_swap_pages() > 0 && i < (pgoff_t)most; i++) {
 		folio = insert_folio(test, file, 0, i & 0xff);
@@ -140,7 +169,7 @@ static void insert_c27_swap_full(struct kunit *test)
 static void insert_c21_c22_memcg_limit(struct kunit *test)
 {
 	/* A single page at the start of a file needs no node, so no other charge. */
-	unsigned int i, orders[] = { 0, insert_max_order() };
+	unsigned int i, orders[] = { 0, insert_2mib_order() };
 	struct mem_cgroup *memcg = insert_memcg(test), *old;
 
 	for (i = 0; i < ARRAY_SIZE(orders); i++) {
@@ -191,7 +220,7 @@ static void insert_c21_limit_is_notified(struct kunit *test)
 /* The root memcg pays without anything being counted there, or anywhere else. */
 static void insert_charges_nobody_as_root(struct kunit *test)
 {
-	unsigned int i, orders[] = { 0, insert_max_order() };
+	unsigned int i, orders[] = { 0, insert_2mib_order() };
 	struct mem_cgroup *memcg = insert_memcg(test), *old, *root;
 
 	for (i = 0; i < ARRAY_SIZE(orders); i++) {
@@ -232,7 +261,7 @@ static int insert_charge(struct folio *folio, struct mem_cgroup *memcg)
 
 static void insert_c71_charge_is_kept(struct kunit *test)
 {
-	unsigned int i, orders[] = { 4, insert_max_order() };
+	unsigned int i, orders[] = { 4, insert_2mib_order() };
 	struct mem_cgroup *memcg = insert_memcg(test);
 
 	if (orders[1] < orders[0])
@@ -331,6 +360,9 @@ static struct kunit_case insert_swap_cases[] = {
 	KUNIT_CASE(insert_alloc_charges_nobody),
 #endif
 	KUNIT_CASE_SLOW(insert_c25_reclaimable_whole),
+#if defined(CONFIG_TRANSPARENT_HUGEPAGE) && !defined(CONFIG_THP_SWAP)
+	KUNIT_CASE(insert_c25_reclaimable_split),
+#endif
 	KUNIT_CASE_SLOW(insert_c26_noswap_is_not_swapped),
 	KUNIT_CASE_SLOW(insert_c27_swap_full),
 	{}

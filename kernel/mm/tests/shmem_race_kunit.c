@@ -355,7 +355,7 @@ static void extract_c36_one_winner(struct kunit *test)
 
 static void extract_c42_hole_punch(struct kunit *test)
 {
-	unsigned int round, max = insert_max_order(), orders[] = { 0, max, 2 };
+	unsigned int round, max = insert_2mib_order(), orders[] = { 0, max, 2 };
 	struct file *file = extract_file(test, insert_always, 1UL << max);
 	unsigned int won = 0, lost = 0;
 	struct extract_counters base;
@@ -437,7 +437,7 @@ static void extract_expect_punched(struct kunit *test, struct file *file,
 /* One page of many is punched out; the folio may be split for that. */
 static void extract_c42_partial_punch(struct kunit *test)
 {
-	unsigned int round, max = insert_max_order(), orders[] = { 2, max };
+	unsigned int round, max = insert_2mib_order(), orders[] = { 2, max };
 	struct file *file = extract_file(test, insert_always, 1UL << max);
 	struct extract_counters base;
 
@@ -562,7 +562,7 @@ static int extract_disturb(void *data)
 
 static void extract_c41_migration(struct kunit *test)
 {
-	unsigned int i, round, max = insert_max_order();
+	unsigned int i, round, max = insert_2mib_order();
 	unsigned int orders[] = { 0, min(max, 2U), max };
 	struct file *file = extract_file(test, insert_always, 3UL << max);
 	struct extract_disturber disturber = { .file = file, .max = max };

@@ -20,6 +20,8 @@
 #include <linux/shmem_insert.h>
 #include <linux/sizes.h>
 
+#include <kunit/static_stub.h>
+
 #include <drm/drm_gem.h>
 #include <drm/ttm/ttm_tt.h>
 
@@ -101,6 +103,14 @@ struct file *ttm_backup_file_for(const struct ttm_tt *tt)
 	return ttm_backup_template;
 }
 
+/* The order that is not too much work at once. */
+unsigned int ttm_backup_file_sane_order(void)
+{
+	KUNIT_STATIC_STUB_REDIRECT(ttm_backup_file_sane_order);
+
+	return get_order(SZ_2M);
+}
+
 /**
  * ttm_backup_file_max_order() - highest order to allocate for a buffer object
  * @backup: Its backup file, or NULL for none.
@@ -118,7 +128,7 @@ struct file *ttm_backup_file_for(const struct ttm_tt *tt)
 unsigned int ttm_backup_file_max_order(struct file *backup,
 				       unsigned int beneficial_order)
 {
-	unsigned int sane = max_t(unsigned int, get_order(SZ_2M), beneficial_order);
+	unsigned int sane = max(ttm_backup_file_sane_order(), beneficial_order);
 	unsigned long orders;
 
 	if (!ttm_backup_file_takes_folios(backup))

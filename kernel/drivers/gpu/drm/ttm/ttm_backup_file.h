@@ -50,6 +50,7 @@ static inline unsigned int ttm_backup_handle_order(unsigned long handle)
 struct file *ttm_backup_file_create(loff_t size);
 bool ttm_backup_file_takes_folios(const struct file *backup);
 struct file *ttm_backup_file_for(const struct ttm_tt *tt);
+unsigned int ttm_backup_file_sane_order(void);
 unsigned int ttm_backup_file_max_order(struct file *backup,
 				       unsigned int beneficial_order);
 struct page *ttm_backup_file_alloc_pages(struct file *backup, int nid, gfp_t gfp,

@@ -21,7 +21,15 @@
 #include "../ttm_backup_restore.h"
 #include "ttm_backup_test_fixture.h"
 
-/* Back up with writeback. True if all of it is in swap then, in whole folios. */
+/* Where swap takes no large folio, each is split for it. */
+static void backup_needs_whole_in_swap(struct kunit *test, struct ttm_tt *tt)
+{
+	backup_needs_large(test, tt);
+	if (!IS_ENABLED(CONFIG_THP_SWAP))
+		kunit_skip(test, "needs CONFIG_THP_SWAP");
+}
+
+/* Back up with writeback. True if all of it is in swap then, as large as swap takes it. */
 static bool backup_to_swap(struct kunit *test, struct ttm_tt *tt)
 {
 	struct backup_test *priv = test->priv;
@@ -31,7 +39,7 @@ static bool backup_to_swap(struct kunit *test, struct ttm_tt *tt)
 	void *entry;
 
 	expected = hweight32(tt->num_pages % 512) + tt->num_pages / 512;
-	if (!folio_test_large(backup_tt_folio(tt, 0)))
+	if (!folio_test_large(backup_tt_folio(tt, 0)) || !IS_ENABLED(CONFIG_THP_SWAP))
 		expected = tt->num_pages;
 	out = backup_vm_events(PSWPOUT, PSWPOUT);
 	KUNIT_ASSERT_EQ(test, ttm_tt_backup(&priv->bdev, tt, writeback),
@@ -74,6 +82,8 @@ static void backup_c32_c61_swap_cache_is_enough(struct kunit *test)
 	struct ttm_tt *tt = backup_filled_tt(test, ttm_write_combined, 1100, true);
 	struct page **before = backup_page_array(test, tt);
 
+	if (folio_test_large(backup_tt_folio(tt, 0)))
+		backup_needs_whole_in_swap(test, tt);
 	KUNIT_ASSERT_TRUE(test, backup_to_swap(test, tt));
 	backup_restore(test, tt);
 	backup_expect_populated(test, tt);
@@ -163,7 +173,7 @@ static void backup_c43_single_pages_will_do(struct kunit *test)
 		struct folio *folio = backup_tt_folio(tt, 0);
 		struct backup_memory_fault fault;
 
-		backup_needs_large(test, tt);
+		backup_needs_whole_in_swap(test, tt);
 		KUNIT_ASSERT_TRUE(test, backup_to_swap(test, tt));
 		backup_leave_swap_cache(test, folio);
 		/* The state of a restore takes memory, too: let it have that. */
@@ -204,7 +214,7 @@ static struct ttm_tt *backup_part_of_a_folio(struct kunit *test, pgoff_t nr)
 	struct ttm_operation_ctx ctx = { .interruptible = true };
 	struct folio *folio = backup_tt_folio(tt, 0);
 
-	backup_needs_large(test, tt);
+	backup_needs_whole_in_swap(test, tt);
 	KUNIT_ASSERT_TRUE(test, backup_to_swap(test, tt));
 	backup_leave_swap_cache(test, folio);
 	KUNIT_ASSERT_EQ(test, backup_interrupted_restore(test, tt, 1), -EINTR);
@@ -265,7 +275,7 @@ static void backup_c86_as_large_as_possible(struct kunit *test)
 			struct ttm_tt *tt = backup_filled_tt(test, ttm_cached, 512, true);
 			struct folio *folio = backup_tt_folio(tt, 0);
 
-			backup_needs_large(test, tt);
+			backup_needs_whole_in_swap(test, tt);
 			if (folio_order(folio) < 9)
 				kunit_skip(test, "needs 2 MiB");
 			KUNIT_ASSERT_TRUE(test, backup_to_swap(test, tt));

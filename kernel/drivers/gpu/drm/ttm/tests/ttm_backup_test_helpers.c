@@ -18,6 +18,7 @@
 #include <drm/drm_gem.h>
 #include <drm/ttm/ttm_bo.h>
 
+#include "../ttm_backup_file.h"
 #include "../ttm_backup_restore.h"
 #include "ttm_backup_test_helpers.h"
 
@@ -203,7 +204,15 @@ void backup_extraction_works(struct kunit *test)
 	kunit_deactivate_static_stub(test, ttm_backup_restore_extract);
 }
 
-/* A device that can address all memory */
+static unsigned int backup_fake_sane_order(void)
+{
+	return ilog2(BACKUP_CHUNK);
+}
+
+/*
+ * A device that can address all memory. What the cases know of chunks is that of pages of
+ * 4 KiB, so that is how large they are on all machines.
+ */
 void backup_alloc_drm(struct kunit *test, u64 *dma_mask,
 		      struct device **dev, struct drm_device **drm)
 {
@@ -216,6 +225,9 @@ void backup_alloc_drm(struct kunit *test, u64 *dma_mask,
 	*drm = __drm_kunit_helper_alloc_drm_device(test, *dev, sizeof(**drm), 0,
 						   DRIVER_GEM);
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, *drm);
+
+	kunit_activate_static_stub(test, ttm_backup_file_sane_order,
+				   backup_fake_sane_order);
 }
 
 /* For drivers' buffer objects that a test allocates */

@@ -20,6 +20,9 @@
 struct mem_cgroup;
 struct ttm_buffer_object;
 
+/* Pages in the largest chunk; 2 MiB where pages have 4 KiB */
+#define BACKUP_CHUNK	512
+
 struct backup_counters {
 	long gpu_active;
 	long gpu_reclaim;
