@@ -12,9 +12,10 @@ help:
 	@echo 'make demo     fill more GPU memory than there is RAM, with and without copies'
 	@echo 'make bench    what it costs, beside upstream: figures, docs/results.md and plots;'
 	@echo '              QUICK=1 only sees that this works'
-	@echo 'make test     run all tests; T=PATTERN runs those whose name matches'
+	@echo 'make test     run all tests; T=PATTERN runs those whose name matches;'
+	@echo '              MACHINE=arm64 in machines of that kind, or arm64-16k, arm64-64k'
 	@echo 'make torture  debug kernels, everything at random, allocations that fail:'
-	@echo '              TIME=40m SEED=N PHASE="kasan lockdep fault variants oom reports selftests mutate clauses"'
+	@echo '              TIME=40m SEED=N PHASE="kasan lockdep fault variants machines oom reports selftests mutate clauses"'
 	@echo
 	@echo 'make kernel   the kernel of the demo (build/linux)'
 	@echo 'make tree     its source only: pristine source, kernel/ and hooks/'
@@ -36,7 +37,7 @@ help:
 # Only this target installs anything; the others say what is missing
 .PHONY: deps need-deps
 deps:
-	@tools/deps --install style series bench deb
+	@tools/deps --install style series bench deb arm64
 need-deps:
 	@tools/deps
 
@@ -67,8 +68,17 @@ demo: programs kernel
 	@demo/run $(DEMO_ARGS)
 
 .PHONY: test
+ifdef MACHINE
+test:
+	@tools/deps arm64
+	@$(MAKE) -s -f tests/vm/programs.mk BIN=build/bin-$(MACHINE) programs
+	@tools/assemble $(MACHINE)
+	@tools/build-kernel $(MACHINE)
+	@tests/run --kernel build/$(MACHINE) --skips-ok $(if $(T),'$(T)')
+else
 test: programs kernel-linux-test
 	@tests/run $(if $(T),'$(T)')
+endif
 
 # Builds the kernels that its phases need, which are not the test's
 .PHONY: torture
@@ -121,9 +131,10 @@ compile_commands.json: kernel
 clean:
 	@for tree in $$(bash -c '. tools/lib.sh; trees'); do \
 		[ ! -f build/$$tree/Makefile ] || \
-			$(MAKE) -s -C build/$$tree ARCH=x86_64 clean || exit 1; \
+			$(MAKE) -s -C build/$$tree \
+				ARCH=$$(bash -c '. tools/lib.sh; tree_arch $$1' - $$tree) clean || exit 1; \
 	done
-	@rm -rf build/bin build/results build/series build/packages build/vm-* build/*.log \
+	@rm -rf build/bin build/bin-* build/results build/series build/packages build/vm-* build/*.log \
 		build/*.objects build/.vm.* build/.assemble.*
 
 .PHONY: distclean
