@@ -58,6 +58,12 @@ kernel_version()
 		END { if (v != "") print v "." p "." s }' "$1/Makefile"
 }
 
+# hook_bases: the series of kernels there are hooks for, oldest first, one a line
+hook_bases()
+{
+	(cd "$TOP/hooks" && printf '%s\n' */ | tr -d / | sort -V)
+}
+
 # trees: the kernel trees there are, one a line
 #
 #   linux       the feature

@@ -75,16 +75,39 @@ is "a file that is gone from kernel/ is gone from the tree" test ! -e "$tree/mm/
 
 before=$(state)
 sed -i 's/^/x/' "$kernel/$file"
-check "a hook that does not apply is named with its file" \
-	"$hook does not apply to $file of Linux $KTESTED" fails assemble
+check "a hook that does not apply is named with its file and the hunk" \
+	"$hook does not apply to Linux $KTESTED: $file, hunk 1 at line [0-9]+\$" fails assemble
 is "and the tree stays as it was" same
+mv "$kernel/$file" "$work/file"
+check "and so is one whose file is not there" \
+	"$hook does not apply to Linux $KTESTED: $file\$" fails assemble
+is "which leaves the tree alone, too" same
 cp "$real/$file" "$kernel/$file"
 
 sed -i 's/^SUBLEVEL = .*/SUBLEVEL = 99/' "$kernel/Makefile"
 check "another release of the series is said to be one" \
 	"$KSERIES.99: the hooks were tested on $KTESTED" works assemble
+before=$(state)
 sed -i 's/^PATCHLEVEL = .*/PATCHLEVEL = 99/' "$kernel/Makefile"
-check "another series is refused" "but the hooks are for $KSERIES.y" fails assemble
+check "another series is refused" "Linux ${KSERIES%.*}.99.99, but the hooks are for .*$KSERIES" \
+	fails assemble
+is "before a tree is made anew" same
+
+# One that the first hook does not apply to, with another in its place
+next=$copy/hooks/${KSERIES%.*}.99
+mkdir "$next"
+line=$(sed -n '/^@@ /,$ s/^-//p' "$copy/hooks/$KSERIES/$hook" | head -n 1)
+# changed FILE: with another line in place of that which the hook changes
+changed() { awk -v line="$line" '$0 == line || $0 == "-" line { $0 = $0 " /* changed */" } 1' "$1"; }
+changed "$real/$file" >"$kernel/$file"
+check "a hook that does not apply to another series" "$hook does not apply to Linux .*, hunk 1 at" \
+	fails assemble
+cp "$copy/hooks/$KSERIES/$hook" "$next/no-such-hook.patch"
+check "a hook that stands in for none" "no-such-hook.patch: hooks/$KSERIES has no patch" fails assemble
+rm "$next/no-such-hook.patch"
+changed "$copy/hooks/$KSERIES/$hook" >"$next/$hook"
+check "one that stands in for it" "files changed" works assemble
+is "makes the same of it" cmp "$work/patched/$file" "$tree/$file"
 KERNEL_SRC=$work/nothing check "KERNEL_SRC that is not there" \
 	"no such directory" fails assemble
 mkdir "$work/empty"
