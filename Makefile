@@ -11,7 +11,8 @@ help:
 	@echo 'make deps     install the Debian packages that all of this needs, as root'
 	@echo 'make demo     fill more GPU memory than there is RAM, with and without copies'
 	@echo 'make bench    what it costs, beside upstream: figures, docs/results.md and plots;'
-	@echo '              QUICK=1 only sees that this works'
+	@echo '              QUICK=1 only sees that this works; ALTERNATIVES=1 measures what else'
+	@echo '              could have been done, and makes docs/alternatives.md'
 	@echo 'make test     run all tests; T=PATTERN runs those whose name matches;'
 	@echo '              MACHINE=arm64 in machines of that kind, or arm64-16k, arm64-64k'
 	@echo 'make torture  debug kernels, everything at random, allocations that fail:'
@@ -41,21 +42,25 @@ deps:
 need-deps:
 	@tools/deps
 
-.PHONY: tree tree-linux-test tree-pristine
+.PHONY: tree tree-linux-test tree-pristine tree-alternatives
 tree: need-deps
 	@tools/assemble linux
 tree-linux-test: need-deps
 	@tools/assemble linux-test
 tree-pristine: need-deps
 	@tools/assemble pristine
+tree-alternatives: need-deps
+	@tools/assemble alternatives
 
-.PHONY: kernel kernel-linux-test kernel-pristine
+.PHONY: kernel kernel-linux-test kernel-pristine kernel-alternatives
 kernel: tree
 	@tools/build-kernel linux
 kernel-linux-test: tree-linux-test
 	@tools/build-kernel linux-test
 kernel-pristine: tree-pristine
 	@tools/build-kernel pristine
+kernel-alternatives: tree-alternatives
+	@tools/build-kernel alternatives
 
 # The programs that run in the virtual machine come before the kernel: what does
 # not compile should be said soon
@@ -92,8 +97,9 @@ bench: programs
 	@tools/deps bench
 	@$(MAKE) kernel-pristine
 	@$(MAKE) kernel
-	@bench/run $(if $(QUICK),--quick)
-	@bench/report $(if $(QUICK),--quick)
+	@$(if $(ALTERNATIVES),$(MAKE) kernel-alternatives)
+	@bench/run $(if $(ALTERNATIVES),--alternatives) $(if $(QUICK),--quick)
+	@bench/report $(if $(ALTERNATIVES),--alternatives) $(if $(QUICK),--quick)
 
 .PHONY: shell
 shell: programs kernel

@@ -71,6 +71,7 @@ hook_bases()
 #   mutants     as linux-test; tests/mutate breaks it, one bug at a time
 #   deb         the feature, configured as tools/build-deb is told
 #   pristine    the virtual driver alone, on upstream's TTM
+#   alternatives  the feature, and hooks/alternatives on top of it
 #   NAME        the source of linux-test, and on top of its configuration
 #               vm/config/NAME.config
 #   arm64, arm64-16k, arm64-64k
@@ -81,7 +82,7 @@ trees()
 {
 	local overlay name
 
-	printf '%s\n' linux linux-test mutants deb pristine selftests-pristine
+	printf '%s\n' linux linux-test mutants deb pristine alternatives selftests-pristine
 	for overlay in "$TOP"/vm/config/*.config; do
 		name=$(basename "$overlay" .config)
 		[[ $name == base || $name == test ]] || echo "$name"

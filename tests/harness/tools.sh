@@ -113,6 +113,8 @@ KERNEL_SRC=$work/nothing check "KERNEL_SRC that is not there" \
 mkdir "$work/empty"
 KERNEL_SRC=$work/empty check "KERNEL_SRC that is no kernel" \
 	"not a kernel source tree" fails assemble
+# where hooks/alternatives change what no other hook does
+is "the alternatives apply" "$TOP/tools/assemble" --check alternatives
 check "an unknown tree" "unknown tree" fails "$copy/tools/assemble" other
 check "building what is not assembled" "build/pristine is missing" fails \
 	"$copy/tools/build-kernel" pristine
