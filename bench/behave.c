@@ -58,6 +58,18 @@ static void usage(void)
 	     "                       unfair: without the deadline server that makes way for others\n"
 	     "  flush MIB...         interrupts between processors, by which they flush their TLBs,\n"
 	     "                       for the backup and the restore of one buffer of MIB\n"
+	     "  churn MIB COUNT      what it costs to create a buffer of MIB, touch it and destroy\n"
+	     "                       it, COUNT times; and pages allocated, interrupts as above\n"
+	     "  pins PERCENT         fill PERCENT of RAM with buffers of a page, each followed by\n"
+	     "                       15 pages of anonymous memory, which then goes; how much of\n"
+	     "                       what is free compaction puts together again\n"
+	     "  group LIMIT MIB      buffers worth MIB, made and backed up in a memory cgroup with\n"
+	     "                       a limit of LIMIT MiB; what that is charged for, and whether\n"
+	     "                       it is killed\n"
+	     "  direct ORDER...      what it costs to put 2 MiB of folios of an ORDER into the swap\n"
+	     "                       cache and to take them back, and into a shmem file\n"
+	     "  held MIB             the same with 2 MiB folios worth MIB, with swapoff and reclaim\n"
+	     "                       while they are there; both need the kernel of build/alternatives\n"
 	     "  oom KIND PERCENT half|noise TOUCH half|noise\n"
 	     "                       whether a process that touches TOUCH percent of RAM is\n"
 	     "                       killed, and how long it takes, with PERCENT of RAM in idle\n"
@@ -729,6 +741,8 @@ static void spinner(uint64_t nr, uint64_t seconds, bool unfair)
 
 /* ---- flush ---- */
 
+static const char *const caching_names[] = { "cached", "wc" };
+
 /* Function calls (CAL) and shootdowns of user mappings (TLB), all processors */
 static uint64_t interrupts(void)
 {
@@ -754,12 +768,11 @@ static uint64_t interrupts(void)
 
 static void flush(uint64_t mib)
 {
-	static const char *const cachings[] = { "cached", "wc" };
 	uint64_t size = mib * MiB, backup, restore, backed_up;
 	unsigned int i;
 
 	/* cached, nothing is flushed for the caching: what others do meanwhile */
-	for (i = 0; i < (gpu.dumb ? 1 : ARRAY_LEN(cachings)); i++) {
+	for (i = 0; i < (gpu.dumb ? 1 : ARRAY_LEN(caching_names)); i++) {
 		gpu_create(&gpu, &bos[0], size, i ? DRM_VTTM_WC : DRM_VTTM_CACHED);
 		gpu_map(&gpu, &bos[0], NULL);
 		fill(&bos[0], 1);
@@ -780,12 +793,292 @@ static void flush(uint64_t mib)
 		check(&bos[0], 1);
 		printf("{\"part\":\"flush\",\"caching\":\"%s\",\"cpus\":%ld,\"bytes\":%" PRIu64
 		       ",\"backup_ipis\":%" PRIu64 ",\"restore_ipis\":%" PRIu64 "}\n",
-		       gpu.dumb ? "driver" : cachings[i], sysconf(_SC_NPROCESSORS_ONLN),
+		       gpu.dumb ? "driver" : caching_names[i], sysconf(_SC_NPROCESSORS_ONLN),
 		       size, backup, restore);
 		fflush(stdout);
 		gpu_close(&gpu, &bos[0]);
 		gpu_drain();
 	}
+}
+
+/* ---- churn ---- */
+
+/* What is in use changes hands: nothing of it may be left for the next one. */
+static void check_cleared(const struct bo *b)
+{
+	uint64_t i;
+
+	for (i = 0; i < b->size; i += 64)
+		if (*(volatile uint64_t *)(b->map + i))
+			die("a new buffer is not cleared");
+}
+
+static void churn(uint64_t mib, uint64_t count)
+{
+	uint64_t size = mib * MiB, i, ns, alloc, ipis;
+	struct bo *b = &bos[0];
+	uint32_t caching;
+
+	for (caching = DRM_VTTM_CACHED; caching <= DRM_VTTM_WC; caching++) {
+		/* two that are full, for the first ones to follow */
+		for (i = 0; i < 2; i++) {
+			gpu_create(&gpu, b, size, caching);
+			gpu_map(&gpu, b, NULL);
+			check_cleared(b);
+			fill(b, 1);
+			check(b, 1);
+			gpu_close(&gpu, b);
+		}
+		alloc = vmstat_sum("pgalloc_");
+		ipis = interrupts();
+		ns = now_ns();
+		for (i = 0; i < count; i++) {
+			gpu_create(&gpu, b, size, caching);
+			gpu_map(&gpu, b, NULL);
+			*b->map = 1;
+			gpu_close(&gpu, b);
+		}
+		ns = now_ns() - ns;
+		ipis = interrupts() - ipis;
+		alloc = vmstat_sum("pgalloc_") - alloc;
+		gpu_create(&gpu, b, size, caching);
+		gpu_map(&gpu, b, NULL);
+		check_cleared(b);
+		gpu_close(&gpu, b);
+		gpu_drain();
+		printf("{\"part\":\"churn\",\"caching\":\"%s\",\"bytes\":%" PRIu64
+		       ",\"count\":%" PRIu64 ",\"ns\":%.1f,\"pages_allocated\":%.2f"
+		       ",\"ipis\":%.2f}\n", caching_names[caching], size, count,
+		       ns / (double)count, alloc / (double)count, ipis / (double)count);
+		fflush(stdout);
+	}
+}
+
+/* ---- pins ---- */
+
+#define BETWEEN		15	/* pages of others, between two pins */
+
+/* Have compaction do what it can, and tell what is free. */
+static uint64_t compacted_order9(void)
+{
+	unsigned int i;
+
+	gpu_drain();
+	write_file("/proc/sys/vm/drop_caches", "3");
+	for (i = 0; i < 3; i++)
+		if (write_file("/proc/sys/vm/compact_memory", "1"))
+			die("cannot write compact_memory: %s", strerror(errno));
+	return free_order9();
+}
+
+static void pins(uint64_t percent)
+{
+	uint64_t nr = ram * percent / 100 / PAGE / (BETWEEN + 1), i, before, fail, success;
+	uint64_t size = nr * BETWEEN * PAGE, after, gone;
+	char blocks[256];
+	uint8_t *others;
+
+	if (nr > MAX_BUFFERS)
+		die("more than %u buffers", MAX_BUFFERS);
+	before = compacted_order9();
+	others = mmap(NULL, size, PROT_READ | PROT_WRITE,
+		      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (others == MAP_FAILED || madvise(others, size, MADV_NOHUGEPAGE))
+		die("no address space: %s", strerror(errno));
+	for (i = 0; i < nr; i++) {
+		gpu_create(&gpu, &bos[i], PAGE, DRM_VTTM_CACHED);
+		gpu_map(&gpu, &bos[i], NULL);
+		fill(&bos[i], i + 1);
+		memset(others + i * BETWEEN * PAGE, 1, BETWEEN * PAGE);
+	}
+	nr_bos = nr;
+	munmap(others, size);
+	success = vmstat("compact_success");
+	fail = vmstat("compact_fail");
+	after = compacted_order9();
+	page_blocks(blocks, sizeof(blocks));
+	printf("{\"part\":\"pins\",\"percent\":%" PRIu64 ",\"pins\":%" PRIu64
+	       ",\"free_order9_before\":%" PRIu64 ",\"free_order9\":%" PRIu64
+	       ",\"free_bytes\":%" PRIu64 ",\"compact_success\":%" PRIu64
+	       ",\"compact_fail\":%" PRIu64 ",\"page_blocks\":%s",
+	       percent, nr, before, after, meminfo_kib("MemFree") * KiB,
+	       vmstat("compact_success") - success, vmstat("compact_fail") - fail, blocks);
+	check_buffers();
+	free_buffers();
+	gone = compacted_order9();
+	printf(",\"free_order9_after\":%" PRIu64 "}\n", gone);
+}
+
+/* ---- direct, held ---- */
+
+#define DIRECT		"/sys/kernel/debug/swap_direct"
+#define SWAPOFF_S	5
+
+static int direct_do(const char *what, uint64_t order, uint64_t nr)
+{
+	return write_file(DIRECT, "%s %" PRIu64 " %" PRIu64, what, order, nr);
+}
+
+static int64_t direct_value(const char *key)
+{
+	const char *text = read_file(DIRECT), *p;
+
+	p = text ? strstr(text, key) : NULL;
+	if (!p)
+		die("cannot read %s of " DIRECT, key);
+	return strtoll(p + strlen(key), NULL, 10);
+}
+
+static void direct(uint64_t order)
+{
+	static const char *const ways[] = { "swap", "shmem" };
+	const uint64_t size = 16 * MiB;
+	unsigned int i, round;
+	uint64_t alloc;
+	int ret;
+
+	for (i = 0; i < ARRAY_LEN(ways); i++) {
+		/* the first pays for first uses */
+		for (round = 0; round < 2; round++) {
+			alloc = vmstat_sum("pgalloc_");
+			ret = direct_do(ways[i], order, (size / PAGE) >> order);
+			if (ret)
+				die("%s: %s", ways[i], strerror(-ret));
+			alloc = vmstat_sum("pgalloc_") - alloc;
+		}
+		printf("{\"part\":\"direct\",\"way\":\"%s\",\"order\":%" PRIu64
+		       ",\"put_ns\":%.1f,\"take_ns\":%.1f,\"slots\":%.1f"
+		       ",\"pages_allocated\":%.1f}\n", ways[i], order,
+		       direct_value("put_ns ") / (double)(size / (2 * MiB)),
+		       direct_value("take_ns ") / (double)(size / (2 * MiB)),
+		       direct_value("slots ") / (double)(size / (2 * MiB)),
+		       (alloc - size / PAGE) / (double)(size / (2 * MiB)));
+		fflush(stdout);
+	}
+}
+
+static void held(uint64_t mib)
+{
+	uint64_t nr = mib / 2, slots, written, resident;
+	struct swap_list swaps;
+	int ret, off, again;
+
+	swap_list(&swaps);
+	slots = swap_used_pages();
+	written = vmstat("pswpout");
+	ret = direct_do("hold", PMD_NR, nr);
+	if (ret)
+		die("hold: %s", strerror(-ret));
+	slots = swap_used_pages() - slots;
+	written = vmstat("pswpout") - written;
+	off = swap_all_off(&swaps, SWAPOFF_S);
+	printf("{\"part\":\"held\",\"bytes\":%" PRIu64 ",\"slots\":%" PRIu64
+	       ",\"written_pages\":%" PRIu64 ",\"swapoff_s\":%u,\"swapoff\":%d",
+	       mib * MiB, slots, written, SWAPOFF_S, off);
+
+	/* They must be there still, or what follows would be about nothing. */
+	written = vmstat("pswpout");
+	resident = vmstat("nr_swapcached");
+	if (off != -EINTR)
+		die("swapoff: %s", strerror(-off));
+	reclaim_all();
+	printf(",\"reclaimed_pages\":%" PRIu64 ",\"swapcached_pages\":%" PRIu64
+	       ",\"swapcached_after_pages\":%" PRIu64,
+	       vmstat("pswpout") - written, resident, vmstat("nr_swapcached"));
+	ret = write_file(DIRECT, "drop");
+	if (ret)
+		die("drop: %s", strerror(-ret));
+	printf(",\"read_folios\":%" PRId64, direct_value("read "));
+	again = swap_all_off(&swaps, 60);
+	printf(",\"swapoff_after\":%d}\n", again);
+}
+
+/* ---- group ---- */
+
+#define GROUP		"bench"
+
+struct grouped {
+	uint64_t made, resident, backed_up;
+	bool refused;
+};
+
+static uint64_t charged(void)
+{
+	return cg_read(GROUP, "memory.current");
+}
+
+static void group_child(uint64_t mib, volatile struct grouped *g)
+{
+	uint64_t before, size = 4 * MiB, nr;
+	int ret;
+
+	if (write_file("/proc/self/oom_score_adj", "1000") || cg_enter(GROUP))
+		die("cannot enter the cgroup");
+	before = charged();
+	for (nr_bos = 0; nr_bos < mib * MiB / size; nr_bos++) {
+		struct bo *b = &bos[nr_bos];
+
+		gpu_create(&gpu, b, size, DRM_VTTM_WC);
+		gpu_map(&gpu, b, NULL);
+		for (nr = 0; nr < size / PAGE; nr++)
+			fill_page(b->map + nr * PAGE, nr_bos + 1, nr, false);
+		bo_unmap(b);
+		g->made += size;
+	}
+	g->resident = charged() - before;
+	ret = gpu_shrink(&gpu, mib * MiB / PAGE, false);
+	g->refused = ret;
+	if (ret && ret != -EBUSY)
+		die("the shrinker: %s", strerror(-ret));
+	/* Small changes are counted late. */
+	sleep(3);
+	g->backed_up = charged() - before;
+	for (nr = 0; nr < nr_bos; nr++) {
+		gpu_map(&gpu, &bos[nr], NULL);
+		check(&bos[nr], nr + 1);
+	}
+	free_buffers();
+	_exit(0);
+}
+
+static void group(uint64_t limit, uint64_t mib)
+{
+	volatile struct grouped *g;
+	uint64_t kills;
+	int ret, status;
+	pid_t pid;
+
+	ret = cg_create(GROUP);
+	if (!ret)
+		ret = cg_write(GROUP, "memory.max", "%" PRIu64, limit * MiB);
+	if (ret)
+		die("no cgroup: %s", strerror(-ret));
+	g = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (g == MAP_FAILED)
+		die("no memory: %s", strerror(errno));
+	kills = vmstat("oom_kill");
+	/* its device is its own, and gone with it */
+	close(gpu.fd);
+	pid = fork_or_die();
+	if (!pid) {
+		gpu_open(&gpu, NULL, false);
+		group_child(mib, g);
+	}
+	if (waitpid(pid, &status, 0) != pid)
+		die("waitpid: %s", strerror(errno));
+	/* killed by SIGKILL, or by SIGBUS for a page that could not be had */
+	if (!(WIFSIGNALED(status) || (WIFEXITED(status) && !WEXITSTATUS(status))))
+		die("who made the buffers ended with status %d", status);
+	printf("{\"part\":\"group\",\"limit_bytes\":%" PRIu64 ",\"bytes\":%" PRIu64
+	       ",\"made_bytes\":%" PRIu64 ",\"signal\":%d,\"oom_kills\":%" PRIu64,
+	       limit * MiB, mib * MiB, g->made, WIFSIGNALED(status) ? WTERMSIG(status) : 0,
+	       vmstat("oom_kill") - kills);
+	if (WIFEXITED(status))
+		printf(",\"charged_resident_bytes\":%" PRIu64
+		       ",\"charged_backed_up_bytes\":%" PRIu64 ",\"refused\":%s",
+		       g->resident, g->backed_up, g->refused ? "true" : "false");
+	puts("}");
+	cg_remove(GROUP);
 }
 
 /* ---- oom ---- */
@@ -1040,6 +1333,25 @@ int main(int argc, char **argv)
 		if (i + 5 != argc)
 			die("oom KIND PERCENT half|noise TOUCH half|noise");
 		oom(argv + i);
+	} else if (!strcmp(test, "churn")) {
+		if (i + 2 != argc)
+			die("churn MIB COUNT");
+		churn(parse_number(test, argv[i], 1, 4096), parse_number(test, argv[i + 1], 1, 1 << 20));
+	} else if (!strcmp(test, "pins")) {
+		if (i + 1 != argc)
+			die("pins PERCENT");
+		pins(parse_number(test, argv[i], 1, 90));
+	} else if (!strcmp(test, "direct")) {
+		for (; i < argc; i++)
+			direct(parse_number(test, argv[i], 0, PMD_NR));
+	} else if (!strcmp(test, "held")) {
+		if (i + 1 != argc)
+			die("held MIB");
+		held(parse_number(test, argv[i], 2, 4096));
+	} else if (!strcmp(test, "group")) {
+		if (i + 2 != argc)
+			die("group LIMIT MIB");
+		group(parse_number(test, argv[i], 1, 65536), parse_number(test, argv[i + 1], 4, 65536));
 	} else if (!strcmp(test, "flush")) {
 		for (; i < argc; i++)
 			flush(parse_number(test, argv[i], 2, 1 << 20));

@@ -189,6 +189,25 @@ static void print_figures(void)
 
 /* ---- the buffers ---- */
 
+/* Are they in chunks of the order asked for? Adjacent ones may pass for larger. */
+static void must_be_in_chunks(void)
+{
+	uint64_t pages[16], all = 0, large = 0;
+	unsigned int nr, o;
+
+	if (gpu.dumb || now.order < 0)
+		return;
+	nr = vttm_chunks(gpu.minor, pages, ARRAY_LEN(pages));
+	for (o = 0; o < nr; o++) {
+		all += pages[o];
+		if (o >= (unsigned int)now.order)
+			large += pages[o];
+	}
+	if (large < all * 98 / 100)
+		die("%" PRIu64 " of %" PRIu64 " pages are in chunks of order %d",
+		    large, all, now.order);
+}
+
 static void create_all(uint64_t bo_size)
 {
 	unsigned int i;
@@ -202,6 +221,7 @@ static void create_all(uint64_t bo_size)
 		fill(&bos[i], i + 1);
 		bo_unmap(&bos[i]);
 	}
+	must_be_in_chunks();
 	writeback_settle();
 }
 

@@ -7,7 +7,8 @@ def modes: ["pristine", "copy", "insert"];
 def caching: ["cached", "wc"];
 def title: {cached: "cached", wc: "WC", resident: "resident",
 	swapcache: "swap cache", zram: "zram", disk: "disk",
-	pristine: "upstream", copy: "zero_copy=0", insert: "zero_copy=1"}[.] // .;
+	pristine: "upstream", copy: "zero_copy=0", insert: "zero_copy=1",
+	native: "native", kept: "native, kept", movable: "native, movable"}[.] // .;
 
 # 1234567 -> "1.23 M"
 def digits(d): if d == 0 then round | tostring
@@ -63,6 +64,14 @@ def at(name; m; p): [part(name; m)[] | select(.percent == p)] |
 	.[0] // error("no \(name) of \(p) % with \(m)");
 def grown(m; c; s): [growth(m; c)[] | select(.bytes == s)] |
 	.[0] // error("no growth of \(s) with \(m)");
+
+# alternatives.json: a figure of each way, "–" where a way has no such part
+def ways: ["pristine", "insert", "native", "kept"];
+def each(name; f; text): [ways[] as $m | first(part(name; $m)[] | f) // null |
+	if . == null then "–" else text end];
+def costs(op; state; c; o): [ways[] as $m | ins($m; op; state; c; o) | count];
+def nets(state; c; o): [ways[] as $m | net($m; state; c; o) | count];
+def percent_of_blocks(f): .page_blocks as $b | ($b | add) as $all | ($b | f) | percent_of($all);
 
 def met: if . == null then "not measured" elif . then "yes" else "**no**" end;
 
@@ -283,6 +292,79 @@ elif $want == "exponents" then ($b | [caching[] as $c | modes[] as $m | growth($
 	[($c | title), ($m | title), (map([.bytes, .backup_ns]) | exponent | digits(3)),
 	 (map([.bytes, .restore_ns]) | exponent | digits(3))]] |
 	map(row) | table(["caching", "kernel", "backup", "restore"]))
+
+elif $want == "altchurn" then ($b | [
+	(caching[] as $c | ["create and destroy 8 MiB, \($c | title)"] +
+		each("churn"; select(.caching == $c).ns; count)),
+	(caching[] as $c | ["pages allocated for that, \($c | title)"] +
+		each("churn"; select(.caching == $c).pages_allocated; digits(0))),
+	(caching[] as $c | ["interrupts to flush TLBs for that, 4 processors, \($c | title)"] +
+		each("churn-flush"; select(.caching == $c).ipis; digits(1)))
+	] | map(row) | table(["what", "upstream", "this series", "native", "native, kept"]))
+
+elif $want == "altcost" then ($b | [caching[] as $c | orders[] as $o |
+	[($c | title), "\($o)"] + costs("backup"; "resident"; $c; $o)[:3] + nets("resident"; $c; $o)[:3]] |
+	map(row) | table(["caching", "order", "backup: upstream", "this series", "native",
+		"restore: upstream", "this series", "native"]))
+
+elif $want == "altdrop" then ($b | [caching[] as $c | orders[] as $o |
+	[($c | title), "\($o)"] + costs("drop"; "resident"; $c; $o)[:3] + costs("purge"; "resident"; $c; $o)[:3]] |
+	map(row) | table(["caching", "order", "destroy what is backed up: upstream", "this series", "native",
+		"purge: upstream", "this series", "native"]))
+
+elif $want == "altrest" then ($b | [
+	(caching[] as $c | ["interrupts for the backup of 1 GiB, 4 processors, \($c | title)"] +
+		each("flush"; select(.caching == $c) | .backup_ipis * 1073741824 / .bytes; digits(0))[:3] + ["–"]),
+	(caching[] as $c | ["and for the restore"] +
+		each("flush"; select(.caching == $c) | .restore_ipis * 1073741824 / .bytes; digits(0))[:3] + ["–"]),
+	["a group is charged for 64 MiB that are resident, MiB"] +
+		each("group"; .charged_resident_bytes; mib)[:3] + ["–"],
+	["and backed up, MiB"] + each("group"; .charged_backed_up_bytes; mib)[:3] + ["–"],
+	["96 MiB in a group that may have 32"] + [ways[:3][] as $m | first(part("limit"; $m)[]) |
+		if .signal == 0 then "goes well" else "\(if .signal == 9 then "killed" else "SIGBUS" end) after \(.made_bytes | mib) MiB" end] + ["–"],
+	["code, bytes"] + [$b.sizes.pristine, $b.sizes.insert, $b.sizes.native, $b.sizes.native | tostring]
+	] | map(row) | table(["what", "upstream", "this series", "native", "native, kept"]))
+
+elif $want == "altmemory" then ($b | ["pristine", "insert", "native", "movable"] as $ms |
+	def each4(name; f; text): [$ms[] as $m | first(part(name; $m)[] | f) // null |
+		if . == null then "–" else text end];
+	def cycle(f; text): each4("fragmentation"; f; text);
+	[
+	["free blocks of 2 MiB before the first pin, 256 MiB of RAM"] + each4("pins"; .free_order9_before; tostring),
+	["with 8 MiB pinned in single pages, after compaction"] + each4("pins"; .free_order9; tostring),
+	["after they have gone"] + each4("pins"; .free_order9_after; tostring),
+	["150 % of RAM read ten times: completed"] + cycle(if .completed then "yes" else "**no**" end; .),
+	["OOM kills meanwhile"] + cycle(.oom_kill; tostring),
+	["read, s"] + cycle(if .completed then .read_ns else null end; seconds),
+	["pages in chunks of 2 MiB at the end, %"] + cycle(.pages_by_order // [] | if . == [] then null else .[9:] | add / 10 end; digits(0)),
+	["2 MiB swapped out whole"] + cycle(.thp_swpout; tostring),
+	["2 MiB that were split for swap"] + cycle(.thp_swpout_fallback; tostring),
+	["page blocks then: unmovable"] + cycle(.full.page_blocks.Unmovable; tostring),
+	["reclaimable"] + cycle(.full.page_blocks.Reclaimable; tostring),
+	["movable"] + cycle(.full.page_blocks.Movable; tostring),
+	["unusable index, order 9, all freed"] + cycle(.after.unusable_index_order9; digits(3)),
+	["direct map in 4 KiB, MiB"] + cycle(.full.direct_map_4k_bytes; mib)
+	] | map(row) | table(["what", "upstream", "this series", "native", "native, movable"]))
+
+elif $want == "altdirect" then ($b | [part("direct"; "direct") | group_by(.order)[] |
+	(map(select(.way == "swap")) | first) as $s | (map(select(.way == "shmem")) | first) as $f |
+	["\($s.order)", ($s.put_ns | count), ($f.put_ns | count), ($s.take_ns | count), ($f.take_ns | count),
+	 ($s.slots | digits(0)), ($f.slots | digits(0)), ($s.pages_allocated | digits(1)), ($f.pages_allocated | digits(1))]] |
+	map(row) | table(["order", "in: swap cache", "in: file", "out: swap cache", "out: file",
+		"slots: swap cache", "slots: file", "pages allocated: swap cache", "pages allocated: file"]))
+
+elif $want == "altheld" then ($b | part("held"; "direct")[0] |
+	"* \(.bytes | mib) MiB put there take \(.slots) slots and write \(.written_pages) pages.",
+	"* swapoff \(if .swapoff == -4 then "made no end in \(.swapoff_s) s, and was interrupted" else "gave \(.swapoff)" end). After they had been taken back it \(if .swapoff_after == 0 then "ended well" else "gave \(.swapoff_after)" end).",
+	"* Reclaim of all memory wrote \(.reclaimed_pages) pages; \(.swapcached_after_pages) of \(.swapcached_pages) pages were left in the swap cache, and \(.read_folios) folios were read back, whole, with the right contents.")
+
+elif $want == "altmachine" then ([
+	["kernel, upstream", "Linux \($b.kernels.pristine.release) and vttm, nothing else"],
+	["kernel, this series", "Linux \($b.kernels.linux.release) and this project at \($b.commit)"],
+	["kernel, native", "the same and hooks/alternatives; .config of all three \([$b.kernels[].config_sha256] | unique | join(", "))"],
+	["emulator, compiler", "QEMU \($b.host.qemu), TCG; \($b.host.compiler)"],
+	["took", "\($b.seconds / 60 | digits(1)) minutes"]
+	] | map(row) | table(["what", "which"]))
 
 elif $want == "commands" then ($b.commands[] | "    \(.command)")
 

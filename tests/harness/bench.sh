@@ -70,4 +70,26 @@ is "going on" bench --resume
 is "runs what is left" test "$(calls)" = $((all - done))
 is "and has all figures" jq -e --argjson all "$all" '.results | length == $all' "$json"
 is "once" test ! -e "$left"
+
+is "without their kernel, no alternatives" fails bench --alternatives
+is "which is said in one line" one_line "no kernel in build/alternatives"
+mkdir -p "$copy/build/alternatives/include/config"
+for tree in alternatives linux pristine; do
+	cp "$copy/build/linux/"{vmlinux,.config} "$copy/build/$tree/" 2>/dev/null || true
+	echo 7.3.4 >"$copy/build/$tree/include/config/kernel.release"
+	# what the sizes are taken of
+	mkdir -p "$copy/build/$tree"/{mm,drivers/gpu/drm/{ttm,vttm}}
+	for object in mm/shmem_insert drivers/gpu/drm/vttm/vttm_native \
+			drivers/gpu/drm/ttm/ttm_{pool,backup,backup_file,backup_insert,backup_restore,backup_stats}; do
+		cp /bin/true "$copy/build/$tree/$object.o"
+	done
+done
+cp "$json" "$work/bench.json"
+is "with it, there are" bench --alternatives
+alternatives=$copy/build/results/alternatives.json
+is "with figures of three kernels" jq -e '.kernels | keys == ["alternatives", "linux", "pristine"]' "$alternatives"
+is "of each way" jq -e '[.results[].mode] | unique == ["direct", "insert", "kept", "movable", "native", "pristine"]' \
+	"$alternatives"
+is "and the size of the code" jq -e '.sizes | .native > 0 and .insert > .pristine' "$alternatives"
+is "those of the bench stay" cmp "$json" "$work/bench.json"
 finish
