@@ -67,7 +67,8 @@ def grown(m; c; s): [growth(m; c)[] | select(.bytes == s)] |
 
 # alternatives.json: a figure of each way, "–" where a way has no such part
 def ways: ["pristine", "insert", "native", "kept"];
-def each(name; f; text): [ways[] as $m | first(part(name; $m)[] | f) // null |
+def figure(name; mode; p): .results[] | select(.name == name and .mode == mode and .part == p);
+def each(name; p; f; text): [ways[] as $m | first(figure(name; $m; p) | f) // null |
 	if . == null then "–" else text end];
 def costs(op; state; c; o): [ways[] as $m | ins($m; op; state; c; o) | count];
 def nets(state; c; o): [ways[] as $m | net($m; state; c; o) | count];
@@ -295,11 +296,11 @@ elif $want == "exponents" then ($b | [caching[] as $c | modes[] as $m | growth($
 
 elif $want == "altchurn" then ($b | [
 	(caching[] as $c | ["create and destroy 8 MiB, \($c | title)"] +
-		each("churn"; select(.caching == $c).ns; count)),
+		each("counted"; "churn"; select(.caching == $c).ns; count)),
 	(caching[] as $c | ["pages allocated for that, \($c | title)"] +
-		each("churn"; select(.caching == $c).pages_allocated; digits(0))),
+		each("counted"; "churn"; select(.caching == $c).pages_allocated; digits(0))),
 	(caching[] as $c | ["interrupts to flush TLBs for that, 4 processors, \($c | title)"] +
-		each("churn-flush"; select(.caching == $c).ipis; digits(1)))
+		each("alone"; "churn"; select(.caching == $c).ipis; digits(1)))
 	] | map(row) | table(["what", "upstream", "this series", "native", "native, kept"]))
 
 elif $want == "altcost" then ($b | [caching[] as $c | orders[] as $o |
@@ -314,25 +315,25 @@ elif $want == "altdrop" then ($b | [caching[] as $c | orders[] as $o |
 
 elif $want == "altrest" then ($b | [
 	(caching[] as $c | ["interrupts for the backup of 1 GiB, 4 processors, \($c | title)"] +
-		each("flush"; select(.caching == $c) | .backup_ipis * 1073741824 / .bytes; digits(0))[:3] + ["–"]),
-	(caching[] as $c | ["and for the restore"] +
-		each("flush"; select(.caching == $c) | .restore_ipis * 1073741824 / .bytes; digits(0))[:3] + ["–"]),
+		each("alone"; "flush"; select(.caching == $c) | .backup_ipis * 1073741824 / .bytes; digits(0))[:3] + ["–"]),
+	(caching[] as $c | ["for the restore, \($c | title)"] +
+		each("alone"; "flush"; select(.caching == $c) | .restore_ipis * 1073741824 / .bytes; digits(0))[:3] + ["–"]),
 	["a group is charged for 64 MiB that are resident, MiB"] +
-		each("group"; .charged_resident_bytes; mib)[:3] + ["–"],
-	["and backed up, MiB"] + each("group"; .charged_backed_up_bytes; mib)[:3] + ["–"],
-	["96 MiB in a group that may have 32"] + [ways[:3][] as $m | first(part("limit"; $m)[]) |
-		if .signal == 0 then "goes well" else "\(if .signal == 9 then "killed" else "SIGBUS" end) after \(.made_bytes | mib) MiB" end] + ["–"],
+		each("alone"; "group"; select(.limit_bytes > .bytes) | .charged_resident_bytes; mib)[:3] + ["–"],
+	["and backed up, MiB"] + each("alone"; "group"; select(.limit_bytes > .bytes) | .charged_backed_up_bytes; mib)[:3] + ["–"],
+	["96 MiB in a group that may have 32"] + [ways[:3][] as $m | first(figure("alone"; $m; "group") | select(.limit_bytes < .bytes)) // null |
+		if . == null then "–" elif .signal == 0 then "goes well" else "\(if .signal == 9 then "killed" else "SIGBUS" end) after \(.made_bytes | mib) MiB" end] + ["–"],
 	["code, bytes"] + [$b.sizes.pristine, $b.sizes.insert, $b.sizes.native, $b.sizes.native | tostring]
 	] | map(row) | table(["what", "upstream", "this series", "native", "native, kept"]))
 
 elif $want == "altmemory" then ($b | ["pristine", "insert", "native", "movable"] as $ms |
-	def each4(name; f; text): [$ms[] as $m | first(part(name; $m)[] | f) // null |
+	def each4(name; p; f; text): [$ms[] as $m | first(figure(name; $m; p) | f) // null |
 		if . == null then "–" else text end];
-	def cycle(f; text): each4("fragmentation"; f; text);
+	def cycle(f; text): each4("fragmentation"; "cycle"; f; text);
 	[
-	["free blocks of 2 MiB before the first pin, 256 MiB of RAM"] + each4("pins"; .free_order9_before; tostring),
-	["with 8 MiB pinned in single pages, after compaction"] + each4("pins"; .free_order9; tostring),
-	["after they have gone"] + each4("pins"; .free_order9_after; tostring),
+	["free blocks of 2 MiB before the first pin, 256 MiB of RAM"] + each4("alone"; "pins"; .free_order9_before; tostring),
+	["with 8 MiB pinned in single pages, after compaction"] + each4("alone"; "pins"; .free_order9; tostring),
+	["after they have gone"] + each4("alone"; "pins"; .free_order9_after; tostring),
 	["150 % of RAM read ten times: completed"] + cycle(if .completed then "yes" else "**no**" end; .),
 	["OOM kills meanwhile"] + cycle(.oom_kill; tostring),
 	["read, s"] + cycle(if .completed then .read_ns else null end; seconds),
@@ -346,14 +347,14 @@ elif $want == "altmemory" then ($b | ["pristine", "insert", "native", "movable"]
 	["direct map in 4 KiB, MiB"] + cycle(.full.direct_map_4k_bytes; mib)
 	] | map(row) | table(["what", "upstream", "this series", "native", "native, movable"]))
 
-elif $want == "altdirect" then ($b | [part("direct"; "direct") | group_by(.order)[] |
+elif $want == "altdirect" then ($b | [[figure("counted"; "direct"; "direct")] | group_by(.order)[] |
 	(map(select(.way == "swap")) | first) as $s | (map(select(.way == "shmem")) | first) as $f |
 	["\($s.order)", ($s.put_ns | count), ($f.put_ns | count), ($s.take_ns | count), ($f.take_ns | count),
 	 ($s.slots | digits(0)), ($f.slots | digits(0)), ($s.pages_allocated | digits(1)), ($f.pages_allocated | digits(1))]] |
 	map(row) | table(["order", "in: swap cache", "in: file", "out: swap cache", "out: file",
 		"slots: swap cache", "slots: file", "pages allocated: swap cache", "pages allocated: file"]))
 
-elif $want == "altheld" then ($b | part("held"; "direct")[0] |
+elif $want == "altheld" then ($b | first(figure("alone"; "direct"; "held")) |
 	"* \(.bytes | mib) MiB put there take \(.slots) slots and write \(.written_pages) pages.",
 	"* swapoff \(if .swapoff == -4 then "made no end in \(.swapoff_s) s, and was interrupted" else "gave \(.swapoff)" end). After they had been taken back it \(if .swapoff_after == 0 then "ended well" else "gave \(.swapoff_after)" end).",
 	"* Reclaim of all memory wrote \(.reclaimed_pages) pages; \(.swapcached_after_pages) of \(.swapcached_pages) pages were left in the swap cache, and \(.read_folios) folios were read back, whole, with the right contents.")
