@@ -318,9 +318,9 @@ elif $want == "altrest" then ($b | [
 		each("alone"; "flush"; select(.caching == $c) | .backup_ipis * 1073741824 / .bytes; digits(0))[:3] + ["–"]),
 	(caching[] as $c | ["for the restore, \($c | title)"] +
 		each("alone"; "flush"; select(.caching == $c) | .restore_ipis * 1073741824 / .bytes; digits(0))[:3] + ["–"]),
-	["a group is charged for 64 MiB that are resident, MiB"] +
-		each("alone"; "group"; select(.limit_bytes > .bytes) | .charged_resident_bytes; mib)[:3] + ["–"],
-	["and backed up, MiB"] + each("alone"; "group"; select(.limit_bytes > .bytes) | .charged_backed_up_bytes; mib)[:3] + ["–"],
+	["what is resident and charged to the group of its owner, %"] +
+		each("alone"; "group"; select(.limit_bytes > .bytes) | 100 * .charged_resident_bytes / .bytes; digits(0))[:3] + ["–"],
+	["backed up, and charged to it, %"] + each("alone"; "group"; select(.limit_bytes > .bytes) | 100 * .charged_backed_up_bytes / .bytes; digits(0))[:3] + ["–"],
 	["96 MiB in a group that may have 32"] + [ways[:3][] as $m | first(figure("alone"; $m; "group") | select(.limit_bytes < .bytes)) // null |
 		if . == null then "–" elif .signal == 0 then "goes well" else "\(if .signal == 9 then "killed" else "SIGBUS" end) after \(.made_bytes | mib) MiB" end] + ["–"],
 	["code, bytes"] + [$b.sizes.pristine, $b.sizes.insert, $b.sizes.native, $b.sizes.native | tostring]
@@ -364,7 +364,9 @@ elif $want == "altmachine" then ([
 	["kernel, this series", "Linux \($b.kernels.linux.release) and this project at \($b.commit)"],
 	["kernel, native", "the same and hooks/alternatives; .config of all three \([$b.kernels[].config_sha256] | unique | join(", "))"],
 	["emulator, compiler", "QEMU \($b.host.qemu), TCG; \($b.host.compiler)"],
-	["took", "\($b.seconds / 60 | digits(1)) minutes"]
+	["took", "\($b.seconds / 60 | digits(1)) minutes"],
+	(if [ways[] as $m | select([.results[] | select(.mode == $m)] == [])] == [] then empty
+	 else ["cells with a dash", "not measured in this run, which was not of all parts"] end)
 	] | map(row) | table(["what", "which"]))
 
 elif $want == "commands" then ($b.commands[] | "    \(.command)")
