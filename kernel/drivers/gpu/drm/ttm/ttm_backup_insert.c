@@ -166,12 +166,13 @@ static long ttm_backup_insert_run(struct ttm_pool *pool, struct ttm_tt *tt,
 				  bool writeback, pgoff_t idx, pgoff_t end,
 				  gfp_t gfp)
 {
+	struct page **pages = tt->pages;
 	struct folio_batch fbatch;
 	pgoff_t first = idx;
 	int i, nr;
 
 	/* Insert only folios that were allocated by shmem. */
-	if (!ttm_pool_page_is_folio(tt->pages[idx]))
+	if (!ttm_pool_page_is_folio(pages[idx]))
 		return -EOPNOTSUPP;
 
 	folio_batch_init(&fbatch);
@@ -211,7 +212,7 @@ static long ttm_backup_insert_run(struct ttm_pool *pool, struct ttm_tt *tt,
 		/* For a huge folio, this loop is most of the work. */
 		unrolled_count(4)
 		for (; idx < next; idx++)
-			tt->pages[idx] = ttm_backup_handle_to_page_ptr(handle++);
+			pages[idx] = ttm_backup_handle_to_page_ptr(handle++);
 	}
 
 	return idx - first;
