@@ -868,7 +868,7 @@ static uint64_t compacted_order9(void)
 	for (i = 0; i < 3; i++)
 		if (write_file("/proc/sys/vm/compact_memory", "1"))
 			die("cannot write compact_memory: %s", strerror(errno));
-	return free_order9();
+	return free_2mib();
 }
 
 static void pins(uint64_t percent)

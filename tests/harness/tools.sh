@@ -114,7 +114,7 @@ mkdir "$work/empty"
 KERNEL_SRC=$work/empty check "KERNEL_SRC that is no kernel" \
 	"not a kernel source tree" fails assemble
 # where hooks/alternatives change what no other hook does
-is "the alternatives apply" "$TOP/tools/assemble" --check alternatives
+is "the alternatives apply" env KERNEL_SRC="$real" "$TOP/tools/assemble" --check alternatives
 check "an unknown tree" "unknown tree" fails "$copy/tools/assemble" other
 check "building what is not assembled" "build/pristine is missing" fails \
 	"$copy/tools/build-kernel" pristine
