@@ -143,7 +143,7 @@ elif $want == "swapout" then ($b | [("backup", "restore") as $op | caching[] as 
 	map(row) | table(["swap", "caching", "order", "upstream", "zero_copy=1", "upstream / zero_copy=1",
 		"pages allocated, upstream", "pages allocated, zero_copy=1"]))
 
-elif $want == "swapoutpeak" then ($b | [[part("swapout-peak"; "insert")[] | .percent] | unique[] as $p |
+elif $want == "swapoutpeak" then ($b | [([part("swapout-peak"; "insert")[].percent] | unique[]) as $p |
 	at("swapout-peak"; "pristine"; $p) as $u | at("swapout-peak"; "insert"; $p) as $i |
 	["\($p) %", ($u.bytes | mib), ($u.peak_bytes | mib), ($i.peak_bytes | mib),
 	 "\(100 * $i.peak_bytes / $i.bytes | digits(3)) %"]] |
