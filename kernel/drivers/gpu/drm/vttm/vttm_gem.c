@@ -187,9 +187,8 @@ static int vttm_gem_mmap(struct drm_gem_object *obj, struct vm_area_struct *vma)
 	int ret;
 
 	if (!drm_gem_is_imported(obj)) {
-		ret = dma_resv_lock_interruptible(obj->resv, NULL);
-		if (ret)
-			return ret;
+		/* No user expects EINTR of mmap(), and most drivers take no lock. */
+		dma_resv_lock(obj->resv, NULL);
 		ret = vttm_gem_check_needed(bo);
 		dma_resv_unlock(obj->resv);
 
