@@ -86,10 +86,8 @@ void gpu_create(const struct gpu *g, struct bo *b, uint64_t size,
 
 void gpu_close(const struct gpu *g, struct bo *b)
 {
-	int ret;
+	int ret = bo_close(g->fd, b);
 
-	bo_unmap(b);
-	ret = vttm_close(g->fd, b->handle);
 	if (ret)
 		die("closing a buffer: %s", strerror(-ret));
 }

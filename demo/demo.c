@@ -77,20 +77,6 @@ static void progress(const char *what, uint64_t done, uint64_t total)
 	       swap_used_pages() * PAGE / MiB, meminfo_kib("MemFree") / 1024);
 }
 
-/* Folios of 2 MiB that went to swap, in one piece or not */
-static uint64_t swapout_2mib(const char *name)
-{
-	char path[128];
-	const char *text;
-
-	snprintf(path, sizeof(path),
-		 "/sys/kernel/mm/transparent_hugepage/hugepages-2048kB/stats/%s", name);
-	text = read_file(path);
-	if (!text)
-		die("%s cannot be read", path);
-	return strtoull(text, NULL, 10);
-}
-
 /*
  * Sizes that are whole 2 MiB chunks, sizes with a tail of smaller ones, and
  * small ones; half of the buffers WC, half cached. Where WC is not coherent, all are
@@ -331,8 +317,8 @@ int main(int argc, char **argv)
 	oom = vmstat("oom_kill");
 	swpout = vmstat("pswpout");
 	swpin = vmstat("pswpin");
-	whole = swapout_2mib("swpout");
-	split = swapout_2mib("swpout_fallback");
+	whole = stat_2mib("swpout");
+	split = stat_2mib("swpout_fallback");
 	backup_counters(&then);
 
 	t0 = now_ns();
@@ -363,8 +349,8 @@ int main(int argc, char **argv)
 	result("failed_pages_retained", c.retained);
 	result("failed_folios_refused", c.refused);
 	result("failed_extractions", c.extract_refused);
-	result("swpout_2mib", swapout_2mib("swpout") - whole);
-	result("swpout_2mib_fallback", swapout_2mib("swpout_fallback") - split);
+	result("swpout_2mib", stat_2mib("swpout") - whole);
+	result("swpout_2mib_fallback", stat_2mib("swpout_fallback") - split);
 	result("pswpout", vmstat("pswpout") - swpout);
 	result("pswpin", vmstat("pswpin") - swpin);
 	result("free_2mib_before", free_blocks);

@@ -157,10 +157,13 @@ uint64_t restored_pages(const struct backup_counters *c)
 
 #define ZERO_COPY	"/sys/module/ttm/parameters/zero_copy"
 
-uint64_t huge_swapins(void)
+uint64_t stat_2mib(const char *name)
 {
-	return strtoull(must_read("/sys/kernel/mm/transparent_hugepage/hugepages-2048kB/stats/swpin"),
-			NULL, 10);
+	char path[128];
+
+	snprintf(path, sizeof(path),
+		 "/sys/kernel/mm/transparent_hugepage/hugepages-2048kB/stats/%s", name);
+	return strtoull(must_read(path), NULL, 10);
 }
 
 bool zero_copy_get(void)

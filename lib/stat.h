@@ -14,8 +14,8 @@ uint64_t vmstat_sum(const char *prefix);
 uint64_t meminfo_kib(const char *name);
 /* free memory in blocks of 2 MiB that are whole, all zones */
 uint64_t free_2mib(void);
-/* 2 MiB folios that were read from swap as such */
-uint64_t huge_swapins(void);
+/* of folios of 2 MiB: swpin, those that were read from swap as such, and so on */
+uint64_t stat_2mib(const char *name);
 
 /* as booted: ttm.zero_copy= */
 bool zero_copy_get(void);

@@ -264,12 +264,12 @@ static void whole_from_swap(void)
 		backup_counters(&then);
 		ASSERT(bo_swap_out(&g, &b));
 		pools_drain();
-		huge = huge_swapins();
+		huge = stat_2mib("swpin");
 		vmstat_sum("pgalloc_");
 		n = vmstat_sum("pgalloc_");
 		ASSERT(restore(&b));
 		n = vmstat_sum("pgalloc_") - n;
-		EXPECT_EQ(huge_swapins() - huge, pages / PMD_PAGES);
+		EXPECT_EQ(stat_2mib("swpin") - huge, pages / PMD_PAGES);
 		EXPECT(came_back(&then, 0, pages, 0));
 		/* one folio for each 2 MiB, and no second one for a copy */
 		EXPECT_GE(n, pages);

@@ -26,7 +26,7 @@ static bool zswap_set(const char *name, const char *value)
 /* What came back since then, of which so many pages from zswap, and the bytes */
 static void expect_back(const struct gpu *g, const struct bo *b, bool whole)
 {
-	uint64_t pages = PAGES(b->size), huge = huge_swapins(), in = vmstat("zswpin");
+	uint64_t pages = PAGES(b->size), huge = stat_2mib("swpin"), in = vmstat("zswpin");
 	struct backup_counters then, c;
 
 	backup_counters(&then);
@@ -35,7 +35,7 @@ static void expect_back(const struct gpu *g, const struct bo *b, bool whole)
 	EXPECT_EQ(c.restored_extracted, whole ? pages : 0);
 	EXPECT_EQ(c.restored_merged, whole ? 0 : pages);
 	EXPECT_EQ(c.restored_copied + c.restored_adopted, 0);
-	huge = huge_swapins() - huge;
+	huge = stat_2mib("swpin") - huge;
 	in = vmstat("zswpin") - in;
 	if (whole) {
 		EXPECT_EQ(huge, pages / PMD_PAGES);
@@ -127,7 +127,7 @@ static void gets_full(void)
 	EXPECT_GE(swap_used_pages() + SWAP_OTHERS, level.swap + pages);
 	EXPECT_GT(out, 0);
 	EXPECT_LE(out, pages - 1);
-	huge = huge_swapins();
+	huge = stat_2mib("swpin");
 	in = vmstat("zswpin");
 	backup_counters(&then);
 	for (i = 0; i < ARRAY_LEN(b); i++) {
@@ -139,7 +139,7 @@ static void gets_full(void)
 	EXPECT_GT(c.restored_extracted, 0);
 	EXPECT_GT(c.restored_merged, 0);
 	EXPECT_EQ(c.restored_copied, 0);
-	EXPECT_GT(huge_swapins(), huge);
+	EXPECT_GT(stat_2mib("swpin"), huge);
 	EXPECT_GT(vmstat("zswpin"), in);
 	EXPECT(level_is(&level));
 	for (i = 0; i < ARRAY_LEN(b); i++)
