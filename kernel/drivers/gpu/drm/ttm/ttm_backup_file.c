@@ -23,6 +23,7 @@
 #include <kunit/static_stub.h>
 
 #include <drm/drm_gem.h>
+#include <drm/ttm/ttm_backup.h>
 #include <drm/ttm/ttm_tt.h>
 
 #include "ttm_backup_file.h"
@@ -213,6 +214,41 @@ pgoff_t ttm_backup_file_drop(struct file *backup, unsigned long handle)
 	ttm_backup_file_truncate(backup, start, nr);
 
 	return start + nr - idx;
+}
+
+/**
+ * ttm_backup_file_drop_entries() - drop the folios of adjacent entries of a page vector
+ * @backup: The backup file.
+ * @pages: The entries. The first is the handle of any page of a folio.
+ * @nr: Number of entries that may be dropped, at least 1.
+ *
+ * Drops the folio of the first entry, and those of all that follow it in @pages and in
+ * the file, up to the first entry that is no handle. shmem gives up pages and swap
+ * entries in batches: dropped one by one, single pages cost several times as much.
+ *
+ * Context: Process context, may sleep.
+ * Return: Number of entries from the first one to the end of the last folio.
+ */
+pgoff_t ttm_backup_file_drop_entries(struct file *backup, struct page **pages,
+				     pgoff_t nr)
+{
+	unsigned long handle = ttm_backup_page_ptr_to_handle(pages[0]);
+	pgoff_t first = ttm_backup_handle_idx(handle);
+	pgoff_t start = round_down(first, 1UL << ttm_backup_handle_order(handle));
+	pgoff_t end = start;
+
+	do {
+		end += 1UL << ttm_backup_handle_order(handle);
+		if (end - first >= nr ||
+		    !ttm_backup_page_ptr_is_handle(pages[end - first]))
+			break;
+
+		handle = ttm_backup_page_ptr_to_handle(pages[end - first]);
+	} while (handle && ttm_backup_handle_idx(handle) == end);
+
+	ttm_backup_file_truncate(backup, start, end - start);
+
+	return end - first;
 }
 
 static int __init ttm_backup_file_init(void)

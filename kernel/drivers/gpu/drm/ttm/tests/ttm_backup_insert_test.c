@@ -259,6 +259,58 @@ static void backup_c53_drop_range_takes_whole_folios(struct kunit *test)
 	backup_expect_baseline(test);
 }
 
+/* All that follows in the page vector and in the file goes at once, and nothing else. */
+static void backup_c53_drop_entries_up_to_a_gap(struct kunit *test)
+{
+	/* In 579 pages there are folios at 0, 512, 576 and 578. */
+	static const struct {
+		pgoff_t from;
+		pgoff_t nr;
+		/* An entry that is replaced by that of page 578, or by none, if not 0 */
+		pgoff_t strange;
+		pgoff_t gap;
+		pgoff_t dropped;
+		pgoff_t left;
+	} cases[] = {
+		{ .from = 0, .nr = 579, .dropped = 579, .left = 0 },
+		{ .from = 3, .nr = 576, .dropped = 576, .left = 0 },
+		{ .from = 0, .nr = 1, .dropped = 512, .left = 67 },
+		{ .from = 0, .nr = 512, .dropped = 512, .left = 67 },
+		{ .from = 512, .nr = 65, .dropped = 66, .left = 513 },
+		{ .from = 530, .nr = 49, .gap = 576, .dropped = 46, .left = 515 },
+		{ .from = 3, .nr = 576, .gap = 578, .dropped = 575, .left = 1 },
+		{ .from = 0, .nr = 579, .strange = 512, .dropped = 512, .left = 67 },
+	};
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct ttm_tt *tt = backup_filled_tt(test, ttm_cached, 579, false);
+		struct inode *inode = file_inode(tt->backup);
+		struct page *last;
+
+		backup_needs_large(test, tt);
+		KUNIT_ASSERT_EQ(test, backup_run(test, tt), 579);
+		last = tt->pages[578];
+		if (cases[i].gap)
+			tt->pages[cases[i].gap] = ttm_backup_handle_to_page_ptr(0);
+		if (cases[i].strange)
+			tt->pages[cases[i].strange] = last;
+
+		KUNIT_EXPECT_EQ(test,
+				ttm_backup_file_drop_entries(tt->backup,
+							     tt->pages + cases[i].from,
+							     cases[i].nr),
+				cases[i].dropped);
+		KUNIT_EXPECT_EQ_MSG(test, inode->i_blocks,
+				    cases[i].left * (PAGE_SIZE / SECTOR_SIZE),
+				    "case %u", i);
+		/* What the entries that were replaced named */
+		ttm_backup_file_truncate(tt->backup, 0, 579);
+		backup_tt_free(test, tt);
+	}
+	backup_expect_baseline(test);
+}
+
 static void backup_c54_drop_while_partially_backed_up(struct kunit *test)
 {
 	static const pgoff_t retained[] = { 0, 512, 578 };
@@ -771,6 +823,7 @@ static struct kunit_case backup_insert_cases[] = {
 	KUNIT_CASE(backup_c53_drop_while_backed_up),
 	KUNIT_CASE(backup_c53_destroy_while_backed_up),
 	KUNIT_CASE(backup_c53_drop_range_takes_whole_folios),
+	KUNIT_CASE(backup_c53_drop_entries_up_to_a_gap),
 	KUNIT_CASE(backup_c54_drop_while_partially_backed_up),
 	KUNIT_CASE(backup_c55_purge),
 	KUNIT_CASE(backup_c55_purge_of_an_incomplete_backup),
