@@ -187,10 +187,10 @@ static int vttm_gem_mmap(struct drm_gem_object *obj, struct vm_area_struct *vma)
 	int ret;
 
 	if (!drm_gem_is_imported(obj)) {
-		/* No user expects EINTR of mmap(), and most drivers take no lock. */
-		dma_resv_lock(obj->resv, NULL);
+		/* With mmap_lock held, do not wait for who has reserved it. */
+		spin_lock(&bo->lock);
 		ret = vttm_gem_check_needed(bo);
-		dma_resv_unlock(obj->resv);
+		spin_unlock(&bo->lock);
 
 		return ret ?: drm_gem_ttm_mmap(obj, vma);
 	}
