@@ -99,7 +99,6 @@ static void ttm_backup_insert_writeback(const struct file *backup,
 	 */
 	for (idx += folio_nr_pages(folio); idx < end; idx++) {
 		struct folio *rest = filemap_get_folio(backup->f_mapping, idx);
-
 		bool refused;
 
 		if (IS_ERR(rest))
@@ -323,6 +322,7 @@ static int ttm_backup_insert_pass(struct ttm_pool *pool, struct ttm_tt *tt,
 				  bool writeback, pgoff_t num_pages, gfp_t gfp,
 				  long *backed_up, long *retained)
 {
+	bool no_memory = false;
 	pgoff_t i, nr;
 	int err = 0;
 	long ret;
@@ -342,8 +342,9 @@ static int ttm_backup_insert_pass(struct ttm_pool *pool, struct ttm_tt *tt,
 		if (i + nr > num_pages)
 			break;
 
-		ret = ttm_backup_insert_chunk(pool, tt, order, writeback, i,
-					      num_pages, gfp);
+		ret = no_memory ? -ENOMEM :
+				  ttm_backup_insert_chunk(pool, tt, order, writeback,
+							  i, num_pages, gfp);
 		if (ret > 0) {
 			*backed_up += ret;
 			/* If pages are left, they are single pages now. */
@@ -355,12 +356,11 @@ static int ttm_backup_insert_pass(struct ttm_pool *pool, struct ttm_tt *tt,
 		/* -EBUSY means that a second pass is worth it. */
 		if (err != -EBUSY)
 			err = ret;
-		/* It won't get better with the next chunk. */
-		if (ret == -ENOMEM)
-			return ret;
+		/* It won't get better with the next chunk, so just count the rest. */
+		no_memory = ret == -ENOMEM;
 	}
 
-	return err;
+	return no_memory ? -ENOMEM : err;
 }
 
 /**
