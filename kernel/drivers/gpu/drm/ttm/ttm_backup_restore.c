@@ -135,6 +135,20 @@ static void ttm_backup_restore_readahead(struct ttm_pool *pool, const struct ttm
 	}
 }
 
+/*
+ * A folio is dropped with the last page that is copied back. If swap has split it
+ * meanwhile, and the rest is extracted, drop the part before @idx, of which copies are
+ * in use: it would use memory or swap, and keep this range from being backed up again.
+ */
+static void ttm_backup_restore_drop_copied(struct ttm_tt *tt, pgoff_t idx)
+{
+	unsigned long handle = ttm_backup_page_ptr_to_handle(tt->pages[idx]);
+	pgoff_t start = round_down(idx, 1UL << ttm_backup_handle_order(handle));
+
+	if (idx != start && xa_load(&tt->backup->f_mapping->i_pages, idx - 1))
+		ttm_backup_file_truncate(tt->backup, start, idx - start);
+}
+
 /* Put an extracted folio into the page vector. */
 static void ttm_backup_restore_place(struct ttm_tt *tt, struct folio *folio, pgoff_t idx)
 {
@@ -198,6 +212,7 @@ ttm_backup_restore_extract(struct ttm_pool *pool, struct ttm_tt *tt,
 		return -EIO;
 	}
 
+	ttm_backup_restore_drop_copied(tt, idx);
 	*order = folio_order(folio);
 	ttm_backup_restore_place(tt, folio, idx);
 

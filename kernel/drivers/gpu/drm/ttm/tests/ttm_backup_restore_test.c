@@ -219,15 +219,19 @@ static void backup_c51_c56_no_memory_ends_it(struct kunit *test)
 	/* The chunks are 512, 64, 2 and 1 pages. */
 	static const pgoff_t done[] = { 512, 576, 578 };
 	unsigned int i;
+	long retained;
 
 	for (i = 0; i < ARRAY_SIZE(done); i++) {
 		struct ttm_tt *tt = backup_filled_tt(test, ttm_write_combined, 579,
 						     true);
 
 		backup_needs_large(test, tt);
+		retained = atomic_long_read(&ttm_backup_stats.retained);
 		/* Before the chunks, it may end for all of the second half. */
 		backup_fail_at(test, i + 3);
 		KUNIT_EXPECT_EQ(test, backup_run(test, tt), done[i]);
+		KUNIT_EXPECT_EQ(test, atomic_long_read(&ttm_backup_stats.retained) - retained,
+				579 - done[i]);
 		backup_interrupt_at(test, 0);
 		backup_expect_pages(test, tt, 579 - done[i], done[i], done[i]);
 
@@ -297,6 +301,46 @@ static void backup_c52_rest_of_a_folio_is_copied(struct kunit *test)
 	backup_expect_restored(test, tt, 0, 0, 512);
 	backup_tt_free(test, tt);
 	backup_expect_baseline(test);
+}
+
+/* Split when the first part had been copied: the copies are all that is left of it. */
+static void backup_c57_rest_of_a_split_folio_is_extracted(struct kunit *test)
+{
+	struct backup_test *priv = test->priv;
+	struct ttm_tt *tt = backup_filled_tt(test, ttm_cached, 512, true);
+	struct inode *inode = file_inode(tt->backup);
+	struct folio *folio = backup_tt_folio(tt, 0);
+	struct ttm_operation_ctx ctx = {};
+	struct backup_memory_fault fault;
+	pgoff_t copied;
+
+	backup_needs_large(test, tt);
+	KUNIT_ASSERT_EQ(test, backup_run(test, tt), 512);
+	folio_get(folio);
+	backup_memory_fails(test, &fault, 40, -1);
+	KUNIT_EXPECT_EQ(test, ttm_tt_populate(&priv->bdev, tt, &ctx), -ENOMEM);
+	backup_memory_works(&fault);
+	folio_put(folio);
+	copied = backup_restored_since(tt, TTM_RESTORE_COPIED);
+	KUNIT_ASSERT_GT(test, copied, 0);
+	KUNIT_ASSERT_LT(test, copied, 512);
+	KUNIT_EXPECT_EQ(test, inode->i_mapping->nrpages, 512);
+
+	backup_split_in_file(test, tt->backup, 0);
+	lru_add_drain_all();
+	/* No chunk that the pages could be merged to */
+	backup_memory_fails(test, &fault, 0, -1);
+	*fault.min_order = 1;
+	KUNIT_EXPECT_EQ(test, ttm_tt_populate(&priv->bdev, tt, &ctx), 0);
+	backup_memory_works(&fault);
+	backup_expect_populated(test, tt);
+	backup_expect_restored(test, tt, 0, 512 - copied, copied);
+	KUNIT_EXPECT_EQ(test, inode->i_mapping->nrpages, 0);
+	KUNIT_EXPECT_EQ(test, inode->i_blocks, 0);
+
+	KUNIT_EXPECT_EQ(test, backup_run(test, tt), 512);
+	backup_expect_backed_up(test, tt);
+	backup_expect_round_trip(test, tt);
 }
 #endif
 
@@ -624,6 +668,7 @@ static struct kunit_case backup_restore_cases[] = {
 #ifdef CONFIG_FAIL_PAGE_ALLOC
 	KUNIT_CASE(backup_c52_c61_extracted_at_last),
 	KUNIT_CASE(backup_c52_rest_of_a_folio_is_copied),
+	KUNIT_CASE(backup_c57_rest_of_a_split_folio_is_extracted),
 #endif
 	KUNIT_CASE(backup_c54_drop_in_mid_restore),
 #endif

@@ -193,6 +193,7 @@ int backup_init(struct kunit *test)
 	KUNIT_ASSERT_NOT_NULL(test, priv);
 	test->priv = priv;
 
+	backup_stay_on_cpu(test);
 	backup_alloc_drm(test, &priv->dma_mask, &priv->dev, &priv->drm);
 
 	priv->bytes_avail = 1ULL << 40;
@@ -576,57 +577,6 @@ unsigned int backup_hold_chunks(struct kunit *test, struct ttm_tt *tt,
 }
 
 #if defined(CONFIG_FAIL_PAGE_ALLOC) && defined(CONFIG_FAULT_INJECTION_DEBUG_FS)
-/* Of all allocations of the page allocator, fail so many after so many pages. */
-void backup_memory_fails(struct kunit *test, struct backup_memory_fault *fault,
-			 unsigned int pages, int times)
-{
-	unsigned long *probability = backup_debugfs_value("fail_page_alloc",
-							  "probability");
-
-	fault->highmem = backup_debugfs_value("fail_page_alloc", "ignore-gfp-highmem");
-	fault->wait = backup_debugfs_value("fail_page_alloc", "ignore-gfp-wait");
-	fault->min_order = backup_debugfs_value("fail_page_alloc", "min-order");
-	if (!probability || !fault->highmem || !fault->wait || !fault->min_order)
-		kunit_skip(test, "no fail_page_alloc in debugfs");
-
-	fault->attr = container_of(probability, struct fault_attr, probability);
-	fault->old = *fault->attr;
-	fault->old_highmem = *fault->highmem;
-	fault->old_wait = *fault->wait;
-	fault->old_order = *fault->min_order;
-	fault->attr->probability = 100;
-	fault->attr->interval = 1;
-	fault->attr->task_filter = true;
-	fault->attr->verbose = 0;
-	atomic_set(&fault->attr->times, times);
-	atomic_set(&fault->attr->space, pages + 1);
-	*fault->highmem = false;
-	*fault->wait = false;
-	*fault->min_order = 0;
-
-	current->make_it_fail = 1;
-}
-
-/* Returns how many failures of those wanted have not come. */
-int backup_memory_works(struct backup_memory_fault *fault)
-{
-	int left = atomic_read(&fault->attr->times);
-
-	current->make_it_fail = 0;
-
-	*fault->min_order = fault->old_order;
-	*fault->wait = fault->old_wait;
-	*fault->highmem = fault->old_highmem;
-	fault->attr->probability = fault->old.probability;
-	fault->attr->interval = fault->old.interval;
-	fault->attr->task_filter = fault->old.task_filter;
-	fault->attr->verbose = fault->old.verbose;
-	atomic_set(&fault->attr->times, atomic_read(&fault->old.times));
-	atomic_set(&fault->attr->space, atomic_read(&fault->old.space));
-
-	return left;
-}
-
 /* Back up with so many pages to allocate, and not one more. */
 long backup_run_with_pages(struct kunit *test, struct ttm_tt *tt,
 			   unsigned int pages)

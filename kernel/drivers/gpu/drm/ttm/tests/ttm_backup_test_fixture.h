@@ -7,8 +7,6 @@
 #ifndef _TTM_BACKUP_TEST_FIXTURE_H_
 #define _TTM_BACKUP_TEST_FIXTURE_H_
 
-#include <linux/fault-inject.h>
-
 #include <drm/ttm/ttm_backup_stats.h>
 #include <drm/ttm/ttm_bo.h>
 #include <drm/ttm/ttm_device.h>
@@ -42,13 +40,6 @@ struct backup_tt {
 	struct backup_test *priv;
 	long restored[TTM_RESTORE_NUM];
 	u64 seed;
-};
-
-struct backup_memory_fault {
-	struct fault_attr *attr, old;
-	bool *highmem, old_highmem;
-	bool *wait, old_wait;
-	u32 *min_order, old_order;
 };
 
 struct backup_tt *to_backup_tt(struct ttm_tt *tt);
@@ -91,9 +82,6 @@ void backup_expect_retained(struct kunit *test, struct ttm_tt *tt,
 			    pgoff_t pages);
 unsigned int backup_hold_chunks(struct kunit *test, struct ttm_tt *tt,
 				struct folio **folio, unsigned int max);
-void backup_memory_fails(struct kunit *test, struct backup_memory_fault *fault,
-			 unsigned int pages, int times);
-int backup_memory_works(struct backup_memory_fault *fault);
 long backup_run_with_pages(struct kunit *test, struct ttm_tt *tt,
 			   unsigned int pages);
 void backup_interrupt_at(struct kunit *test, unsigned int n);

@@ -1,14 +1,20 @@
 // SPDX-License-Identifier: MIT
 /*
  * What the KUnit tests of backup and swapout by insertion share: counters, the
- * contents of pages, their caching, and a device.
+ * contents of pages, their caching, a device, and memory that runs out.
  */
 
 #include <linux/cgroup.h>
+#include <linux/cpumask.h>
 #include <linux/debugfs.h>
 #include <linux/file.h>
+#include <linux/fs.h>
 #include <linux/initrd.h>
 #include <linux/memcontrol.h>
+#include <linux/mm.h>
+#include <linux/pagemap.h>
+#include <linux/sched.h>
+#include <linux/smp.h>
 
 #ifdef CONFIG_X86
 #include <asm/memtype.h>
@@ -204,9 +210,90 @@ void backup_extraction_works(struct kunit *test)
 	kunit_deactivate_static_stub(test, ttm_backup_restore_extract);
 }
 
+/* Split what is in a backup file to folios of that order, as reclaim may. */
+void backup_split_in_file(struct kunit *test, struct file *backup, unsigned int order)
+{
+	loff_t size = i_size_read(file_inode(backup));
+	pgoff_t i;
+
+	for (i = 0; i < size >> PAGE_SHIFT; i += 1UL << order) {
+		struct folio *folio = filemap_lock_folio(backup->f_mapping, i);
+
+		KUNIT_ASSERT_FALSE(test, IS_ERR(folio));
+		if (folio_order(folio) > order)
+			KUNIT_EXPECT_EQ(test, split_folio_to_order(folio, order), 0);
+		folio_unlock(folio);
+		folio_put(folio);
+	}
+}
+
+#if defined(CONFIG_FAIL_PAGE_ALLOC) && defined(CONFIG_FAULT_INJECTION_DEBUG_FS)
+/* Of all allocations of the page allocator, fail so many after so many pages. */
+void backup_memory_fails(struct kunit *test, struct backup_memory_fault *fault,
+			 unsigned int pages, int times)
+{
+	unsigned long *probability = backup_debugfs_value("fail_page_alloc",
+							  "probability");
+
+	fault->highmem = backup_debugfs_value("fail_page_alloc", "ignore-gfp-highmem");
+	fault->wait = backup_debugfs_value("fail_page_alloc", "ignore-gfp-wait");
+	fault->min_order = backup_debugfs_value("fail_page_alloc", "min-order");
+	if (!probability || !fault->highmem || !fault->wait || !fault->min_order)
+		kunit_skip(test, "no fail_page_alloc in debugfs");
+
+	fault->attr = container_of(probability, struct fault_attr, probability);
+	fault->old = *fault->attr;
+	fault->old_highmem = *fault->highmem;
+	fault->old_wait = *fault->wait;
+	fault->old_order = *fault->min_order;
+	fault->attr->probability = 100;
+	fault->attr->interval = 1;
+	fault->attr->task_filter = true;
+	fault->attr->verbose = 0;
+	atomic_set(&fault->attr->times, times);
+	atomic_set(&fault->attr->space, pages + 1);
+	*fault->highmem = false;
+	*fault->wait = false;
+	*fault->min_order = 0;
+
+	current->make_it_fail = 1;
+}
+
+/* Returns how many failures of those wanted have not come. */
+int backup_memory_works(struct backup_memory_fault *fault)
+{
+	int left = atomic_read(&fault->attr->times);
+
+	current->make_it_fail = 0;
+
+	*fault->min_order = fault->old_order;
+	*fault->wait = fault->old_wait;
+	*fault->highmem = fault->old_highmem;
+	fault->attr->probability = fault->old.probability;
+	fault->attr->interval = fault->old.interval;
+	fault->attr->task_filter = fault->old.task_filter;
+	fault->attr->verbose = fault->old.verbose;
+	atomic_set(&fault->attr->times, atomic_read(&fault->old.times));
+	atomic_set(&fault->attr->space, atomic_read(&fault->old.space));
+
+	return left;
+}
+
+#endif
+
 static unsigned int backup_fake_sane_order(void)
 {
 	return ilog2(BACKUP_CHUNK);
+}
+
+/*
+ * A folio that waits in the batches of another processor, where a case ran before it was
+ * moved, is busy. That takes nothing but time from users, but upsets what cases count.
+ */
+void backup_stay_on_cpu(struct kunit *test)
+{
+	KUNIT_ASSERT_EQ(test, 0,
+			set_cpus_allowed_ptr(current, cpumask_of(raw_smp_processor_id())));
 }
 
 /*

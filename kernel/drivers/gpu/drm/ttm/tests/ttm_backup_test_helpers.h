@@ -9,6 +9,7 @@
 #include <kunit/static_stub.h>
 #include <kunit/test.h>
 #include <linux/dma-mapping.h>
+#include <linux/fault-inject.h>
 #include <linux/mm.h>
 #include <linux/vmstat.h>
 
@@ -17,6 +18,7 @@
 #include <drm/drm_kunit_helpers.h>
 #include <drm/ttm/ttm_caching.h>
 
+struct file;
 struct mem_cgroup;
 struct ttm_buffer_object;
 
@@ -30,6 +32,13 @@ struct backup_counters {
 	long shmem_thps;
 	unsigned long swapins;
 	unsigned int dma_mappings;
+};
+
+struct backup_memory_fault {
+	struct fault_attr *attr, old;
+	bool *highmem, old_highmem;
+	bool *wait, old_wait;
+	u32 *min_order, old_order;
 };
 
 long backup_node_stat(enum node_stat_item item);
@@ -46,6 +55,11 @@ bool backup_words_intact(const u64 *p, u64 seed, size_t page);
 enum ttm_caching backup_page_caching(struct page *page);
 void backup_extraction_fails(struct kunit *test);
 void backup_extraction_works(struct kunit *test);
+void backup_split_in_file(struct kunit *test, struct file *backup, unsigned int order);
+void backup_memory_fails(struct kunit *test, struct backup_memory_fault *fault,
+			 unsigned int pages, int times);
+int backup_memory_works(struct backup_memory_fault *fault);
+void backup_stay_on_cpu(struct kunit *test);
 void backup_alloc_drm(struct kunit *test, u64 *dma_mask,
 		      struct device **dev, struct drm_device **drm);
 void backup_bo_destroy(struct ttm_buffer_object *bo);
