@@ -167,16 +167,29 @@ int ttm_swapout_insert(struct ttm_device *bdev, struct ttm_tt *tt, gfp_t gfp)
 	return ret ?: -EBUSY;
 }
 
+/* How many of the @nr pages from @idx on are in the backup file as well? */
+static pgoff_t ttm_swapout_pages_in_file(const struct ttm_tt *tt, pgoff_t idx,
+					 pgoff_t nr)
+{
+	pgoff_t i, in_file = 0;
+
+	for (i = 0; i < nr; i++)
+		in_file += !!xa_load(&tt->backup->f_mapping->i_pages, idx + i);
+
+	return in_file;
+}
+
 /*
  * A folio that is copied back is dropped with its last page. If @next could not be
- * copied, the pages before it that are in the file yet need not be in memory.
+ * copied, the pages before it that are still in the file need not be in memory.
+ * Chunks that were extracted are nowhere else, and are left as they are.
  */
 static void ttm_swapout_undo_copies(struct ttm_pool *pool, struct ttm_tt *tt,
 				    pgoff_t next)
 {
 	struct page *page = next < tt->num_pages ? tt->pages[next] : NULL;
 	unsigned long handle;
-	pgoff_t i;
+	pgoff_t i, j, nr;
 
 	if (!page || !ttm_backup_page_ptr_is_handle(page))
 		return;
@@ -185,14 +198,27 @@ static void ttm_swapout_undo_copies(struct ttm_pool *pool, struct ttm_tt *tt,
 	if (!ttm_backup_handle_inserted(handle))
 		return;
 
-	for (i = round_down(next, 1UL << ttm_backup_handle_order(handle)); i < next; i++) {
+	for (i = round_down(next, 1UL << ttm_backup_handle_order(handle)); i < next; i += nr) {
+		unsigned int order;
+		pgoff_t in_file;
+
 		page = tt->pages[i];
-		ttm_pool_split_for_swap(pool, page);
-		if (!xa_load(&tt->backup->f_mapping->i_pages, i))
+		order = ttm_pool_page_order(pool, page);
+		nr = 1UL << order;
+		in_file = ttm_swapout_pages_in_file(tt, i, nr);
+		if (!in_file)
 			continue;
 
-		ttm_pool_put_pages(page, 0, false);
-		tt->pages[i] = ttm_backup_handle_to_page_ptr(handle - (next - i));
+		if (in_file < nr) {
+			ttm_pool_split_for_swap(pool, page);
+			nr = 0;
+			continue;
+		}
+
+		page->private = 0;
+		ttm_pool_put_pages(page, order, false);
+		for (j = i; j < i + nr; j++)
+			tt->pages[j] = ttm_backup_handle_to_page_ptr(handle - (next - j));
 	}
 }
 

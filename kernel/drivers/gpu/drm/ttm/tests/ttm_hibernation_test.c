@@ -295,6 +295,7 @@ static int hibernate_init(struct kunit *test)
 	priv->limit = HIBERNATE_VRAM;
 	priv->batch = U64_MAX;
 
+	backup_stay_on_cpu(test);
 	backup_alloc_drm(test, &priv->dma_mask, &priv->dev, &priv->drm);
 
 	backup_empty_pools(0);

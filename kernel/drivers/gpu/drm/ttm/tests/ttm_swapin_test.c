@@ -6,10 +6,10 @@
 
 #include <kunit/test.h>
 #include <linux/mm.h>
-#include <linux/pagemap.h>
 #include <linux/sched/signal.h>
 #include <linux/swap.h>
 
+#include <drm/ttm/ttm_backup.h>
 #include <drm/ttm/ttm_backup_stats.h>
 #include <drm/ttm/ttm_bo.h>
 
@@ -135,21 +135,6 @@ static void swapout_c94_c96_rest_cannot_go(struct kunit *test)
 	swapout_expect_baseline(test);
 }
 
-static void swapout_split_in_file(struct kunit *test, struct ttm_tt *tt)
-{
-	pgoff_t i;
-
-	for (i = 0; i < tt->num_pages; i++) {
-		struct folio *folio = filemap_lock_folio(tt->backup->f_mapping, i);
-
-		KUNIT_ASSERT_FALSE(test, IS_ERR(folio));
-		if (folio_test_large(folio))
-			KUNIT_EXPECT_EQ(test, split_folio(folio), 0);
-		folio_unlock(folio);
-		folio_put(folio);
-	}
-}
-
 /* A copy ends in the midst of a chunk. */
 static void swapout_c96_copy_fails(struct kunit *test)
 {
@@ -171,7 +156,7 @@ static void swapout_c96_copy_fails(struct kunit *test)
 			swapout_pages_of_others(test, tt);
 		KUNIT_EXPECT_EQ(test, swapout_run(test), SWAPOUT_PAGES);
 		if (round == 1)
-			swapout_split_in_file(test, tt);
+			backup_split_in_file(test, tt->backup, 0);
 
 		backup_extraction_fails(test);
 		for (i = 0; i < ARRAY_SIZE(places); i++) {
@@ -196,6 +181,91 @@ static void swapout_c96_copy_fails(struct kunit *test)
 		swapout_expect_baseline(test);
 	}
 }
+
+#ifdef CONFIG_FAIL_PAGE_ALLOC
+/*
+ * Swap has returned smaller folios, and there is no memory for all of them: those that
+ * are back go again as they are, since a copy of them would need memory as well.
+ */
+static void swapout_c96_pieces_go_again(struct kunit *test)
+{
+	static const unsigned int allowed[] = { 2, 3, 40, 68 };
+	struct backup_memory_fault fault;
+	struct ttm_buffer_object *bo;
+	unsigned long *pfns;
+	unsigned int i;
+	int ret;
+
+	swapout_device(test, 0);
+	for (i = 0; i < ARRAY_SIZE(allowed); i++) {
+		bo = swapout_bo(test, ttm_write_combined, SWAPOUT_PAGES, NULL);
+		pfns = swapout_pfns(test, bo->ttm);
+		KUNIT_EXPECT_EQ(test, swapout_run(test), SWAPOUT_PAGES);
+		backup_split_in_file(test, bo->ttm->backup, 3);
+		lru_add_drain_all();
+
+		/* Nor is there a chunk that they could be merged to. */
+		backup_memory_fails(test, &fault, 0, -1);
+		*fault.min_order = 4;
+		swapout_memory_ends(test, allowed[i]);
+		ret = swapout_bo_populate(bo, false);
+		backup_extraction_works(test);
+		KUNIT_EXPECT_EQ(test, ret, -ENOMEM);
+		swapout_expect_as_before(test, bo);
+		lru_add_drain_all();
+
+		KUNIT_EXPECT_EQ(test, swapout_bo_populate(bo, false), 0);
+		backup_memory_works(&fault);
+		swapout_expect_populated(test, bo);
+		KUNIT_EXPECT_EQ(test, swapout_moved(bo->ttm, pfns), 0);
+		swapout_bo_free(test, bo);
+		swapout_expect_baseline(test);
+	}
+}
+
+/*
+ * A chunk that was half restored was taken apart, and there was no memory to swap its
+ * pages out again. Single pages of a folio are no pages for a pool.
+ */
+static void swapout_c54_parts_stay_out_of_the_pools(struct kunit *test)
+{
+	struct backup_memory_fault fault;
+	struct ttm_buffer_object *bo;
+	struct folio *folio;
+	struct page *last;
+	struct ttm_tt *tt;
+
+	swapout_device(test, 0);
+	bo = swapout_bo(test, ttm_write_combined, SWAPOUT_PAGES, NULL);
+	tt = bo->ttm;
+	/* What is copied back leaves the file page by page then. */
+	swapout_pages_of_others(test, tt);
+	KUNIT_EXPECT_EQ(test, swapout_run(test), SWAPOUT_PAGES);
+
+	/* The chunk, what describes the restore, and some pages */
+	backup_memory_fails(test, &fault, 512 + 8, -1);
+	swapout_copy_ends_at(test, bo, 300);
+	backup_memory_works(&fault);
+	KUNIT_ASSERT_GT(test, tt->retained, 0);
+	KUNIT_ASSERT_LT(test, tt->retained, 300);
+	/* Or this proves nothing */
+	last = tt->pages[299];
+	KUNIT_ASSERT_FALSE(test, ttm_backup_page_ptr_is_handle(last));
+	KUNIT_ASSERT_TRUE(test, PageTail(last));
+	folio = page_folio(last);
+	folio_get(folio);
+
+	KUNIT_EXPECT_EQ(test, swapout_bo_populate(bo, false), 0);
+	swapout_expect_populated(test, bo);
+	KUNIT_EXPECT_PTR_EQ(test, tt->pages[299], last);
+	swapout_bo_free(test, bo);
+	KUNIT_EXPECT_TRUE(test, PageTail(last));
+	KUNIT_EXPECT_EQ(test, folio_ref_count(folio), 1);
+	KUNIT_EXPECT_EQ(test, backup_page_caching(last), ttm_cached);
+	folio_put(folio);
+	swapout_expect_baseline(test);
+}
+#endif
 
 #ifdef CONFIG_X86
 /* Pages that cannot be made write-back cached stay, and the restore goes on later. */
@@ -224,6 +294,10 @@ static struct kunit_case swapin_cases[] = {
 	KUNIT_CASE(swapout_c96_no_memory_for_the_rest),
 	KUNIT_CASE(swapout_c94_c96_rest_cannot_go),
 	KUNIT_CASE(swapout_c96_copy_fails),
+#ifdef CONFIG_FAIL_PAGE_ALLOC
+	KUNIT_CASE(swapout_c96_pieces_go_again),
+	KUNIT_CASE(swapout_c54_parts_stay_out_of_the_pools),
+#endif
 #ifdef CONFIG_X86
 	KUNIT_CASE(swapout_c96_write_back_fails),
 #endif

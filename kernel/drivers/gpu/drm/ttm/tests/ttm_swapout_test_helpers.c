@@ -243,6 +243,7 @@ int swapout_init(struct kunit *test)
 	KUNIT_ASSERT_NOT_NULL(test, priv);
 	test->priv = priv;
 
+	backup_stay_on_cpu(test);
 	backup_alloc_drm(test, &priv->dma_mask, &priv->dev, &priv->drm);
 
 	backup_empty_pools(0);
