@@ -6,6 +6,7 @@
  */
 
 #include <linux/cgroup.h>
+#include <linux/cpumask.h>
 #include <linux/debugfs.h>
 #include <linux/delay.h>
 #include <linux/fs_context.h>
@@ -13,7 +14,9 @@
 #include <linux/kthread.h>
 #include <linux/memfd.h>
 #include <linux/mman.h>
+#include <linux/sched.h>
 #include <linux/slab.h>
+#include <linux/smp.h>
 #include <linux/string.h>
 
 #include <uapi/linux/memfd.h>
@@ -882,5 +885,6 @@ int insert_swap_init(struct kunit *test)
 	if (!total_swap_pages)
 		kunit_skip(test, "no swap: enable it, then write to this suite's run file");
 
-	return 0;
+	/* Folios in the batches of a processor that a case has left are busy. */
+	return set_cpus_allowed_ptr(current, cpumask_of(raw_smp_processor_id()));
 }
