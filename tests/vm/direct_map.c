@@ -5,12 +5,24 @@
 #include "fixture.h"
 
 /*
- * A line is "0xSTART-0xEND SIZE FLAGS LEVEL". With Linux's setup of the PAT, PWT
- * alone is write-combined, PCD is uncached.
+ * A line begins with "0xSTART-0xEND SIZE", and has flags. With Linux's setup of the PAT,
+ * PWT alone is write-combined, PCD is uncached.
  */
+#ifdef __x86_64__
+#define TABLES		DEBUGFS "/page_tables/kernel"
+#define MEMORY		"Low Kernel Mapping"
+#define FLAG_WC		" PWT"
+#define FLAG_UC		" PCD"
+#else
+#define TABLES		DEBUGFS "/kernel_page_tables"
+#define MEMORY		"Linear Mapping start"
+#define FLAG_WC		" MEM/NORMAL-NC"
+#define FLAG_UC		" DEVICE/"
+#endif
+
 bool direct_map_get(struct direct_map *m)
 {
-	const char *path = "/sys/kernel/debug/page_tables/kernel";
+	const char *path = TABLES;
 	bool within = false, found = false;
 	uint64_t start, end, base = 0;
 	FILE *f = fopen(path, "r");
@@ -24,7 +36,7 @@ bool direct_map_get(struct direct_map *m)
 	}
 	while (fgets(line, sizeof(line), f)) {
 		if (!strncmp(line, "---", 3)) {
-			within = strstr(line, "Low Kernel Mapping");
+			within = strstr(line, MEMORY);
 			continue;
 		}
 		if (!within ||
@@ -33,7 +45,7 @@ bool direct_map_get(struct direct_map *m)
 		if (!found)
 			base = start;
 		found = true;
-		if (!strstr(line, " PWT") && !strstr(line, " PCD"))
+		if (!strstr(line, FLAG_WC) && !strstr(line, FLAG_UC))
 			continue;
 		m->range = realloc(m->range, (m->nr + 1) * sizeof(*m->range));
 		if (!m->range)
@@ -41,8 +53,8 @@ bool direct_map_get(struct direct_map *m)
 		m->range[m->nr++] = (struct direct_range) {
 			.pfn = (start - base) / PAGE,
 			.end = (end - base) / PAGE,
-			.caching = strstr(line, " PCD") ? DRM_VTTM_UC :
-							  DRM_VTTM_WC,
+			.caching = strstr(line, FLAG_UC) ? DRM_VTTM_UC :
+							   DRM_VTTM_WC,
 		};
 	}
 	fclose(f);
@@ -95,10 +107,12 @@ bool uncached_get(struct uncached *u)
 
 bool uncached_since(const struct uncached *then, uint32_t caching, uint64_t pages)
 {
-	uint64_t wc = caching == DRM_VTTM_WC ? pages : 0;
-	uint64_t uc = caching == DRM_VTTM_UC ? pages : 0;
 	struct uncached now;
+	uint64_t wc, uc;
 
+	caching = vttm_caching(caching);
+	wc = caching == DRM_VTTM_WC ? pages : 0;
+	uc = caching == DRM_VTTM_UC ? pages : 0;
 	if (!uncached_get(&now))
 		return false;
 	if (now.wc - then->wc == wc && now.uc - then->uc == uc)

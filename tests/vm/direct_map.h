@@ -31,7 +31,7 @@ struct uncached {
 };
 
 bool uncached_get(struct uncached *u);
-/* So many pages more than then, and all of them of this caching. */
+/* So many pages more than then, and all of them of what this caching is here. */
 bool uncached_since(const struct uncached *then, uint32_t caching, uint64_t pages);
 
 #endif

@@ -7,14 +7,17 @@
 #include "direct_map.h"
 #include "fixture.h"
 
-#define GIB4_PFN	(1ull << 20)
+#define GIB4_PFN	((4ull << 30) / PAGE)
+#define SIZE		(16 * MiB + 7 * PAGE)
 
-/* All WC there is lies low, and so much there is. */
+/* All WC there is lies low, and so much there is, where there is any. */
 static bool below_4gib(uint64_t base, uint64_t pages)
 {
 	uint64_t high, all;
 	struct direct_map m;
 
+	if (vttm_caching(DRM_VTTM_WC) != DRM_VTTM_WC)
+		pages = 0;
 	if (!direct_map_get(&m))
 		return false;
 	all = direct_map_pages(&m, DRM_VTTM_WC, 0) - base;
@@ -27,9 +30,35 @@ static bool below_4gib(uint64_t base, uint64_t pages)
 	return false;
 }
 
+/* So does all that is inserted by a backup, which is where it was until then. */
+static bool left_below_4gib(const struct gpu *g, const struct bo *b, bool swap)
+{
+	static struct moved moved[SIZE / PAGE];
+	uint64_t pages = 0, high = 0;
+	unsigned int n, i;
+
+	if (!trace_on("shmem:shmem_insert_folio") ||
+	    !(swap ? bo_swap_out(g, b) : bo_backup(g, b, false)))
+		return false;
+	n = trace_moved("shmem_insert_folio", moved, ARRAY_LEN(moved));
+	trace_off();
+	for (i = 0; i < n; i++) {
+		uint64_t nr = 1ull << moved[i].order;
+
+		pages += nr;
+		if (moved[i].pfn + nr > GIB4_PFN)
+			high += nr;
+	}
+	if (pages == PAGES(b->size) && !high)
+		return true;
+	FAIL("of %" PRIu64 " pages, %" PRIu64 " were inserted, %" PRIu64 " of them above 4 GiB",
+	     PAGES(b->size), pages, high);
+	return false;
+}
+
 static void dma32(void)
 {
-	uint64_t pages = PAGES(16 * MiB + 7 * PAGE), base;
+	uint64_t pages = PAGES(SIZE), base;
 	const char *param = read_file("/sys/module/vttm/parameters/dma32");
 	struct backup_counters then, c;
 	unsigned int round;
@@ -43,14 +72,11 @@ static void dma32(void)
 	ASSERT(direct_map_get(&m));
 	base = direct_map_pages(&m, DRM_VTTM_WC, 0);
 	direct_map_free(&m);
-	ASSERT(bo_new(&g, &b, 16 * MiB + 7 * PAGE, DRM_VTTM_WC, 1));
+	ASSERT(bo_new(&g, &b, SIZE, DRM_VTTM_WC, 1));
 	ASSERT(below_4gib(base, pages));
 	for (round = 0; round < 4; round++) {
 		backup_counters(&then);
-		if (round & 1)
-			ASSERT(bo_swap_out(&g, &b));
-		else
-			ASSERT(bo_backup(&g, &b, false));
+		ASSERT(left_below_4gib(&g, &b, round & 1));
 		if (round & 2)
 			ASSERT(bo_check_engine(&g, &b));
 		else
@@ -66,6 +92,7 @@ static void dma32(void)
 			  c.restored_extracted, c.restored_copied);
 		ASSERT(bo_fill(&b, round + 2));
 	}
+	EXPECT(left_below_4gib(&g, &b, false));
 }
 
 /*
@@ -102,6 +129,7 @@ static void dma32_high(void)
 	pools_drain();
 	EXPECT(below_4gib(base, pages));
 	EXPECT_OK(swap_all_on(&swaps));
+	EXPECT(left_below_4gib(&g, &b, false));
 }
 
 static const struct test tests[] = {

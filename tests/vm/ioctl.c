@@ -62,13 +62,32 @@ static void create_good(void)
 			EXPECT_EQ(size, PAGES(sizes[i]) * PAGE);
 			ASSERT_OK(vttm_info(g.fd, handle, &info));
 			EXPECT_EQ(info.size, size);
-			EXPECT_EQ(info.caching, caching);
+			EXPECT_EQ(info.caching, vttm_caching(caching));
 			EXPECT_EQ(info.flags, 0);
 			EXPECT_OK(vttm_close(g.fd, handle));
 			/* the handle is gone */
 			EXPECT_ERR(vttm_info(g.fd, handle, &info), ENOENT);
 			EXPECT_ERR(vttm_close(g.fd, handle), EINVAL);
 		}
+	}
+}
+
+/* Where a caching would not be coherent, a buffer is not silently given another one. */
+static void create_caching(void)
+{
+	uint32_t caching;
+	struct gpu g;
+
+	ASSERT(gpu_open(&g));
+	for (caching = DRM_VTTM_CACHED; caching <= DRM_VTTM_UC; caching++) {
+		struct drm_vttm_create c = { .size = PAGE, .caching = caching };
+
+		if (vttm_caching(caching) != caching) {
+			EXPECT_ERR(vttm_ioctl(g.fd, DRM_IOCTL_VTTM_CREATE, &c), EOPNOTSUPP);
+			continue;
+		}
+		ASSERT_OK(vttm_ioctl(g.fd, DRM_IOCTL_VTTM_CREATE, &c));
+		EXPECT_OK(vttm_close(g.fd, c.handle));
 	}
 }
 
@@ -513,6 +532,7 @@ static void shrink_bad(void)
 static const struct test tests[] = {
 	{ "ioctl_create_refuses_bad_input", create_bad },
 	{ "ioctl_create_rounds_up_and_reports", create_good },
+	{ "ioctl_create_refuses_incoherent_caching", create_caching },
 	{ "ioctl_create_gives_zeroed_memory", new_is_zero },
 	{ "ioctl_mmap_offset_refuses_bad_input", mmap_bad },
 	{ "ioctl_madvise_refuses_bad_input", madvise_bad },

@@ -122,7 +122,7 @@ static void same_folios(void)
 			EXPECT_EQ(out[i].order, in[i].order);
 			EXPECT_LE(out[i].order, PMD_NR);
 			for (p = out[i].pfn; p < end; p++, pages++)
-				if (direct_map_caching(&map, p) != caching) {
+				if (direct_map_caching(&map, p) != vttm_caching(caching)) {
 					FAIL("page 0x%" PRIx64 " is %s, not %s",
 					     p, caching_name(direct_map_caching(&map, p)),
 					     caching_name(caching));
