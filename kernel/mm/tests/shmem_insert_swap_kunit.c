@@ -93,14 +93,16 @@ static void insert_c25_reclaimable_whole(struct kunit *test)
 	}
 }
 
-#if defined(CONFIG_TRANSPARENT_HUGEPAGE) && !defined(CONFIG_THP_SWAP)
-/* Where swap takes no large folio, reclaim writes the pages of one, each for itself. */
+#ifdef CONFIG_TRANSPARENT_HUGEPAGE
+/* What swap does not take as one, reclaim writes page by page. */
 static void insert_c25_reclaimable_split(struct kunit *test)
 {
 	unsigned int order = insert_2mib_order();
 	struct file *file = insert_file(test, insert_always, 1UL << order);
-	unsigned long out = insert_vm_events(PSWPOUT, PSWPOUT);
-	pgoff_t nr = 1UL << order, i;
+	struct xarray *pages = &file->f_mapping->i_pages;
+	struct inode *inode = file_inode(file);
+	unsigned long out;
+	pgoff_t end, i;
 	struct folio *folio;
 
 	if (!order)
@@ -108,16 +110,22 @@ static void insert_c25_reclaimable_split(struct kunit *test)
 
 	folio = insert_folio(test, file, order, 1);
 	insert_expect_inserted(test, file, folio, 0);
+	/* With THP_SWAP, that is one that the file ends in, and what is beyond is dropped. */
+	if (IS_ENABLED(CONFIG_THP_SWAP))
+		order--;
+	end = 1UL << order;
+	i_size_write(inode, (loff_t)end << PAGE_SHIFT);
+
+	out = insert_vm_events(PSWPOUT, PSWPOUT);
 	KUNIT_EXPECT_FALSE(test, insert_reclaim(test, file, folio));
-
-	for (i = 0; i < nr; i++) {
-		struct xarray *pages = &file->f_mapping->i_pages;
-
+	KUNIT_EXPECT_EQ(test, insert_vm_events(PSWPOUT, PSWPOUT) - out, end);
+	for (i = 0; i < end; i++) {
 		KUNIT_ASSERT_TRUE_MSG(test, xa_is_value(xa_load(pages, i)), "page %lu", i);
 		KUNIT_ASSERT_EQ(test, xa_get_order(pages, i), 0);
 	}
-	KUNIT_EXPECT_EQ(test, insert_vm_events(PSWPOUT, PSWPOUT) - out, nr);
-	KUNIT_EXPECT_EQ(test, SHMEM_I(file_inode(file))->swapped, nr);
+	KUNIT_EXPECT_EQ(test, SHMEM_I(inode)->swapped, end);
+	KUNIT_EXPECT_EQ(test, file->f_mapping->nrpages, 0);
+	KUNIT_EXPECT_EQ(test, inode->i_blocks, end * (PAGE_SIZE / SECTOR_SIZE));
 	insert_expect_read(test, file, 0, order, 1);
 }
 #endif
@@ -360,8 +368,8 @@ static struct kunit_case insert_swap_cases[] = {
 	KUNIT_CASE(insert_alloc_charges_nobody),
 #endif
 	KUNIT_CASE_SLOW(insert_c25_reclaimable_whole),
-#if defined(CONFIG_TRANSPARENT_HUGEPAGE) && !defined(CONFIG_THP_SWAP)
-	KUNIT_CASE(insert_c25_reclaimable_split),
+#ifdef CONFIG_TRANSPARENT_HUGEPAGE
+	KUNIT_CASE_SLOW(insert_c25_reclaimable_split),
 #endif
 	KUNIT_CASE_SLOW(insert_c26_noswap_is_not_swapped),
 	KUNIT_CASE_SLOW(insert_c27_swap_full),
