@@ -108,6 +108,13 @@ rm "$next/no-such-hook.patch"
 changed "$copy/hooks/$KSERIES/$hook" >"$next/$hook"
 check "one that stands in for it" "files changed" works assemble
 is "makes the same of it" cmp "$work/patched/$file" "$tree/$file"
+# and options, of which none survives where make does nothing
+echo CONFIG_OF_THAT_SERIES=y >"$next/base.config"
+mkdir "$work/make"
+printf '#!/bin/sh\n: >"$KCONFIG_CONFIG"\n' >"$work/make/make"
+chmod +x "$work/make/make"
+configures() { PATH=$work/make:$PATH "$copy/tools/build-kernel" linux; }
+check "that series has options of its own" "did not survive: .*CONFIG_OF_THAT_SERIES=y" fails configures
 KERNEL_SRC=$work/nothing check "KERNEL_SRC that is not there" \
 	"no such directory" fails assemble
 mkdir "$work/empty"
