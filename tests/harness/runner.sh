@@ -44,7 +44,7 @@ programs=(
 
 # A copy of the runner whose machine is a script that runs the command's script here
 copy=$work/copy
-mkdir -p "$copy/tests" "$copy/vm"
+mkdir -p "$copy/tests/vm" "$copy/vm"
 cp -r "$TOP/tools" "$copy/"
 cp "$TOP"/tests/{run,tap.sh,ktap.py} "$copy/tests/"
 cat >"$copy/vm/run" <<'END'
@@ -54,7 +54,7 @@ while [[ $1 != -- ]]; do
 	case $1 in
 	--timeout) timeout=$2; shift 2 ;;
 	--file) script=${2%%:*}; shift 2 ;;
-	--kernel | --log) shift 2 ;;
+	--kernel | --log | --mem | --swap | --swap-size) shift 2 ;;
 	*) echo "stub: what is $1?" >&2; exit 126 ;;
 	esac
 done
@@ -91,6 +91,19 @@ check()
 	fi
 }
 
+# more NAME ARGUMENT...: an option that --vm gives arrives at the machine
+more()
+{
+	"$copy/tests/run" --kernel "$KERNEL" --results "$work/results" --vm '--log x --more' \
+		"${@:2}" >"$work/out" 2>&1 || true
+	if grep -qF "stub: what is --more?" "$work/out"; then
+		pass "$1"
+	else
+		sed 's/^/# /' "$work/out" | tail -n 30
+		fail "$1"
+	fi
+}
+
 echo "KTAP version 1"
 for entry in "${machines[@]}"; do
 	IFS='|' read -r name must last options script <<<"$entry"
@@ -104,4 +117,8 @@ done
 check "$copy" "a skip that the table allows is counted apart" '# SKIP' \
 	"1 passed, 0 failed, 1 skipped" '' \
 	'printf "KTAP version 1\n1..2\nok 1 a\nok 2 b # SKIP no device\n"' skip-ok
+# options for all machines: the script says which one it does not know
+more "--vm has machines of a table started with options" --list "$work/list"
+: >"$copy/tests/vm/list"
+more "--vm has machines of KUnit suites started with options" kunit/shmem_batch
 finish

@@ -134,7 +134,7 @@ check "vm/run with a kernel that is not there" "no such directory" fails \
 KERNEL=${KERNEL:-$BUILD/linux-test}
 for args in "--mem 5" "--mem 9999G" "--disk-speed ssd" "--disk-speed tape --swap disk" "--swap tape" "--gpu voodoo" "--gpu" "--swap-size x" "--cpus 0" \
 	"--timeout soon" "--file $work/nothing" "--log $work/no/log" "--bogus" \
-	"--icount --cpus 2" "--file /etc/passwd:relative"; do
+	"--icount --cpus 2" "--numa --cpus 4" "--numa --icount" "--file /etc/passwd:relative"; do
 	# shellcheck disable=SC2086	# options and their values
 	check "vm/run $args" "^vm/run: " fails "$run" --kernel "$KERNEL" $args -- true
 done

@@ -195,6 +195,13 @@ fi
 accel "qxl" ' -device qxl-vga,' 33 --gpu qxl
 accel "radeon" ' -device ati-vga,model=rv100,' 33 --gpu radeon
 run 126 "^vm/run: --gpu: 'voodoo' is not qxl or radeon$" "a GPU that there is not" --gpu voodoo -- true
+accel "--numa: processors" '-smp 8,' 33 --numa
+accel "--numa: memory of nodes" \
+	'id=near,size=257M .*id=next,size=128M .*memdev=near,cpus=0-2,.*nodeid=2,cpus=6-7 .*nodeid=3,memdev=far,' \
+	33 --numa --mem 513M
+accel "--numa: what is far and slow" \
+	'dist,src=0,dst=3,val=60 .*initiator=0,target=3,hierarchy=memory,data-type=access-latency,latency=60 ' \
+	33 --numa
 accel "--gdb waits" '-S -gdb tcp:127.0.0.1:1234 .*nokaslr' 33 --gdb
 rm "$copy/build/vm-kvm"
 accel "emulation where no guest ends" '-accel tcg,thread=multi .*-cpu max' 124
