@@ -38,7 +38,7 @@ help:
 # Only this target installs anything; the others say what is missing
 .PHONY: deps need-deps
 deps:
-	@tools/deps --install style series bench deb arm64
+	@tools/deps --install style series bench deb torture arm64
 need-deps:
 	@tools/deps
 
@@ -88,6 +88,8 @@ endif
 # Builds the kernels that its phases need, which are not the test's
 .PHONY: torture
 torture: programs
+	@tools/deps $(if $(filter variants,$(or $(PHASE),variants)),torture) \
+		$(if $(filter machines,$(or $(PHASE),machines)),arm64)
 	@tests/torture/run $(if $(TIME),--time '$(TIME)') $(if $(SEED),--seed '$(SEED)') \
 		$(foreach phase,$(PHASE),--phase '$(phase)')
 

@@ -173,6 +173,16 @@ build_environment()
 	fi
 }
 
+# use_clang SUFFIX: LLVM's tools of that version in place of GNU's; after build_environment
+use_clang()
+{
+	local ccache=
+
+	! command -v ccache >/dev/null || ccache='ccache '
+	# the last ones given to make are those that count
+	kmake+=("LLVM=$1" "CC=${ccache}clang$1" "HOSTCC=${ccache}clang$1")
+}
+
 # configure DIR: what DIR/.config.wanted asks for, on top of allnoconfig, becomes
 # DIR/.config, which is touched only if it changes. After build_environment; false if
 # make fails. Sets missing: the options that did not survive, in one line.

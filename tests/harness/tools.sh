@@ -177,6 +177,15 @@ check "and continuous integration" "installing .*cpio" works deps 0 CI=true
 check "but not CI=false" "run: make deps" fails deps 0 CI=false
 is "which leaves all as it is" none
 check "nobody but root installs" "run: sudo apt-get install" fails deps 1000 CI= --install
+# A tree that a compiler which is not here has to compile
+for tool in basename flock mkdir uname; do
+	ln -sf "$(command -v "$tool")" "$bin/$tool"
+done
+mkdir "$copy/build/clang"
+: >"$copy/build/clang/Makefile"
+rm "$bin/clang-19"
+check "a tree for clang where there is none" "clang-19 is missing: apt-get install clang-19" \
+	fails env -i "HOME=$HOME" "PATH=$bin" "$copy/tools/build-kernel" clang
 check "an unknown group of packages" "unknown argument 'toys'" fails deps 0 CI= toys
 
 # tools/ttm-stat, on a file with what a kernel would say
