@@ -61,7 +61,7 @@ kernel_version()
 # hook_bases: the series of kernels there are hooks for, oldest first, one a line
 hook_bases()
 {
-	(cd "$TOP/hooks" && printf '%s\n' */ | tr -d / | sort -V)
+	(cd "$TOP/hooks" && printf '%s\n' [0-9]*/ | tr -d / | sort -V)
 }
 
 # trees: the kernel trees there are, one a line
