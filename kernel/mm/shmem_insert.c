@@ -160,7 +160,7 @@ static bool shmem_folio_poisoned(struct folio *folio)
 	return false;
 }
 
-/* If not, the caller passed something that is no detached folio. */
+/* Check that a folio is as shmem_alloc_detached_folio() returns it. */
 static bool shmem_folio_detached(struct folio *folio)
 {
 	/* The page type shares storage with the mapcount, so check it first. */
@@ -514,7 +514,7 @@ EXPORT_SYMBOL_FOR_MODULES(shmem_insert_folios, "ttm");
  *   mapped, in a page cache already or charged as kernel memory
  * * %-EPERM - the file was not made for this
  * * %-EHWPOISON - memory failure has struck the folio
- * * %-EBUSY - somebody else holds a reference or the folio lock
+ * * %-EBUSY - another user holds a reference or the folio lock
  * * %-EEXIST - the file has contents in this range, resident or in swap
  * * %-ENOSPC - the mount's limits do not allow more pages
  * * %-ENOMEM - over the memcg's limit, or no memory for xarray nodes

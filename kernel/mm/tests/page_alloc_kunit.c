@@ -116,7 +116,7 @@ static void pages_until_none(struct kunit *test, struct page_work *work)
 	work_on_cpu(work->there, pages_park, work);
 	KUNIT_ASSERT_GE(test, work->left, PARKED - OTHERS / 2);
 
-	/* Whoever needs memory meanwhile, as a new worker, is not to have this killed. */
+	/* Do not be killed if another task, such as a worker, needs memory. */
 	KUNIT_ASSERT_TRUE(test, oom_killer_disable(HZ));
 	work_on_cpu(here, pages_exhaust, work);
 	oom_killer_enable();

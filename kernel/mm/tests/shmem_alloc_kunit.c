@@ -123,7 +123,7 @@ static void insert_alloc_honours_flags(struct kunit *test)
 	size_t i;
 	int set = 0;
 
-	/* __GFP_ACCOUNT would charge somebody who has nothing to do with it. */
+	/* __GFP_ACCOUNT would charge a memcg that has nothing to do with it. */
 	folio = shmem_alloc_detached_folio(file, 0, 0, GFP_KERNEL | __GFP_ZERO |
 					   __GFP_ACCOUNT | __GFP_THISNODE);
 	KUNIT_ASSERT_NOT_NULL(test, folio);

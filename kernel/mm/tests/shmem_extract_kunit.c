@@ -269,7 +269,7 @@ static void extract_what_the_file_allocated(struct kunit *test)
 	pgoff_t i;
 
 	extract_get_counters(&base, file);
-	/* Not up to date, and of no defined contents, before somebody looks */
+	/* Not up to date, with undefined contents, until it is read */
 	KUNIT_ASSERT_EQ(test, 0, vfs_fallocate(file, 0, 0, 5 * PAGE_SIZE));
 	KUNIT_ASSERT_EQ(test, file->f_mapping->nrpages, 5);
 

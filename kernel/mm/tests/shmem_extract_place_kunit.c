@@ -96,7 +96,7 @@ static void extract_c73_demoted(struct kunit *test)
 	extract_ok(test, file, 0, 0, EXTRACT_GFP);
 }
 
-/* Each of the fast nodes is as good as the other to who does not ask for one. */
+/* A caller that does not ask for a node accepts any of the fast ones. */
 static void extract_c73_any_node(struct kunit *test)
 {
 	unsigned int order, max = insert_max_order();

@@ -607,7 +607,7 @@ static void insert_c19_mount_is_full(struct kunit *test)
 	}
 	folio = insert_folio(test, file, 0, 9);
 	insert_expect_refused(test, file, folio, 3, GFP_KERNEL, -ENOSPC, "full");
-	/* The room is there, but somebody else is in the place. */
+	/* There is room, but another folio is at the index. */
 	shmem_truncate_range(file_inode(file), PAGE_SIZE, 2 * PAGE_SIZE - 1);
 	insert_expect_refused(test, file, folio, 2, GFP_KERNEL, -EEXIST, "occupied");
 	insert_expect_inserted(test, file, folio, 3);

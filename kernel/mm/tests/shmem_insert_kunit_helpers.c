@@ -110,7 +110,7 @@ struct file *insert_keep_file(struct kunit *test, struct file *file)
 	return file;
 }
 
-/* A file that nobody has made for insertion */
+/* A file that was not made for insertion */
 struct file *insert_plain_file(struct kunit *test, struct vfsmount *mnt,
 			       loff_t size)
 {
@@ -207,7 +207,7 @@ bool insert_intact(struct folio *folio, u64 seed)
 	return true;
 }
 
-/* Has the administrator forbidden large folios, for all that runs here? */
+/* Has the administrator forbidden large folios for the whole system? */
 bool insert_large_denied(void)
 {
 	bool denied = false;
@@ -288,8 +288,8 @@ unsigned int insert_swap_order(void)
 }
 
 /*
- * With what is in the processors' counters as yet. When one of them is added to the
- * node's between the reads, the sum lacks it.
+ * Includes the counters of the processors. If one of these is added to the
+ * counter of the node between the reads, the sum lacks it.
  */
 long insert_node_stat(enum node_stat_item item)
 {

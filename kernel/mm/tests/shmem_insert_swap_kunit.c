@@ -207,7 +207,7 @@ static void insert_c21_c22_memcg_limit(struct kunit *test)
 	}
 }
 
-/* Going over the limit without being able to wait notifies those who poll. */
+/* Going over the limit without being able to wait notifies pollers. */
 static void insert_c21_limit_is_notified(struct kunit *test)
 {
 	struct mem_cgroup *memcg = insert_memcg(test), *old;

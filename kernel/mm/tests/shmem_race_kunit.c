@@ -149,7 +149,7 @@ static long extract_work(void *data)
 
 /*
  * Puts the folio into a batch of another CPU: it is to be added, or to become
- * active. False if somebody has drained that already, as others may at any time.
+ * active. False if the batch was drained already, which may happen at any time.
  */
 static bool extract_batch(struct kunit *test, struct extract_work *work,
 			  unsigned int there)

@@ -43,10 +43,10 @@ enum drm_vttm_caching {
 };
 
 /**
- * DRM_VTTM_CREATE_LOCAL - nobody else will use the buffer object
+ * DRM_VTTM_CREATE_LOCAL - only this file will use the buffer object
  *
  * All local buffer objects of a file share one reservation object and move
- * together when the kernel notes what has been used last: submitting is cheaper.
+ * together when the kernel records their last use: submitting is cheaper.
  * They count as busy together, too, and cannot be exported or opened by name.
  */
 #define DRM_VTTM_CREATE_LOCAL	(1 << 0)
@@ -54,7 +54,7 @@ enum drm_vttm_caching {
 /**
  * DRM_VTTM_CREATE_VRAM - the buffer object is to be in VRAM
  *
- * Others are evicted from there to make room for a new one. It may be evicted
+ * Others are evicted from VRAM to make room for a new one. It may be evicted
  * itself, is in system memory then, and moves back when it is submitted and
  * there is room. In VRAM it is write-combined, whatever its caching. As long as
  * others have the pages of a dma-buf of it, it stays in system memory.
@@ -239,7 +239,7 @@ struct drm_vttm_wait {
 /** DRM_VTTM_INFO_IMPORTED - the pages belong to another driver's dma-buf */
 #define DRM_VTTM_INFO_IMPORTED	(1 << 2)
 
-/** DRM_VTTM_INFO_LOCAL - nobody else will use the buffer object */
+/** DRM_VTTM_INFO_LOCAL - only this file will use the buffer object */
 #define DRM_VTTM_INFO_LOCAL	(1 << 3)
 /** DRM_VTTM_INFO_VRAM - it is in VRAM at the moment */
 #define DRM_VTTM_INFO_VRAM	(1 << 4)

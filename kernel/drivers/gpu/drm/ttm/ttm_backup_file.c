@@ -36,7 +36,7 @@ module_param_named(zero_copy, ttm_zero_copy, bool, 0444);
 
 static struct vfsmount *ttm_backup_mnt;
 
-/* What to allocate pages for that get a backup file when they are swapped out */
+/* The file that pages are allocated for until they are swapped out */
 static struct file *ttm_backup_template;
 
 static struct file *ttm_backup_file_setup(struct vfsmount *mnt, loff_t size,
@@ -90,8 +90,8 @@ bool ttm_backup_file_takes_folios(const struct file *backup)
  * ttm_backup_file_for() - which file the pages of a struct ttm_tt are meant for
  * @tt: The struct ttm_tt.
  *
- * What TTM swaps out has a backup file only while it is swapped out. Until then it
- * is the file of all that are in memory, which is and stays empty.
+ * A struct ttm_tt that TTM swaps out has a backup file only while it is swapped
+ * out. In memory, all of them share a file that is and stays empty.
  *
  * Context: Any context.
  * Return: The file, or NULL if the pages will never get into one.
@@ -104,7 +104,7 @@ struct file *ttm_backup_file_for(const struct ttm_tt *tt)
 	return ttm_backup_template;
 }
 
-/* The order that is not too much work at once. */
+/* The highest order that can be copied or split at once without undue delay */
 unsigned int ttm_backup_file_sane_order(void)
 {
 	KUNIT_STATIC_STUB_REDIRECT(ttm_backup_file_sane_order);

@@ -185,15 +185,15 @@ ttm_backup_restore_extract(struct ttm_pool *pool, struct ttm_tt *tt,
 	    ttm_backup_fault_inject_folio())
 		return -EINTR;
 
-	/* The task's memory policy selects the node that it is read to. */
+	/* The memory policy of the task selects the node to read to. */
 	if (min_order && effort)
 		gfp = (ttm_pool_order_gfp(pool, gfp, min_order) | __GFP_COMP) &
 		      ~__GFP_THISNODE;
 
 	/*
-	 * The pools insist on their node for large chunks only. A single page may
-	 * be from another node, and always is on a memoryless node. What is taken
-	 * as a last resort may be on any node.
+	 * The pools insist on their node for large chunks only. A single page
+	 * may be from another node, and always is on a memoryless node. A folio
+	 * that is taken as a last resort may be on any node.
 	 */
 	folio = shmem_extract_folio(tt->backup, idx, min_order,
 				    min_order ? pool->nid : NUMA_NO_NODE, gfp);

@@ -18,7 +18,7 @@ struct ttm_tt;
  * @idx: Index of the chunk that is being restored.
  * @next: The highest order that no allocation for this chunk has failed for.
  * @taken: Index of the first page behind those that were extracted ahead of time.
- * @copy: Whether this chunk has to be copied, in whatever order it is allocated.
+ * @copy: Whether this chunk has to be copied, to new chunks of any order.
  * @merge: Whether a larger chunk was tried, to merge this one with its neighbours.
  * @progress: Whether anything has been restored, so that a signal may interrupt it.
  */

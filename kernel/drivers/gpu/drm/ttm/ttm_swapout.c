@@ -3,11 +3,11 @@
  * Swapout of a struct ttm_tt by handing its folios to shmem, for drivers without a
  * shrinker of their own.
  *
- * Their unpopulate callback takes the pages out of the GART, and out of whatever
- * else they are in, and ends in ttm_pool_free(). Their populate callback begins
- * with ttm_pool_alloc(). So it is there that pages go to a backup file instead of
- * being freed, and come back from it instead of being allocated, and no driver has
- * to know.
+ * Their unpopulate callback takes the pages out of the GART and all other
+ * mappings, and ends in ttm_pool_free(). Their populate callback begins with
+ * ttm_pool_alloc(). So these two functions move the pages to a backup file
+ * instead of freeing them, and back from it instead of allocating new ones, and
+ * no driver has to be changed for that.
  */
 
 #include <linux/bug.h>
@@ -34,7 +34,7 @@
  * @bdev: The TTM device.
  * @tt: The struct ttm_tt.
  *
- * What the DMA API has allocated cannot be handed to shmem.
+ * Pages from the DMA API cannot be handed to shmem.
  *
  * Context: Any context.
  * Return: true if ttm_swapout_insert() can be used.
@@ -47,8 +47,8 @@ bool ttm_swapout_inserts(struct ttm_device *bdev, const struct ttm_tt *tt)
 }
 
 /*
- * Insert what there is in memory, write-back cached and not mapped. Returns the number
- * of pages that went.
+ * Insert the pages in memory, which are write-back cached and not mapped.
+ * Returns the number of pages that were inserted.
  */
 static long ttm_swapout_pages(struct ttm_pool *pool, struct ttm_tt *tt, gfp_t gfp)
 {
@@ -65,8 +65,8 @@ static long ttm_swapout_pages(struct ttm_pool *pool, struct ttm_tt *tt, gfp_t gf
  * Called by ttm_pool_free(). The pages are write-back cached already.
  *
  * Context: Process context, may sleep.
- * Return: false if the pages are from the DMA API and must be freed after all,
- * which no driver does that ttm_swapout_inserts() is true for.
+ * Return: false if the pages are from the DMA API and must be freed after all.
+ * ttm_swapout_inserts() is false for drivers with such pages, so this is a bug.
  */
 bool ttm_swapout_take(struct ttm_pool *pool, struct ttm_tt *tt)
 {
@@ -98,7 +98,7 @@ static long ttm_swapout_unpopulate(struct ttm_device *bdev, struct ttm_tt *tt,
 	if (IS_ERR_OR_NULL(backup))
 		return backup ? PTR_ERR(backup) : -ENOMEM;
 
-	/* Whatever else fails from here on leaves pages retained, this does not. */
+	/* The last step that can fail without leaving pages retained */
 	if (tt->caching != ttm_cached) {
 		if (ttm_pool_tt_set_wb(&bdev->pool, tt, tt->num_pages)) {
 			ret = -EBUSY;
@@ -111,7 +111,7 @@ static long ttm_swapout_unpopulate(struct ttm_device *bdev, struct ttm_tt *tt,
 	ttm_tt_unpopulate(bdev, tt);
 	tt->swapout = NULL;
 
-	/* A driver that frees its pages by itself? They are gone. */
+	/* If the driver did not call ttm_pool_free(), the pages are lost. */
 	if (WARN_ON_ONCE(!swapout.taken)) {
 		tt->backup = NULL;
 		ret = -EIO;
@@ -136,12 +136,12 @@ err_fini:
  * @gfp: Flags for xarray nodes, and for single pages where something has to be
  *	 copied.
  *
- * What cannot be inserted for now is retained: it stays in memory, and the next
- * call goes on with it. Populating @tt puts all of it back.
+ * Pages that cannot be inserted now are retained: they stay in memory, and the
+ * next call goes on with them. Populating @tt brings all pages back.
  *
  * Context: Process context, may sleep, not in reclaim.
- * Return: Number of pages that went, at least 1; -EBUSY if there were none, and
- * @tt is as it was, or all of it is retained; -EIO if the driver has freed its
+ * Return: Number of pages inserted, at least 1; -EBUSY if there were none, and
+ * @tt is as it was, or all pages are retained; -EIO if the driver has freed its
  * pages by itself; or the error that no file could be created with.
  */
 int ttm_swapout_insert(struct ttm_device *bdev, struct ttm_tt *tt, gfp_t gfp)
@@ -181,8 +181,8 @@ static pgoff_t ttm_swapout_pages_in_file(const struct ttm_tt *tt, pgoff_t idx,
 
 /*
  * A folio that is copied back is dropped with its last page. If @next could not be
- * copied, the pages before it that are still in the file need not be in memory.
- * Chunks that were extracted are nowhere else, and are left as they are.
+ * copied, free the copies of the pages before it whose folio is in the file.
+ * Extracted chunks have no other copy, and are left as they are.
  */
 static void ttm_swapout_undo_copies(struct ttm_pool *pool, struct ttm_tt *tt,
 				    pgoff_t next)
@@ -229,9 +229,9 @@ static void ttm_swapout_undo_copies(struct ttm_pool *pool, struct ttm_tt *tt,
  * @ctx: The operation context. Signals are ignored, since a struct ttm_tt that has
  *	 been restored in part could not be swapped out.
  *
- * On failure, what has been restored goes back to the backup file, so that a buffer
- * object that does not fit takes no memory. What cannot be inserted is retained, as
- * ttm_swapout_insert() does.
+ * On failure, what has been restored goes back to the backup file, so that a
+ * buffer object that does not fit takes no memory. Pages that cannot be
+ * inserted are retained, as by ttm_swapout_insert().
  *
  * Context: Process context, may sleep. Never from reclaim.
  * Return: 0 if the contents are back and the file is closed, which the driver must

@@ -13,7 +13,7 @@ struct ttm_tt;
 
 /**
  * struct ttm_swapout - a swapout on its way through the driver's unpopulate callback
- * @gfp: What it may allocate with.
+ * @gfp: Allocation flags.
  * @pages: Number of pages that have gone to the backup file.
  * @taken: Whether the pages have come to ttm_pool_free().
  */

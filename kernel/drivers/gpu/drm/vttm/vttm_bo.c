@@ -130,7 +130,7 @@ int vttm_bo_madvise(struct vttm_bo *bo, bool purgeable)
 		return 1;
 	to_vttm_tt(bo->tbo.ttm)->purgeable = purgeable;
 
-	/* Swap space is no place for what nobody needs. */
+	/* Do not keep contents in swap that are not needed. */
 	if (purgeable && ttm_tt_is_backed_up(bo->tbo.ttm)) {
 		vttm_backup_drop(&bo->tbo);
 		vttm_bo_set_purged(&bo->tbo);
@@ -142,7 +142,7 @@ int vttm_bo_madvise(struct vttm_bo *bo, bool purgeable)
 }
 
 /**
- * vttm_bo_shrinkable() - what shrinking a buffer object would get
+ * vttm_bo_shrinkable() - how many pages shrinking a buffer object would free
  * @tbo: The locked TTM buffer object. Its GEM object may be gone already.
  * @flags: With @purge, only what is purgeable is to be shrunk.
  * @purge: On return, whether that is by freeing it.
@@ -159,10 +159,10 @@ pgoff_t vttm_bo_shrinkable(struct ttm_buffer_object *tbo,
 	if (!tbo->resource || !tbo->ttm || tbo->pin_count)
 		return 0;
 
-	/* Nobody can look at the contents without the GEM object. */
+	/* Without the GEM object, the contents cannot be accessed. */
 	*purge = to_vttm_tt(tbo->ttm)->purgeable || !kref_read(&tbo->base.refcount);
 
-	/* A try for which there is no room would take the mappings of all users. */
+	/* Without room in swap, a try would only remove users' mappings. */
 	if (!*purge && (flags.purge || !ttm_backup_bytes_avail()))
 		return 0;
 
@@ -199,7 +199,7 @@ long vttm_bo_shrink(struct ttm_operation_ctx *ctx, struct ttm_buffer_object *tbo
 			    });
 	if (ret > 0 && purge)
 		vttm_bo_set_purged(tbo);
-	/* Also what failed may be no longer populated. */
+	/* After a failure, the pages may be gone as well. */
 	vttm_bo_account(tbo);
 
 	return ret;

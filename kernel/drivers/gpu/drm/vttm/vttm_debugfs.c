@@ -153,9 +153,9 @@ static int vttm_chunks_show(struct seq_file *m, void *data)
 DEFINE_SHOW_ATTRIBUTE(vttm_chunks);
 
 /**
- * struct vttm_pages_file - the file "pages" as somebody has it open
+ * struct vttm_pages_file - an open file "pages"
  * @vdev: Device.
- * @pages: What was found at the last write.
+ * @pages: The result of the last write.
  */
 struct vttm_pages_file {
 	struct vttm_device *vdev;

@@ -90,7 +90,7 @@ struct vttm_engine {
  * @wait: Woken when there is one less.
  * @guilty: A job took too long. There will be no others.
  * @closed: The file is closed. Its jobs are of no use any more.
- * @claim: As that of a buffer object, for all that are local.
+ * @claim: As that of a buffer object, for all local ones.
  */
 struct vttm_file {
 	struct kref ref;

@@ -131,7 +131,7 @@ static void vttm_engine_unmap(struct vttm_bo *bo, void *vaddr)
 		kunmap_local(vaddr);
 }
 
-/* Nobody wants the result, or the time is up. */
+/* The file is closed, or an earlier job has taken too long. */
 static bool vttm_job_is_cancelled(const struct vttm_job *job)
 {
 	return READ_ONCE(job->vfile->closed) || atomic_read(&job->vfile->guilty);
@@ -226,7 +226,7 @@ static void vttm_job_run(struct work_struct *work)
 	for (i = 0; i < job->nr_ops && !vttm_job_is_cancelled(job); i++)
 		vttm_job_run_op(job, i);
 
-	/* What was written through write-combined mappings must be seen. */
+	/* Wait for writes through write-combined mappings. */
 	wmb();
 
 	if (vttm_job_is_cancelled(job))
@@ -474,9 +474,9 @@ err_free:
 }
 
 /*
- * Have exporters make what they hold fit for the CPU, which is what the engine
- * is. Done before any lock is taken, as it waits for all that others do with a
- * dma-buf, and undone after the job.
+ * Have exporters prepare their dma-bufs for access by the CPU, which the engine
+ * runs on. This is done before any lock is taken, as it waits for all users of
+ * a dma-buf, and undone after the job.
  */
 static int vttm_job_begin_cpu_access(struct vttm_job *job)
 {
@@ -498,7 +498,7 @@ static int vttm_job_begin_cpu_access(struct vttm_job *job)
 	return 0;
 }
 
-/* Done before any lock is taken, too. Each wait is over when the shrinker gives up. */
+/* Called before any lock is taken. A wait ends when the shrinker gives up. */
 static int vttm_job_give_way(struct vttm_job *job)
 {
 	unsigned int i;
@@ -536,7 +536,7 @@ static int vttm_job_lock(struct vttm_job *job, struct drm_exec *exec)
 	return 0;
 }
 
-/* With all objects locked, do all that may fail. */
+/* With all objects locked, do everything that may fail. */
 static int vttm_job_prepare(struct vttm_job *job)
 {
 	struct ttm_operation_ctx ctx = {
@@ -570,7 +570,7 @@ static int vttm_job_prepare(struct vttm_job *job)
 	return 0;
 }
 
-/* Used now, hence last in line for the shrinker. All that are local move as one. */
+/* Just used, so last for the shrinker. Local buffer objects move as one. */
 static void vttm_job_move_to_lru_tail(struct vttm_job *job)
 {
 	bool local = false;
@@ -813,7 +813,7 @@ void vttm_engine_fini(struct vttm_device *vdev)
 	destroy_workqueue(engine->free_wq);
 
 	/*
-	 * All fences have signalled, but somebody may be reading the name of one:
+	 * All fences have signalled, but a reader may be using the name of one:
 	 * of the scheduler, which is about to be freed, or of this module.
 	 */
 	synchronize_rcu();

@@ -83,10 +83,10 @@ int vttm_file_open(struct drm_device *drm, struct drm_file *file)
  * @inode: Inode of the device.
  * @filp: File.
  *
- * Cancels the jobs of the file: nobody is left to look at what they would do,
- * other than through a dma-buf, whose users find an error in the fence. That is
- * before anything else is released, as it may need locks of somebody who waits for
- * the jobs.
+ * Cancels the jobs of the file: their results can only be seen through a
+ * dma-buf, whose users find an error in the fence. This comes before anything
+ * else is released, since a release may need locks that are held by a task
+ * which waits for the jobs.
  *
  * Return: 0.
  */

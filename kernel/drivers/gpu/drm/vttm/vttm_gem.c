@@ -27,8 +27,9 @@ static void vttm_gem_free(struct drm_gem_object *obj)
 }
 
 /*
- * What is local is in the bulk move as long as it has a handle: without one it is not
- * used by jobs, and may lose the reservation object that all of a bulk move share.
+ * A local buffer object is in the bulk move as long as it has a handle. Without
+ * a handle it is not used by jobs, and may lose the reservation object that all
+ * buffer objects of a bulk move share.
  */
 static int vttm_gem_open(struct drm_gem_object *obj, struct drm_file *file)
 {
@@ -38,7 +39,7 @@ static int vttm_gem_open(struct drm_gem_object *obj, struct drm_file *file)
 	if (!bo->vfile)
 		return 0;
 
-	/* By a name, anybody may try. */
+	/* Another file may try to open it by name. */
 	if (bo->vfile != file->driver_priv)
 		return -EPERM;
 
@@ -92,8 +93,8 @@ static struct dma_buf *vttm_gem_export(struct drm_gem_object *obj, int flags)
 		return ERR_PTR(-EPERM);
 
 	/*
-	 * All who make handles wait for who is in here, so this must not wait for
-	 * what users do with the reservation lock held.
+	 * All tasks that create handles wait for this function, so it must not
+	 * wait for users that hold the reservation lock.
 	 */
 	spin_lock(&bo->lock);
 	was_exported = bo->exported;
@@ -117,7 +118,7 @@ static struct dma_buf *vttm_gem_export(struct drm_gem_object *obj, int flags)
 static int vttm_gem_pin(struct drm_gem_object *obj)
 {
 	struct ttm_buffer_object *tbo = &gem_to_vttm_bo(obj)->tbo;
-	/* For who imports it: to be interrupted and, without memory, told so */
+	/* Let the importer be interrupted, and get -ENOMEM without memory. */
 	struct ttm_operation_ctx ctx = {
 		.interruptible = true,
 		.gfp_retry_mayfail = true,
@@ -151,7 +152,7 @@ static struct sg_table *vttm_gem_get_sg_table(struct drm_gem_object *obj)
 	return drm_prime_pages_to_sg(obj->dev, tt->pages, tt->num_pages);
 }
 
-/* The mapping is of pages, so these must not be taken away. */
+/* The mapping refers to the pages, so keep them where they are. */
 static int vttm_gem_vmap(struct drm_gem_object *obj, struct iosys_map *map)
 {
 	int ret;
@@ -215,7 +216,7 @@ static enum drm_gem_object_status vttm_gem_status(struct drm_gem_object *obj)
 
 	/*
 	 * A snapshot for statistics: no lock can be taken here. The page vector of
-	 * what may be in VRAM comes and goes, so that counts as resident.
+	 * a buffer object for VRAM comes and goes, so that counts as resident.
 	 */
 	if (bo->vram)
 		status |= DRM_GEM_OBJECT_RESIDENT;
@@ -238,8 +239,8 @@ static vm_fault_t vttm_bo_fault_populate(struct ttm_buffer_object *tbo)
 
 	/*
 	 * TTM's fault handler would do it too, but with the OOM killer, which
-	 * may pick anybody. Who asks for more than there is gets SIGBUS, like
-	 * -ENOMEM for a submit.
+	 * may pick any task. A task that needs more memory than there is gets
+	 * SIGBUS instead, like -ENOMEM for a submit.
 	 */
 	switch (ttm_bo_populate(tbo, &ctx)) {
 	case 0:
@@ -265,7 +266,7 @@ static vm_fault_t vttm_bo_fault(struct vm_fault *vmf)
 		return ret;
 
 	if (drm_dev_enter(tbo->base.dev, &idx)) {
-		/* It may be purged at any time: who gave it up has no business there. */
+		/* It may be purged at any time, so it must not be accessed. */
 		if (ttm_to_vttm_bo(tbo)->madv != VTTM_MADV_WILLNEED)
 			ret = VM_FAULT_SIGBUS;
 		else
@@ -282,7 +283,7 @@ static vm_fault_t vttm_bo_fault(struct vm_fault *vmf)
 	if (ret == VM_FAULT_RETRY && !(vmf->flags & FAULT_FLAG_RETRY_NOWAIT))
 		return ret;
 
-	/* Used now, hence last in line for the shrinker. */
+	/* It has just been used, so the shrinker should get it last. */
 	ttm_bo_move_to_lru_tail_unlocked(tbo);
 	dma_resv_unlock(tbo->base.resv);
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 /*
- * Shrinker: backs buffer objects up, or frees those that nobody needs, in the
+ * Shrinker: backs buffer objects up, or frees those that are not needed, in the
  * order of their last use.
  */
 
@@ -19,7 +19,7 @@
 
 #include "vttm_drv.h"
 
-/* How often to look after what is busy: for as long as TTM would wait for a fence */
+/* How often to try busy buffer objects: as long as TTM waits for a fence */
 #define VTTM_BUSY_DELAY	(HZ / 10)
 #define VTTM_BUSY_TRIES	150
 
@@ -44,13 +44,13 @@ static bool vttm_shrink_done(const struct vttm_shrink_walk *walk)
 	return walk->scanned >= walk->to_scan || walk->freed >= walk->to_free;
 }
 
-/* All that are local to a file are busy together. */
+/* All buffer objects that are local to a file are busy together. */
 static unsigned long *vttm_bo_claim(struct vttm_bo *bo)
 {
 	return bo->vfile ? &bo->vfile->claim : &bo->claim;
 }
 
-/* Have no more submitted that would keep a buffer object busy. */
+/* Let submissions that would keep a buffer object busy wait. */
 static void vttm_shrink_claim(struct ttm_buffer_object *tbo, struct vttm_shrink_walk *walk)
 {
 	struct vttm_bo *bo = ttm_to_vttm_bo(tbo);
@@ -62,7 +62,7 @@ static void vttm_shrink_claim(struct ttm_buffer_object *tbo, struct vttm_shrink_
 		return;
 
 	walk->claimed += nr;
-	/* Without the GEM object, nobody can submit anything. */
+	/* A buffer object without its GEM object cannot be submitted. */
 	if (kref_read(&tbo->base.refcount))
 		WRITE_ONCE(*vttm_bo_claim(bo), walk->claim);
 }
@@ -72,8 +72,8 @@ static void vttm_shrink_claim(struct ttm_buffer_object *tbo, struct vttm_shrink_
  * @vdev: Device.
  * @bo: Buffer object that is about to become busy. Nothing is locked.
  *
- * Returns at once, unless @bo is one of those that are needed under pressure, and
- * have been busy so far. It may not have got @bo after all.
+ * Returns at once unless the shrinker has claimed @bo, which was busy when
+ * memory was needed. The shrinker may give up without having got @bo.
  *
  * Return: 0 or -ERESTARTSYS.
  */
@@ -94,7 +94,7 @@ static int vttm_shrink_bo(struct ttm_buffer_object *tbo, struct vttm_shrink_walk
 	if (ret > 0)
 		walk->freed += ret;
 
-	/* The next one may do. */
+	/* Try the next one. */
 	return ret == -EBUSY ? 0 : min(ret, 0L);
 }
 
@@ -134,9 +134,9 @@ int vttm_shrinker_walk(struct vttm_device *vdev, struct vttm_shrink_walk *walk)
 
 /*
  * Any user can keep any number of buffer objects busy for as long as a job may
- * take. xe has kswapd wait for those, but everybody depends on kswapd, and on
- * locks that would be held meanwhile. So this comes back until they are idle, and
- * who would keep them busy has to wait.
+ * take. xe has kswapd wait for those, but all tasks depend on kswapd, and on
+ * locks that would be held meanwhile. So this work runs again until they are
+ * idle, and submissions that would keep them busy have to wait.
  */
 static void vttm_shrinker_busy_work(struct work_struct *work)
 {
@@ -184,9 +184,9 @@ static unsigned long vttm_shrinker_count(struct shrinker *shrink,
 }
 
 /*
- * Frees what nobody needs, then backs up what is idle, then the same with
- * writeback, if kswapd asks. What is busy is left to a worker, once nothing else
- * is to be had.
+ * Frees buffer objects that are not needed, then backs up idle ones, then does
+ * the same with writeback, if kswapd asks. Once only busy ones are left, a
+ * worker gets these.
  */
 static unsigned long vttm_shrinker_scan(struct shrinker *shrink,
 					struct shrink_control *sc)
@@ -242,7 +242,7 @@ int vttm_shrinker_init(struct vttm_device *vdev)
 	spin_lock_init(&shrinker->lock);
 	INIT_DELAYED_WORK(&shrinker->busy_work, vttm_shrinker_busy_work);
 	init_waitqueue_head(&shrinker->busy_wait);
-	/* What nobody has claimed has 0. */
+	/* 0 means that a buffer object is not claimed. */
 	shrinker->busy_round = 1;
 	if (!vttm_has_shrinker)
 		return 0;

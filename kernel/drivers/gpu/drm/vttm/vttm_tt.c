@@ -21,7 +21,7 @@ static bool vttm_tt_is_imported(const struct ttm_tt *tt)
 	       TTM_TT_FLAG_EXTERNAL;
 }
 
-/* Is it for the shrinker of this driver, and not for TTM, to get the pages? */
+/* Does the shrinker of this driver, and not TTM, back the pages up? */
 static bool vttm_tt_is_shrinkable(const struct ttm_tt *tt)
 {
 	return tt->page_flags & TTM_TT_FLAG_EXTERNAL_MAPPABLE;
@@ -30,7 +30,7 @@ static bool vttm_tt_is_shrinkable(const struct ttm_tt *tt)
 /**
  * vttm_tt_count() - find out where the pages are
  * @tt: Page vector of a locked buffer object.
- * @out: What was found; all zero if there are no pages.
+ * @out: The counts, all zero if there are no pages.
  */
 void vttm_tt_count(struct ttm_tt *tt, struct vttm_tt_pages *out)
 {
@@ -42,7 +42,7 @@ void vttm_tt_count(struct ttm_tt *tt, struct vttm_tt_pages *out)
 		out->backed_up = tt->num_pages;
 		return;
 	}
-	/* An allocation that failed leaves the pointers of what it has freed. */
+	/* A failed allocation leaves pointers to pages that it has freed. */
 	if (!ttm_tt_is_populated(tt) && !ttm_tt_is_backed_up(tt))
 		return;
 
@@ -111,7 +111,7 @@ struct ttm_tt *vttm_tt_create(struct ttm_buffer_object *tbo, u32 page_flags)
 		return NULL;
 
 	vtt->vdev = to_vttm_device(tbo->base.dev);
-	/* It comes from VRAM, where it had none. */
+	/* The buffer object comes from VRAM, where it had no ttm_tt. */
 	vtt->purgeable = bo->madv == VTTM_MADV_DONTNEED;
 
 	switch (bo->caching) {
@@ -133,7 +133,7 @@ struct ttm_tt *vttm_tt_create(struct ttm_buffer_object *tbo, u32 page_flags)
 	if (ttm_tt_init(&vtt->ttm, tbo, page_flags, caching, 0))
 		goto err_free;
 
-	/* Now, as memory will be short when it is needed. */
+	/* Create the file now, as memory will be short when it is needed. */
 	if (vttm_tt_is_shrinkable(&vtt->ttm) && ttm_tt_setup_backup(&vtt->ttm))
 		goto err_fini;
 

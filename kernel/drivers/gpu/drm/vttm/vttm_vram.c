@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 /*
  * VRAM: a range of physical memory that the kernel was told to leave alone. It is
- * not saved in a hibernation image, as that of a real GPU is not, so what is in it
- * is evicted before.
+ * not saved in a hibernation image, as that of a real GPU is not, so its buffer
+ * objects are evicted before.
  */
 
 #include <linux/device.h>
@@ -31,7 +31,7 @@ static bool vttm_evict_at_once;
 module_param_named(evict_at_once, vttm_evict_at_once, bool, 0644);
 MODULE_PARM_DESC(evict_at_once, "For hibernation, evict all VRAM before any of it is swapped out (default N)");
 
-/* VRAM, with others evicted from there if need be; or else system memory. */
+/* VRAM, evicting other buffer objects if need be; or else system memory. */
 static const struct ttm_place vttm_vram_places[] = {
 	{ .mem_type = TTM_PL_VRAM },
 	{ .mem_type = TTM_PL_SYSTEM, .flags = TTM_PL_FLAG_FALLBACK },
@@ -104,7 +104,7 @@ int vttm_vram_move(struct ttm_buffer_object *tbo, struct ttm_operation_ctx *ctx,
 {
 	int ret;
 
-	/* What others have left there is not for everybody. */
+	/* Clear the contents of the previous buffer object. */
 	if (!tbo->resource) {
 		memset(vttm_vram_address(to_vttm_device(tbo->base.dev), new_mem), 0,
 		       tbo->base.size);
@@ -131,7 +131,7 @@ int vttm_vram_move(struct ttm_buffer_object *tbo, struct ttm_operation_ctx *ctx,
  * @bo: The locked buffer object.
  * @ctx: How to wait and allocate.
  *
- * Nothing is evicted for one that has been.
+ * No other buffer object is evicted for one that was evicted itself.
  *
  * Return: 0, also if it stays where it is, -ENOMEM, -EINTR or -ERESTARTSYS.
  */
@@ -172,7 +172,7 @@ static void vttm_vram_pm_unregister(void *data)
 	platform_device_unregister(data);
 }
 
-/* Faux devices have no part in power management, so there is another one for that. */
+/* Faux devices have no power management, so use another device for it. */
 static int vttm_vram_pm_register(struct vttm_device *vdev)
 {
 	struct platform_device *pdev;
@@ -195,7 +195,7 @@ static int vttm_vram_pm_register(struct vttm_device *vdev)
 	return devm_add_action_or_reset(vdev->drm.dev, vttm_vram_pm_unregister, pdev);
 }
 
-/* The share of a device of what vttm.vram= says. No size if there is none. */
+/* Get the VRAM of a device from vttm.vram=. The size is 0 if there is none. */
 static int vttm_vram_parse(const struct device *dev, resource_size_t *start,
 			   resource_size_t *size)
 {

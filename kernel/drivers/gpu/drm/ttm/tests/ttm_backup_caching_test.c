@@ -119,7 +119,7 @@ static int backup_fake_page_set_wb(struct page *p, unsigned int order)
 	return -ENOMEM;
 }
 
-/* Lost rather than given to somebody who expects it to be write-back cached */
+/* Leaked rather than given to a user that relies on write-back caching */
 static void backup_c47_write_back_fails_when_freed(struct kunit *test)
 {
 	struct backup_test *priv = test->priv;
@@ -145,7 +145,7 @@ static void backup_c47_write_back_fails_when_freed(struct kunit *test)
 	for (i = 0; i < nr; i++)
 		KUNIT_EXPECT_EQ(test, backup_page_caching(page + i),
 				ttm_write_combined);
-	/* It is GPU memory still, for whoever wonders where it is. */
+	/* It is still counted as GPU memory. */
 	KUNIT_EXPECT_EQ(test, backup_node_stat(NR_GPU_RECLAIM) -
 			priv->before.gpu_reclaim, nr);
 	/* The pool has no part in it any more. */
@@ -457,7 +457,7 @@ static struct page **backup_new_array(struct kunit *test, pgoff_t nr)
 	return pages;
 }
 
-/* Large entries of the kernel's mapping are kept, whatever else is in the array. */
+/* Large entries are kept if there are other pages in the array. */
 static void backup_c81_huge_folios_among_others(struct kunit *test)
 {
 	struct folio *first = backup_large_mapping(test, PMD_ORDER);
@@ -578,8 +578,8 @@ static void backup_c81_pages_in_any_order(struct kunit *test)
 }
 
 /*
- * Pages that belong to nobody but themselves may be given back one by one. No
- * large entry may be left that has to be split for that, which needs memory.
+ * Pages that are not part of a compound page may be freed one by one. No large
+ * entry may be left that has to be split for that, which needs memory.
  */
 static void backup_c81_separate_pages_need_no_memory(struct kunit *test)
 {
@@ -641,7 +641,7 @@ static void backup_c47_c48_cancel_fails(struct kunit *test)
 		KUNIT_ASSERT_EQ(test, folio_nr_pages(folio), 64);
 		folio_get(folio);
 		backup_caching_fails(test, 0, 1);
-		/* Backed up without a page, so that nobody uses it as it is */
+		/* Backed up without a page, so that it is not used as it is */
 		KUNIT_EXPECT_EQ(test, backup_run(test, tt), -EBUSY);
 		kunit_deactivate_static_stub(test, ttm_pool_set_caching);
 		KUNIT_EXPECT_TRUE(test, ttm_tt_is_backed_up(tt));
@@ -697,7 +697,7 @@ static void backup_c48_cancel_fails_to_map(struct kunit *test)
 
 		n = backup_hold_chunks(test, tt, folio, ARRAY_SIZE(folio));
 		backup_map_fails(test, tt, call);
-		/* Backed up without a page, so that nobody uses it as it is */
+		/* Backed up without a page, so that it is not used as it is */
 		KUNIT_EXPECT_EQ(test, backup_run(test, tt), -EBUSY);
 		kunit_deactivate_static_stub(test, ttm_pool_map);
 		KUNIT_EXPECT_EQ(test, priv->map_calls, call);

@@ -126,7 +126,7 @@ static void backup_c75_compound_pages_of_others_are_copied(struct kunit *test)
 	}
 }
 
-/* A pool hands on what it was given, to whoever asks next. */
+/* A pool gives pages that it was given to the next user. */
 static void backup_c75_pages_of_others_from_a_pool(struct kunit *test)
 {
 	struct backup_test *priv = test->priv;
@@ -249,7 +249,7 @@ static void backup_copy_retains_a_folio(struct kunit *test)
 	KUNIT_EXPECT_PTR_EQ(test, backup_tt_folio(tt, 64), folio);
 	backup_restore(test, tt);
 	backup_expect_populated(test, tt);
-	/* It was taken apart and copied, and nobody but us has it any more. */
+	/* It was taken apart and copied, and only this test has a reference. */
 	KUNIT_EXPECT_EQ(test, folio_ref_count(folio), 1);
 	folio_put(folio);
 	backup_tt_free(test, tt);

@@ -106,7 +106,7 @@ static void backup_c22_active_memcg_is_put_back(struct kunit *test)
 	}
 }
 
-/* How many folios in the backup file are charged to somebody, or to nobody? */
+/* How many folios in the backup file are charged to a memcg, or not charged? */
 static unsigned int backup_charged_wrong(struct ttm_tt *tt)
 {
 	struct xarray *pages = &tt->backup->f_mapping->i_pages;
@@ -127,7 +127,7 @@ static unsigned int backup_charged_wrong(struct ttm_tt *tt)
 	return wrong;
 }
 
-/* Neither who shrinks nor who made it pays, whatever way the pages go. */
+/* Neither the task that shrinks nor the creator is charged. */
 static void backup_c22_c76_charged_to_root(struct kunit *test)
 {
 	struct mem_cgroup *memcg = backup_memcg(test), *old;
@@ -423,7 +423,7 @@ static void backup_c57_retained_chunks_are_retried(struct kunit *test)
 	backup_expect_pages(test, tt, 3, 576, 576);
 	handle = tt->pages[5];
 
-	/* No better yet */
+	/* The reason still exists */
 	KUNIT_EXPECT_EQ(test, backup_run(test, tt), -EBUSY);
 	backup_expect_pages(test, tt, 3, 576, 576);
 	backup_expect_retained(test, tt, 3);

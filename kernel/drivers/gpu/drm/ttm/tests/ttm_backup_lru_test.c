@@ -261,8 +261,8 @@ static void backup_expect_walk(struct kunit *test, struct backup_bos *bos,
 }
 
 /*
- * The first of three has somebody who looks at each of its folios all the time.
- * The second time, not even its DMA mapping can be had again.
+ * Each folio of the first of three has an additional reference all the time.
+ * The second time, not even its DMA mapping can be restored.
  */
 static void backup_c77_the_walk_goes_on(struct kunit *test)
 {
@@ -288,7 +288,7 @@ static void backup_c77_the_walk_goes_on(struct kunit *test)
 		backup_expect_backed_up(test, bos->bo[1]->ttm);
 		backup_expect_backed_up(test, bos->bo[2]->ttm);
 
-		/* No better yet */
+		/* The reason still exists */
 		backup_expect_walk(test, bos, 1, 1, 0);
 		for (i = 0; i < n; i++)
 			folio_put(folio[i]);
@@ -391,7 +391,7 @@ static void backup_incomplete_on_the_lru(struct kunit *test, bool in_bulk,
 	backup_expect_walk(test, bos, 7, 0, 2 * 67 + pages - done);
 	KUNIT_EXPECT_EQ(test, backup_bos_on_lru(bos), 0);
 	KUNIT_EXPECT_EQ(test, backup_bos_in_bulk(bos), 0);
-	/* Nothing leaves twice, also if somebody does not ask first. */
+	/* Nothing is backed up twice, even if a caller does not check first. */
 	KUNIT_EXPECT_EQ(test, backup_bo_shrink(bo, false), 0);
 	KUNIT_EXPECT_EQ(test, backup_bos_in_bulk(bos), 0);
 	backup_bos_free(test, bos);

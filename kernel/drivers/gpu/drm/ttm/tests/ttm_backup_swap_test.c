@@ -468,7 +468,7 @@ static void backup_c86_not_merged_with_retained(struct kunit *test)
 	struct ttm_operation_ctx ctx = {};
 	struct page *page;
 
-	/* Back as it is, and out again but for one that somebody holds */
+	/* Back as it is, and out again except for one that is held */
 	KUNIT_ASSERT_EQ(test, backup_populate_below(test, tt, &ctx, 1), 0);
 	page = tt->pages[20];
 	get_page(page);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * What the KUnit tests of the backup of a struct ttm_tt share: a device, struct
+ * Shared by the KUnit tests of the backup of a struct ttm_tt: a device, struct
  * ttm_tt with contents, the ways to back these up and to restore them, what is to be
  * seen afterwards, and faults.
  */
@@ -63,7 +63,7 @@ static u64 backup_fake_bytes_avail(void)
 
 /*
  * Maps as the pool does, but fails at one of its calls. Old addresses are gone by
- * then: here a page has the same one again, so nobody would see their use.
+ * then: here a page has the same one again, so their use would not be noticed.
  */
 static int backup_fake_map(struct ttm_pool *pool, unsigned int order,
 			   struct page *p, dma_addr_t *dma_addr)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the KUnit tests of the backup of a struct ttm_tt share: a device, struct
+ * Shared by the KUnit tests of the backup of a struct ttm_tt: a device, struct
  * ttm_tt with contents, the ways to back these up and to restore them, what is to be
  * seen afterwards, and faults.
  */

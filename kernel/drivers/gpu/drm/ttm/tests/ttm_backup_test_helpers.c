@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * What the KUnit tests of backup and swapout by insertion share: counters, the
+ * Shared by the KUnit tests of backup and swapout by insertion: counters, the
  * contents of pages, their caching, a device, and memory that runs out.
  */
 
@@ -29,8 +29,8 @@
 #include "ttm_backup_test_helpers.h"
 
 /*
- * With what is in the processors' counters as yet. When one of them is added to the
- * node's between the reads, the sum lacks it.
+ * Includes the counters of the processors. If one of these is added to the
+ * counter of the node between the reads, the sum lacks it.
  */
 long backup_node_stat(enum node_stat_item item)
 {
@@ -297,8 +297,9 @@ void backup_stay_on_cpu(struct kunit *test)
 }
 
 /*
- * A device that can address all memory. What the cases know of chunks is that of pages of
- * 4 KiB, so that is how large they are on all machines.
+ * A device that can address all memory. The cases rely on the chunks that there
+ * are with pages of 4 KiB, so chunks have the same number of pages on all
+ * machines.
  */
 void backup_alloc_drm(struct kunit *test, u64 *dma_mask,
 		      struct device **dev, struct drm_device **drm)

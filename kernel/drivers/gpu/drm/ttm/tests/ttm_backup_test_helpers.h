@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the KUnit tests of backup and swapout by insertion share: counters, the
+ * Shared by the KUnit tests of backup and swapout by insertion: counters, the
  * contents of pages, their caching, and a device.
  */
 #ifndef _TTM_BACKUP_TEST_HELPERS_H_

@@ -37,7 +37,7 @@
 #define HIBERNATE_PAGES	579UL
 #define HIBERNATE_VRAM	(HIBERNATE_BOS * HIBERNATE_PAGES)
 
-/* What a test has: a device, how much memory there is, and what the driver has seen. */
+/* The state of a test: a device, the memory, and what the driver saw. */
 struct hibernate_test {
 	struct device *dev;
 	struct drm_device *drm;
@@ -52,7 +52,7 @@ struct hibernate_test {
 	/* Pages that fit in memory, and bytes to be evicted at once */
 	pgoff_t limit;
 	u64 batch;
-	/* What moves from there end with, but for the first ones */
+	/* The result of moves from VRAM, except for the first ones */
 	u32 bad_mem_type;
 	int move_error;
 	unsigned int good_moves;
@@ -278,7 +278,7 @@ static int hibernate_run(struct kunit *test)
 	ret = ttm_device_evict_for_hibernation(&priv->bdev,
 					       ttm_manager_type(&priv->bdev, TTM_PL_VRAM));
 
-	/* What waits in another processor's batches comes back by a copy. */
+	/* Pages in another processor's batches come back by a copy. */
 	lru_add_drain_all();
 
 	return ret;
@@ -334,7 +334,7 @@ static void hibernate_fini(struct kunit *test)
 }
 
 /*
- * What has become of them
+ * Where the buffer objects are
  */
 
 static bool hibernate_in_vram(struct ttm_buffer_object *bo)
@@ -381,7 +381,7 @@ static bool hibernate_page_intact(struct kunit *test, unsigned int i, pgoff_t pa
 	return intact;
 }
 
-/* What has been swapped out comes back, and all of it is as it was. */
+/* All that was swapped out comes back with its contents. */
 static void hibernate_expect_intact(struct kunit *test)
 {
 	struct hibernate_test *priv = test->priv;
@@ -530,7 +530,7 @@ static void hibernate_c112_nothing_more_can_go(struct kunit *test)
 	hibernate_fini(test);
 }
 
-/* What has failed for another reason is not tried again. */
+/* An eviction that fails for another reason is not tried again. */
 static void hibernate_c112_eviction_fails(struct kunit *test)
 {
 	struct hibernate_test *priv = test->priv;

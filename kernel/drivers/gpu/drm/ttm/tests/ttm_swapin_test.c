@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * KUnit tests of getting back what TTM has swapped out by insertion, and of failing
- * to. The clause of the contract that a case checks stands in its name.
+ * KUnit tests of swapping in by extraction, and of its failures. The clause of
+ * the contract that a case checks stands in its name.
  */
 
 #include <kunit/test.h>
@@ -91,7 +91,7 @@ static void swapout_c96_no_memory_for_the_rest(struct kunit *test)
 	}
 }
 
-/* What cannot go again is retained, and has its place on the LRU. */
+/* Pages that cannot be inserted again are retained, with a place on the LRU. */
 static void swapout_c94_c96_rest_cannot_go(struct kunit *test)
 {
 	struct swapout_test *priv = test->priv;
@@ -121,7 +121,7 @@ static void swapout_c94_c96_rest_cannot_go(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, swapout_unevictable(test, bo));
 	KUNIT_EXPECT_TRUE(test, swapout_in_bulk(test, &bulk, bo));
 
-	/* Nobody holds it any more, and another restore fails. */
+	/* No user holds it any more, and another restore fails. */
 	folio_put(held);
 	swapout_memory_ends(test, 0);
 	KUNIT_EXPECT_EQ(test, swapout_bo_populate(bo, false), -ENOMEM);

@@ -109,7 +109,7 @@ static void swapout_c91_allocates_nodes_only(struct kunit *test)
 	swapout_expect_baseline(test);
 }
 
-/* What the DMA API has allocated goes the old way, and comes back. */
+/* Pages of the DMA API are copied, as before, and come back. */
 static void swapout_c92_dma_alloc_pool_is_copied(struct kunit *test)
 {
 	static const enum ttm_caching cachings[] = { ttm_cached, ttm_write_combined };
@@ -166,7 +166,7 @@ static void swapout_c100_dma_alloc_pages_are_counted(struct kunit *test)
 			priv->before.gpu_reclaim);
 }
 
-/* What cannot be inserted stays: on the LRU, accounted, and where it is. */
+/* Pages that cannot be inserted stay in place, on the LRU, accounted. */
 static void swapout_c93_c94_rest_is_retained(struct kunit *test)
 {
 	struct swapout_test *priv = test->priv;
@@ -199,7 +199,7 @@ static void swapout_c93_c94_rest_is_retained(struct kunit *test)
 		KUNIT_EXPECT_FALSE(test, swapout_unevictable(test, bo));
 		KUNIT_EXPECT_TRUE(test, swapout_in_bulk(test, &bulk, bo));
 
-		/* No better yet */
+		/* The reason still exists */
 		KUNIT_EXPECT_EQ(test, swapout_run(test), 0);
 		KUNIT_EXPECT_EQ(test, ttm_tt_shrinkable_pages(tt), nr);
 		KUNIT_EXPECT_EQ(test, swapout_accounted(test), nr);
@@ -408,7 +408,7 @@ static void swapout_c99_dma_mappings_are_cleared(struct kunit *test)
 	}
 }
 
-/* From swap to VRAM: what moves is the contents, not nothing. */
+/* From swap to VRAM: the contents move. */
 static void swapout_c98_moved_to_vram(struct kunit *test)
 {
 	const struct ttm_place place = { .mem_type = TTM_PL_VRAM };
@@ -444,7 +444,7 @@ static void swapout_c98_moved_to_vram(struct kunit *test)
 }
 
 #ifdef CONFIG_MEMCG
-/* Who needs VRAM pays nothing for what leaves it, and needs no memory to be allowed. */
+/* A task that evicts from VRAM is not charged, nor stopped by its limit. */
 static void swapout_c104_evictor_is_not_charged(struct kunit *test)
 {
 	const struct ttm_place places[] = {
@@ -480,7 +480,7 @@ static void swapout_c104_evictor_is_not_charged(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, ttm_bo_validate(bo, &evict[i], &ctx), 0);
 		set_active_memcg(old);
 		KUNIT_EXPECT_EQ(test, page_counter_read(&memcg->memory), usage);
-		/* What was given up must not come back as the contents of others. */
+		/* Dropped contents must not appear in other buffer objects. */
 		KUNIT_EXPECT_TRUE(test, bo->ttm);
 		if (bo->ttm)
 			KUNIT_EXPECT_EQ(test, !!(bo->ttm->page_flags & TTM_TT_FLAG_ZERO_ALLOC),
@@ -519,7 +519,7 @@ static void swapout_c67_order_10_is_capped(struct kunit *test)
 }
 #endif
 
-/* What shmem has not handed out is copied, into single pages. */
+/* Pages that shmem did not allocate are copied, to single pages. */
 static void swapout_c75_pages_of_others_are_copied(struct kunit *test)
 {
 	struct ttm_backup_pages where;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * What the tests of swapout and swapin share.
+ * Shared by the tests of swapout and swapin.
  *
  * The driver here does what real ones do: it has a pool of its own, writes to the
  * pages it was given, and expects to find them when it is to give them up.
@@ -305,7 +305,7 @@ s64 swapout_run(struct kunit *test)
 	struct ttm_operation_ctx ctx = {};
 	int ret = ttm_device_swapout(&priv->bdev, &ctx, GFP_KERNEL);
 
-	/* What waits in another processor's batches comes back by a copy. */
+	/* Pages in another processor's batches come back by a copy. */
 	lru_add_drain_all();
 
 	return ret;

@@ -21,7 +21,7 @@ struct ttm_lru_bulk_move;
 /* Chunks of orders 9, 6, 1 and 0 */
 #define SWAPOUT_PAGES	579UL
 
-/* What a test has: a device, and the counters from before. */
+/* The state of a test: a device, and the counters from before. */
 struct swapout_test {
 	struct device *dev;
 	struct drm_device *drm;
