@@ -843,7 +843,7 @@ struct mem_cgroup *insert_memcg(struct kunit *test)
 	return memcg;
 }
 
-/* But for a few pages of slab, which go when nobody expects it */
+/* Except for a few pages of slab, which may be freed at any time */
 void insert_expect_usage(struct kunit *test, struct mem_cgroup *memcg,
 			 unsigned long pages, const char *when)
 {
