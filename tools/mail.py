@@ -2,11 +2,15 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Make mails of what git format-patch writes.
 
-    tools/mail.py cover [--version N] --results FILE LETTER
+    tools/mail.py cover [--version N] --results FILE --series FILE [--mark MARK] LETTER
         Print a cover letter: a subject, an empty line and the text, without the
         head of LETTER ("Version: N" and "Subject: TEXT"), and with the figures in
         place of {{SECTION | ROW | COLUMN}}, where ROW is the cells that a row of
-        a table of FILE begins with, separated by commas.
+        a table of the results begins with, separated by commas; and the numbers of
+        the patches under a heading of the series in place of {{patches | HEADING}}.
+        The letter must name all headings. MARK is that of the patches which the
+        letter is for. Each patch under a heading "Fixes ..." must have a line
+        "Fixes:", say what introduced the bug, or belong to the next or previous one.
 
     tools/mail.py headers --id NAME [--base COMMIT]
                           [--recipients FILE --kernel DIR] SERIES
@@ -68,6 +72,32 @@ def figure(rows, reference):
     return text.replace("\u00a0", " ").replace(" x", "x")
 
 
+def headings(text, mark):
+    """Yield (heading, patches, numbers) for each block of a series. A heading is the
+    line above the patches, up to a comma or a full stop."""
+    number, heading, patches = 0, None, []
+    for line in text.splitlines() + [""]:
+        words = line.split()
+        if line.startswith("#"):
+            heading = re.split(r"[.,]", line.lstrip("# "))[0] if not heading else heading
+        elif not words:
+            if patches and heading:
+                first = number - len(patches) + 1
+                yield heading, patches, f"{first}-{number}" if first < number else f"{number}"
+            heading, patches = None, []
+        elif (words[1:] or ["core"])[0] == mark:
+            number += 1
+            patches.append(words[0])
+
+
+def check_fix(path):
+    """A fix names the commit that it fixes, or says what introduced the bug"""
+    message = path.read_text().partition("\n---\n")[0]
+    if not re.search(r"^Fixes: [0-9a-f]{12} \(\"|\bintroduced\b|\b(next|previous) patch\b",
+                     message.replace("next\npatch", "next patch"), re.M):
+        raise Wrong(f"{path.name}: no 'Fixes:', and not a word of what introduced the bug")
+
+
 def cover(args):
     text = Path(args.letter).read_text()
     head, _, body = text.partition("\n\n")
@@ -76,6 +106,18 @@ def cover(args):
         raise Wrong(f"{args.letter}: no 'Subject: ', empty line and text")
     if args.version > 1 and not re.search(rf"^Changes in v{args.version}\b", body, re.M):
         raise Wrong(f"{args.letter} has no 'Changes in v{args.version}'")
+    numbers = {}
+    for heading, patches, numbered in headings(Path(args.series).read_text(), args.mark):
+        numbers[heading] = numbered
+        if f"{{{{patches | {heading}}}}}" not in body:
+            raise Wrong(f"{args.letter} does not name the patches under '{heading}'")
+        if heading.startswith("Fixes"):
+            for name in patches:
+                check_fix(Path(args.series).parent / name)
+    for heading in re.findall(r"\{\{patches \| (.*?)\}\}", body):
+        if heading not in numbers:
+            raise Wrong(f"the series has no patches under '{heading}'")
+    body = re.sub(r"\{\{patches \| (.*?)\}\}", lambda match: numbers[match[1]], body)
     rows = list(tables(Path(args.results).read_text()))
     body = re.sub(r"\{\{(.*?)\}\}", lambda match: figure(rows, match[1]), body, flags=re.S)
     for line in body.splitlines():
@@ -198,6 +240,8 @@ def main():
     command = commands.add_parser("cover", help="print a cover letter")
     command.add_argument("--version", type=int, default=1)
     command.add_argument("--results", required=True)
+    command.add_argument("--series", required=True)
+    command.add_argument("--mark", default="core")
     command.add_argument("letter")
     command.set_defaults(run=cover)
     command = commands.add_parser("headers", help="complete the mails of a series")

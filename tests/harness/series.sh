@@ -44,7 +44,13 @@ real=$("$TOP/tools/fetch-source") || exit 1
 copy=$work/copy kernel=$work/kernel hooks=$work/copy/hooks/$KSERIES
 mkdir -p "$hooks" "$copy/docs" "$copy/kernel/mm" "$kernel/scripts"
 cp -r "$TOP"/{tools,vm} "$copy/"
-cp "$TOP"/hooks/"$KSERIES"/{cover-*.txt,recipients} "$hooks/"
+cp "$TOP"/hooks/"$KSERIES"/{cover-vttm.txt,recipients} "$hooks/"
+# fresh_letter: that of the series, which has no headings here
+fresh_letter()
+{
+	sed 's/{{patches | [^}]*}}/1/' "$TOP/hooks/$KSERIES/cover-core.txt" >"$hooks/cover-core.txt"
+}
+fresh_letter
 cp "$TOP/docs/results.md" "$copy/docs/"
 cp "$real"/{Makefile,Kbuild,MAINTAINERS} "$kernel/"
 cp "$real/scripts/get_maintainer.pl" "$kernel/scripts/"
@@ -83,9 +89,9 @@ check "a version that is none" "not a number" fails "$series" --version two
 check "a base that is none" "not a commit" fails "$series" --base v9.9
 check "two series are written" "^build/series/vttm: 1 patches" works "$series" --rfc --base $base
 core=$copy/build/series/core vttm=$copy/build/series/vttm
-letter=$core/v2-0000-cover-letter.patch
-first=$(ls "$core"/v2-0001-*) second=$(ls "$core"/v2-0002-*)
-is "the letter has a subject" has "$letter" '^Subject: \[RFC PATCH v2 0/2\] mm/shmem'
+letter=$core/0000-cover-letter.patch
+first=$(ls "$core"/0001-*) second=$(ls "$core"/0002-*)
+is "the letter has a subject" has "$letter" '^Subject: \[RFC PATCH 0/2\] mm/shmem'
 is "a list of the patches" has "$letter" '^Ada Byron \(2\):'
 is "the commit that it is based on" has "$letter" "^base-commit: $base$"
 is "the attempt before" has "$letter" '^Link: https://lore.kernel.org/r/'
@@ -106,7 +112,18 @@ is "the same state makes the same mails" diff -r "$work/keep" "$core"
 
 sed -i 's/{{[^|]*|/{{No such section |/' "$hooks/cover-core.txt"
 check "a figure that the results do not have" "have 0 figures for 'No such section" fails "$series"
-cp "$TOP/hooks/$KSERIES/cover-core.txt" "$hooks/"
+fresh_letter
+sed -i '1i # Fixes of bugs, and more' "$hooks/series"
+check "patches that the letter does not name" "does not name the patches under 'Fixes of bugs'" fails "$series"
+echo '{{patches | Fixes of bugs}}' >>"$hooks/cover-core.txt"
+check "a fix of a bug that nothing introduced" "second.patch: no 'Fixes:'" fails "$series"
+sed -i 's/^This line is why.$/& Nothing introduced it./' "$hooks/second.patch"
+check "patches that the letter names" "^build/series/core: 2 patches" works "$series"
+is "by their numbers" has "$core/0000-cover-letter.patch" '^1-2$'
+echo '{{patches | Other}}' >>"$hooks/cover-core.txt"
+check "patches that the series does not have" "no patches under 'Other'" fails "$series"
+fresh_letter
+sed -i 1d "$hooks/series"
 echo 'Bcc: someone@kernel.org' >>"$hooks/recipients"
 check "a recipient of another kind" "is not 'To: ' or 'Cc: '" fails "$series"
 cp "$TOP/hooks/$KSERIES/recipients" "$hooks/"
