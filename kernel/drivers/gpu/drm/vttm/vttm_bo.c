@@ -13,7 +13,6 @@
 #include <drm/ttm/ttm_backup.h>
 #include <drm/ttm/ttm_placement.h>
 
-#include "vttm_backup.h"
 #include "vttm_drv.h"
 
 static const struct ttm_place vttm_sys_place = {
@@ -132,7 +131,7 @@ int vttm_bo_madvise(struct vttm_bo *bo, bool purgeable)
 
 	/* Do not keep contents in swap that are not needed. */
 	if (purgeable && ttm_tt_is_backed_up(bo->tbo.ttm)) {
-		vttm_backup_drop(&bo->tbo);
+		ttm_bo_drop_backup(&bo->tbo);
 		vttm_bo_set_purged(&bo->tbo);
 	}
 

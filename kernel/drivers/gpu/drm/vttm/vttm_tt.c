@@ -7,11 +7,11 @@
 #include <linux/slab.h>
 #include <linux/string.h>
 
+#include <drm/ttm/ttm_backup_stats.h>
 #include <drm/ttm/ttm_caching.h>
 #include <drm/ttm/ttm_pool.h>
 #include <uapi/drm/vttm_drm.h>
 
-#include "vttm_backup.h"
 #include "vttm_drv.h"
 
 /* Are the pages those of an imported dma-buf? */
@@ -34,6 +34,8 @@ static bool vttm_tt_is_shrinkable(const struct ttm_tt *tt)
  */
 void vttm_tt_count(struct ttm_tt *tt, struct vttm_tt_pages *out)
 {
+	struct ttm_backup_pages pages;
+
 	memset(out, 0, sizeof(*out));
 
 	if (vttm_tt_is_imported(tt) || to_vttm_tt(tt)->purged)
@@ -46,7 +48,10 @@ void vttm_tt_count(struct ttm_tt *tt, struct vttm_tt_pages *out)
 	if (!ttm_tt_is_populated(tt) && !ttm_tt_is_backed_up(tt))
 		return;
 
-	vttm_backup_count(tt, out);
+	ttm_tt_backup_pages(tt, &pages);
+	out->resident = pages.resident;
+	out->backed_up = pages.backed_up;
+	out->inserted = pages.inserted;
 }
 
 /**
@@ -57,7 +62,7 @@ void vttm_tt_count(struct ttm_tt *tt, struct vttm_tt_pages *out)
  */
 pgoff_t vttm_tt_shrinkable_pages(struct ttm_tt *tt)
 {
-	return vttm_tt_is_shrinkable(tt) ? vttm_backup_shrinkable(tt) : 0;
+	return vttm_tt_is_shrinkable(tt) ? ttm_tt_shrinkable_pages(tt) : 0;
 }
 
 static void vttm_tt_set_accounted(struct vttm_tt *vtt, long pages)

@@ -20,7 +20,6 @@
 #include <drm/ttm/ttm_placement.h>
 #include <drm/ttm/ttm_range_manager.h>
 
-#include "vttm_backup.h"
 #include "vttm_drv.h"
 
 static char *vttm_vram;
@@ -116,13 +115,6 @@ int vttm_vram_move(struct ttm_buffer_object *tbo, struct ttm_operation_ctx *ctx,
 	if (ret)
 		return ret;
 
-	/* Not every TTM knows what a shrinker has taken. */
-	if (tbo->ttm && ttm_tt_is_backed_up(tbo->ttm)) {
-		ret = ttm_bo_populate(tbo, ctx);
-		if (ret)
-			return ret;
-	}
-
 	return ttm_bo_move_memcpy(tbo, ctx, new_mem);
 }
 
@@ -155,7 +147,7 @@ static int vttm_vram_prepare(struct device *dev)
 		if (!ret)
 			ret = ttm_device_prepare_hibernation(&vdev->ttm);
 	} else {
-		ret = vttm_backup_evict(&vdev->ttm, man);
+		ret = ttm_device_evict_for_hibernation(&vdev->ttm, man);
 	}
 	if (ret)
 		drm_err(&vdev->drm, "VRAM cannot be evicted: %d\n", ret);
