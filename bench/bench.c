@@ -184,12 +184,12 @@ void check_page(const void *page, uint32_t seed, uint64_t nr)
 		    " of buffer %" PRIu64, nr, seed, p[1], p[0]);
 }
 
-void fill(struct bo *b, uint32_t seed)
+void fill(struct bo *b, uint32_t seed, bool noise)
 {
 	uint64_t nr;
 
 	for (nr = 0; nr < b->size / PAGE; nr++)
-		fill_page(b->map + nr * PAGE, seed, nr, false);
+		fill_page(b->map + nr * PAGE, seed, nr, noise);
 }
 
 void check(const struct bo *b, uint32_t seed)

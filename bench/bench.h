@@ -58,7 +58,7 @@ void fill_page(void *page, uint32_t seed, uint64_t nr, bool noise);
 /* die if a page is not what fill_page() left there */
 void check_page(const void *page, uint32_t seed, uint64_t nr);
 /* the pages of a buffer; checking restores it */
-void fill(struct bo *b, uint32_t seed);
+void fill(struct bo *b, uint32_t seed, bool noise);
 void check(const struct bo *b, uint32_t seed);
 
 /* ---- memory ---- */

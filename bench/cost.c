@@ -218,7 +218,7 @@ static void create_all(uint64_t bo_size)
 	for (i = 0; i < nr_bos; i++) {
 		gpu_create(&gpu, &bos[i], bo_size, now.caching);
 		gpu_map(&gpu, &bos[i], NULL);
-		fill(&bos[i], i + 1);
+		fill(&bos[i], i + 1, false);
 		bo_unmap(&bos[i]);
 	}
 	must_be_in_chunks();

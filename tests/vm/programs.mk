@@ -18,6 +18,7 @@ endif
 PROGRAMS_LIB := $(PROGRAMS_TOP)/lib
 PROGRAMS_VM := $(PROGRAMS_TOP)/tests/vm
 PROGRAMS_TORTURE := $(PROGRAMS_TOP)/tests/torture
+PROGRAMS_BENCH := $(PROGRAMS_TOP)/bench
 
 VM_TESTS := ioctl engine reports backup swapoff swapfull noswap memcg prime dumb pressure fault restore dma32 race hibernate policy nofit spinner tmpfs zswap swapout vram gpus
 TORTURE_TESTS := torture nth fuzz
@@ -25,16 +26,18 @@ VM_PROGRAMS := $(VM_TESTS:%=$(BIN)/test-%) $(TORTURE_TESTS:%=$(BIN)/test-%) \
 	$(BIN)/demo $(BIN)/bench-cost $(BIN)/bench-behave
 
 PROGRAMS_CFLAGS := -std=gnu11 -O2 -g -Wall -Wextra -D_GNU_SOURCE $(PROGRAMS_PAGE) \
-	-I$(PROGRAMS_LIB) -I$(PROGRAMS_VM) -I$(PROGRAMS_TORTURE) \
+	-I$(PROGRAMS_LIB) -I$(PROGRAMS_VM) -I$(PROGRAMS_TORTURE) -I$(PROGRAMS_BENCH) \
 	-I$(PROGRAMS_TOP)/kernel/include/uapi/drm \
 	$(shell pkg-config --cflags libdrm 2>/dev/null || echo -I/usr/include/libdrm)
 PROGRAMS_HEADERS := $(wildcard $(PROGRAMS_LIB)/*.h $(PROGRAMS_VM)/*.h $(PROGRAMS_TORTURE)/*.h) \
 	$(PROGRAMS_TOP)/kernel/include/uapi/drm/vttm_drm.h
+BENCH_HEADERS := $(PROGRAMS_BENCH)/bench.h $(PROGRAMS_BENCH)/behave/behave.h
 
 # What several programs are made of is compiled once
 LIB_OBJECTS := $(patsubst $(PROGRAMS_LIB)/%.c,$(BIN)/lib/%.o,$(wildcard $(PROGRAMS_LIB)/*.c))
 FIXTURE := $(BIN)/lib/fixture.o $(BIN)/lib/direct_map.o
 MODEL := $(patsubst %,$(BIN)/lib/%.o,model balance inject)
+BEHAVE := $(patsubst $(PROGRAMS_BENCH)/behave/%.c,$(BIN)/lib/%.o,$(wildcard $(PROGRAMS_BENCH)/behave/*.c))
 
 .PHONY: programs
 programs: $(VM_PROGRAMS)
@@ -70,14 +73,18 @@ $(TORTURE_TESTS:%=$(BIN)/test-%): $(BIN)/test-%: $(PROGRAMS_TORTURE)/%.c $(MODEL
 $(BIN)/demo: $(PROGRAMS_TOP)/demo/demo.c $(LIB_OBJECTS) $(PROGRAMS_HEADERS)
 	$(program_build)
 
-$(BIN)/bench-%: $(PROGRAMS_TOP)/bench/%.c $(BIN)/lib/bench.o $(LIB_OBJECTS) \
-		$(PROGRAMS_HEADERS) $(PROGRAMS_TOP)/bench/bench.h
-	$(program_build)
-
-$(BIN)/lib/bench.o: $(PROGRAMS_TOP)/bench/bench.c $(PROGRAMS_HEADERS) \
-		$(PROGRAMS_TOP)/bench/bench.h
+$(BIN)/lib/%.o: $(PROGRAMS_BENCH)/%.c $(PROGRAMS_HEADERS) $(BENCH_HEADERS)
 	$(object_build)
 
+$(BIN)/lib/%.o: $(PROGRAMS_BENCH)/behave/%.c $(PROGRAMS_HEADERS) $(BENCH_HEADERS)
+	$(object_build)
+
+$(BIN)/bench-behave: $(BEHAVE)
+
+$(BIN)/bench-%: $(PROGRAMS_BENCH)/%.c $(BIN)/lib/bench.o $(LIB_OBJECTS) \
+		$(PROGRAMS_HEADERS) $(BENCH_HEADERS)
+	$(program_build)
+
 # kept: they would be taken for intermediate files
-.SECONDARY: $(LIB_OBJECTS) $(FIXTURE) $(MODEL) \
+.SECONDARY: $(LIB_OBJECTS) $(FIXTURE) $(MODEL) $(BEHAVE) \
 	$(patsubst %,$(BIN)/lib/%.o,bench worker disturb)

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+/* Interrupts between processors. */
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "behave.h"
+
+/* ---- flush ---- */
+
+static const char *const caching_names[] = { "cached", "wc" };
+
+/* Function calls (CAL) and shootdowns of user mappings (TLB), all processors */
+static uint64_t interrupts(void)
+{
+	static const char *const names[] = { "CAL:", "TLB:" };
+	const char *text = must_read("/proc/interrupts"), *line;
+	uint64_t sum = 0, n;
+	unsigned int i;
+	char *next;
+
+	for (i = 0; i < ARRAY_LEN(names); i++) {
+		line = strstr(text, names[i]);
+		if (!line)
+			die("/proc/interrupts has no line %s", names[i]);
+		for (line += strlen(names[i]); ; line = next) {
+			n = strtoull(line, &next, 10);
+			if (next == line)
+				break;
+			sum += n;
+		}
+	}
+	return sum;
+}
+
+static void flush_one(uint64_t mib)
+{
+	uint64_t size = mib * MiB, backup, restore, backed_up;
+	unsigned int i;
+
+	/* cached, nothing is flushed for the caching: what others do meanwhile */
+	for (i = 0; i < (gpu.dumb ? 1 : ARRAY_LEN(caching_names)); i++) {
+		gpu_create(&gpu, &bos[0], size, i ? DRM_VTTM_WC : DRM_VTTM_CACHED);
+		gpu_map(&gpu, &bos[0], NULL);
+		fill(&bos[0], 1, false);
+		bo_unmap(&bos[0]);
+		writeback_settle();
+
+		backup = interrupts();
+		backed_up = gpu_backup(&gpu, size / PAGE, false);
+		backup = interrupts() - backup;
+		if (backed_up < size / PAGE)
+			die("%" PRIu64 " of %" PRIu64 " pages were backed up",
+			    backed_up, size / PAGE);
+
+		gpu_map(&gpu, &bos[0], NULL);
+		restore = interrupts();
+		*(volatile uint8_t *)bos[0].map;
+		restore = interrupts() - restore;
+		check(&bos[0], 1);
+		printf("{\"part\":\"flush\",\"caching\":\"%s\",\"cpus\":%ld,\"bytes\":%" PRIu64
+		       ",\"backup_ipis\":%" PRIu64 ",\"restore_ipis\":%" PRIu64 "}\n",
+		       gpu.dumb ? "driver" : caching_names[i], sysconf(_SC_NPROCESSORS_ONLN),
+		       size, backup, restore);
+		fflush(stdout);
+		gpu_close(&gpu, &bos[0]);
+		gpu_drain();
+	}
+}
+
+void flush(char **values)
+{
+	for (; *values; values++)
+		flush_one(parse_number("flush", *values, 2, 1 << 20));
+}
+
+/* ---- churn ---- */
+
+/* What is in use changes hands: nothing of it may be left for the next one. */
+static void check_cleared(const struct bo *b)
+{
+	uint64_t i;
+
+	for (i = 0; i < b->size; i += 64)
+		if (*(volatile uint64_t *)(b->map + i))
+			die("a new buffer is not cleared");
+}
+
+void churn(char **values)
+{
+	uint64_t mib = parse_number("churn", values[0], 1, 4096);
+	uint64_t count = parse_number("churn", values[1], 1, 1 << 20);
+	uint64_t size = mib * MiB, i, ns, alloc, ipis;
+	struct bo *b = &bos[0];
+	uint32_t caching;
+
+	for (caching = DRM_VTTM_CACHED; caching <= DRM_VTTM_WC; caching++) {
+		/* two that are full, for the first ones to follow */
+		for (i = 0; i < 2; i++) {
+			gpu_create(&gpu, b, size, caching);
+			gpu_map(&gpu, b, NULL);
+			check_cleared(b);
+			fill(b, 1, false);
+			check(b, 1);
+			gpu_close(&gpu, b);
+		}
+		alloc = vmstat_sum("pgalloc_");
+		ipis = interrupts();
+		ns = now_ns();
+		for (i = 0; i < count; i++) {
+			gpu_create(&gpu, b, size, caching);
+			gpu_map(&gpu, b, NULL);
+			*b->map = 1;
+			gpu_close(&gpu, b);
+		}
+		ns = now_ns() - ns;
+		ipis = interrupts() - ipis;
+		alloc = vmstat_sum("pgalloc_") - alloc;
+		gpu_create(&gpu, b, size, caching);
+		gpu_map(&gpu, b, NULL);
+		check_cleared(b);
+		gpu_close(&gpu, b);
+		gpu_drain();
+		printf("{\"part\":\"churn\",\"caching\":\"%s\",\"bytes\":%" PRIu64
+		       ",\"count\":%" PRIu64 ",\"ns\":%.1f,\"pages_allocated\":%.2f"
+		       ",\"ipis\":%.2f}\n", caching_names[caching], size, count,
+		       ns / (double)count, alloc / (double)count, ipis / (double)count);
+		fflush(stdout);
+	}
+}
