@@ -1,8 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
-/* Every field of every ioctl, one bad value at a time: the errno is exact. */
+/*
+ * Every field of every ioctl, one bad value at a time: the errno is exact. And mmap(),
+ * which has none to tell of signals.
+ */
 
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <xf86drm.h>
@@ -103,20 +109,14 @@ static void new_is_zero(void)
 	for (caching = DRM_VTTM_CACHED; caching <= DRM_VTTM_UC; caching++) {
 		/* the second round gets pages from the pool that held data */
 		for (round = 0; round < 2; round++) {
-			uint64_t size = 2 * MiB + 3 * PAGE;
-			uint32_t handle;
-			uint8_t *map;
-
-			ASSERT_OK(vttm_create(g.fd, &size, caching, &handle));
-			map = vttm_map(g.fd, handle, size);
-			ASSERT(map != MAP_FAILED);
-			for (p = 0; p < size; p += PAGE) {
-				ASSERT(peek32(map + p, &v));
-				ASSERT(!memcmp(map + p, zero, PAGE));
+			ASSERT_OK(bo_create(g.fd, &b, 2 * MiB + 3 * PAGE, caching, 0));
+			ASSERT_OK(bo_map(g.fd, &b));
+			for (p = 0; p < b.size; p += PAGE) {
+				ASSERT(peek32(b.map + p, &v));
+				ASSERT(!memcmp(b.map + p, zero, PAGE));
 			}
-			munmap(map, size);
-			EXPECT_OK(vttm_close(g.fd, handle));
-			ASSERT(bo_new(&g, &b, size, caching, 1));
+			bo_free(&g, &b);
+			ASSERT(bo_new(&g, &b, b.size, caching, 1));
 			bo_free(&g, &b);
 		}
 	}
@@ -529,12 +529,89 @@ static void shrink_bad(void)
 	EXPECT(bo_check_where(&g, &b, PAGES(b.size), 0, 0));
 }
 
+/* ---- mmap() and signals ---- */
+
+/* Has the buffer backed up and restored again and again, each time under its lock. */
+static pid_t start_holder(const struct gpu *g, const struct bo *b)
+{
+	pid_t pid = fork_or_die();
+
+	if (pid)
+		return pid;
+	for (;;) {
+		uint32_t v;
+
+		vttm_shrink(g->minor, PAGES(b->size), false, NULL);
+		if (!peek32(b->map, &v))
+			_exit(1);
+	}
+}
+
+/* Sends its parent signals, each while that is asleep in mmap(), and exits with 0. */
+static pid_t start_interrupter(void)
+{
+	unsigned int tries, sent = 0;
+	pid_t pid = fork_or_die();
+	char path[32];
+
+	if (pid)
+		return pid;
+	snprintf(path, sizeof(path), "/proc/%d/syscall", getppid());
+	for (tries = 0; tries < 100000 && sent < 20; tries++) {
+		if (strtol(must_read(path), NULL, 10) == SYS_mmap) {
+			kill(getppid(), SIGUSR1);
+			sent++;
+		}
+		usleep(500);
+	}
+	_exit(sent < 20);
+}
+
+static void on_signal(int sig)
+{
+	(void)sig;	/* only there to interrupt */
+}
+
+static void mmap_signals(void)
+{
+	struct sigaction sa = { .sa_handler = on_signal };
+	pid_t holder, interrupter;
+	int status = -1;
+	struct gpu g;
+	struct bo b;
+	void *map;
+
+	ASSERT(gpu_open(&g));
+	ASSERT_OK(bo_create(g.fd, &b, 64 * MiB, DRM_VTTM_WC, 0));
+	ASSERT_OK(bo_map(g.fd, &b));
+	ASSERT(!sigaction(SIGUSR1, &sa, NULL));
+	interrupter = start_interrupter();
+	/* On one processor, so that who waits for a lock sleeps and does not spin. */
+	ASSERT_OK(run_on(0));
+	holder = start_holder(&g, &b);
+	while (!waitpid(interrupter, &status, WNOHANG)) {
+		map = vttm_map(g.fd, b.handle, b.size);
+		if (map == MAP_FAILED) {
+			FAIL("mmap: %s", strerror(errno));
+			kill(interrupter, SIGKILL);
+			break;
+		}
+		munmap(map, b.size);
+	}
+	EXPECT_EQ(status, 0);
+	kill(holder, SIGKILL);
+	EXPECT_EQ(waitpid(holder, &status, 0), holder);
+	EXPECT_EQ(WTERMSIG(status), SIGKILL);
+	bo_free(&g, &b);
+}
+
 static const struct test tests[] = {
 	{ "ioctl_create_refuses_bad_input", create_bad },
 	{ "ioctl_create_rounds_up_and_reports", create_good },
 	{ "ioctl_create_refuses_incoherent_caching", create_caching },
 	{ "ioctl_create_gives_zeroed_memory", new_is_zero },
 	{ "ioctl_mmap_offset_refuses_bad_input", mmap_bad },
+	{ "c115_mmap_ignores_signals", mmap_signals },
 	{ "ioctl_madvise_refuses_bad_input", madvise_bad },
 	{ "ioctl_info_refuses_bad_input", info_bad },
 	{ "ioctl_info_counts_what_came_back", info_counts },
