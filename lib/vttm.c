@@ -67,7 +67,7 @@ int vttm_create_flags(int fd, uint64_t *size, uint32_t caching, uint32_t flags,
 		      uint32_t *handle)
 {
 	struct drm_vttm_create c = {
-		.size = *size, .caching = vttm_caching(caching), .flags = flags,
+		.size = *size, .caching = caching, .flags = flags,
 	};
 	int ret = vttm_ioctl(fd, DRM_IOCTL_VTTM_CREATE, &c);
 
@@ -80,7 +80,7 @@ int vttm_create_flags(int fd, uint64_t *size, uint32_t caching, uint32_t flags,
 
 int vttm_create(int fd, uint64_t *size, uint32_t caching, uint32_t *handle)
 {
-	return vttm_create_flags(fd, size, caching, 0, handle);
+	return vttm_create_flags(fd, size, vttm_caching(caching), 0, handle);
 }
 
 int vttm_close(int fd, uint32_t handle)

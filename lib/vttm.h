@@ -16,7 +16,7 @@ int vttm_ioctl(int fd, unsigned long request, void *arg);
 /* What a buffer of that caching is created with here: cached, where no other is coherent */
 uint32_t vttm_caching(uint32_t caching);
 int vttm_create(int fd, uint64_t *size, uint32_t caching, uint32_t *handle);
-/* with DRM_VTTM_CREATE_* */
+/* with DRM_VTTM_CREATE_*, and the caching as vttm_caching() says */
 int vttm_create_flags(int fd, uint64_t *size, uint32_t caching, uint32_t flags,
 		      uint32_t *handle);
 int vttm_close(int fd, uint32_t handle);

@@ -43,18 +43,7 @@ static struct shared *share(void)
 
 static bool bo_new_local(const struct gpu *g, struct bo *b, uint64_t size, uint32_t seed)
 {
-	int ret;
-
-	memset(b, 0, sizeof(*b));
-	b->size = size;
-	ret = vttm_create_flags(g->fd, &b->size, DRM_VTTM_CACHED,
-				DRM_VTTM_CREATE_LOCAL, &b->handle);
-	if (ret) {
-		FAIL("create a local buffer: %s", strerror(-ret));
-		return false;
-	}
-	b->map = vttm_map(g->fd, b->handle, b->size);
-	return b->map != MAP_FAILED && bo_fill(b, seed);
+	return bo_new_flags(g, b, size, DRM_VTTM_CACHED, DRM_VTTM_CREATE_LOCAL, seed);
 }
 
 static int submit_fill(const struct gpu *g, const struct bo *b, uint32_t syncobj,
@@ -365,12 +354,7 @@ static pid_t busy_start(struct shared *s, uint32_t flags)
 	if (!gpu_open(&g))
 		_exit(1);
 	for (i = 0; i < BUSY; i++) {
-		b[i].size = 4 * MiB;
-		if (vttm_create_flags(g.fd, &b[i].size, DRM_VTTM_CACHED, flags,
-				      &b[i].handle))
-			_exit(1);
-		b[i].map = vttm_map(g.fd, b[i].handle, b[i].size);
-		if (b[i].map == MAP_FAILED || !bo_fill(&b[i], i + 1))
+		if (!bo_new_flags(&g, &b[i], 4 * MiB, DRM_VTTM_CACHED, flags, i + 1))
 			_exit(1);
 		ops[i] = (struct drm_vttm_op){
 			.opcode = DRM_VTTM_OP_CRC32, .dst = b[first].handle,
@@ -752,9 +736,8 @@ static void unneeded(void)
 
 	/* what was never mapped has nothing to look at */
 	ASSERT(bo_new(&g, &b, 2 * PAGE, DRM_VTTM_CACHED, 1));
-	munmap(b.map, b.size);
-	b.map = vttm_map(g.fd, b.handle, b.size);
-	ASSERT(b.map != MAP_FAILED);
+	bo_unmap(&b);
+	ASSERT_OK(bo_map(g.fd, &b));
 	ASSERT_OK(vttm_madvise(g.fd, b.handle, DRM_VTTM_MADV_DONTNEED, NULL));
 	EXPECT(!peek32(b.map, &v));
 	ASSERT_OK(vttm_madvise(g.fd, b.handle, DRM_VTTM_MADV_WILLNEED, NULL));

@@ -315,8 +315,7 @@ static void group_let_go(void)
 	ASSERT(groups_make());
 	ASSERT(gpu_open(&l->g));
 	EXPECT(ktap_child(leave_one, l));
-	l->b.map = vttm_map(l->g.fd, l->b.handle, l->b.size);
-	ASSERT(l->b.map != MAP_FAILED);
+	ASSERT_OK(bo_map(l->g.fd, &l->b));
 	s.minor = l->g.minor;
 	s.pages = PAGES(l->b.size);
 	EXPECT(ktap_child(shrink_from, &s));

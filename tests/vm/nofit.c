@@ -85,24 +85,19 @@ static uint64_t too_much(void)
 /* As much as can be, page by page, until one cannot be had */
 static void touch(void *arg)
 {
-	uint32_t caching = *(uint32_t *)arg, handle, v;
-	uint64_t size = too_much(), at;
+	uint32_t caching = *(uint32_t *)arg, v;
 	struct gpu g;
-	uint8_t *map;
+	struct bo b;
 
 	ASSERT(gpu_open(&g));
-	ASSERT_OK(vttm_create(g.fd, &size, caching, &handle));
-	map = vttm_map(g.fd, handle, size);
-	ASSERT(map != MAP_FAILED);
-	for (at = 0; at < size; at += PAGE)
-		if (!peek32(map + at, &v))
-			break;
-	if (at == size)
-		FAIL("%" PRIu64 " MiB of %s are there", size / MiB, caching_name(caching));
+	ASSERT_OK(bo_create(g.fd, &b, too_much(), caching, 0));
+	ASSERT_OK(bo_map(g.fd, &b));
+	if (bo_touch(&b) < 0)
+		FAIL("%" PRIu64 " MiB of %s are there", b.size / MiB,
+		     caching_name(caching));
 	/* again: it is not used up, and nothing is stuck */
-	EXPECT(!peek32(map, &v));
-	munmap(map, size);
-	EXPECT_OK(vttm_close(g.fd, handle));
+	EXPECT(!peek32(b.map, &v));
+	bo_free(&g, &b);
 }
 
 static void submit(void *arg)

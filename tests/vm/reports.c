@@ -98,16 +98,9 @@ static void bulk_loses_one(void)
 	for (round = 0; round < 6; round++) {
 		ASSERT(gpu_open(&g));
 		for (i = 0; i < NR; i++) {
-			memset(&b[i], 0, sizeof(b[i]));
 			/* six chunks */
-			b[i].size = 2 * MiB + 31 * PAGE;
-			ASSERT_OK(vttm_create_flags(g.fd, &b[i].size, i % 3,
-						    DRM_VTTM_CREATE_LOCAL,
-						    &b[i].handle));
-			b[i].map = vttm_map(g.fd, b[i].handle, b[i].size);
-			ASSERT(b[i].map != MAP_FAILED);
-			b[i].caching = i % 3;
-			ASSERT(bo_fill(&b[i], i + 1));
+			ASSERT(bo_new_flags(&g, &b[i], 2 * MiB + 31 * PAGE, i % 3,
+					    DRM_VTTM_CREATE_LOCAL, i + 1));
 		}
 		/* the first two whole, the third in part, in the order of the LRU */
 		ASSERT(bo_backup(&g, &b[0], false));

@@ -150,9 +150,7 @@ static void copied_across(void)
 static void new_is_zero(void)
 {
 	uint64_t size = vram_size() / 2, p, bad = 0;
-	uint32_t handle;
 	struct gpu g;
-	uint32_t *map;
 	struct bo b;
 
 	ASSERT(gpu_open(&g));
@@ -160,14 +158,12 @@ static void new_is_zero(void)
 	EXPECT(in_vram(&g, &b));
 	bo_free(&g, &b);
 	/* where that was */
-	ASSERT_OK(vttm_create_flags(g.fd, &size, DRM_VTTM_WC, DRM_VTTM_CREATE_VRAM, &handle));
-	map = vttm_map(g.fd, handle, size);
-	ASSERT(map != MAP_FAILED);
-	for (p = 0; p < size / sizeof(*map); p++)
-		bad += map[p] != 0;
+	ASSERT_OK(bo_create(g.fd, &b, size, DRM_VTTM_WC, DRM_VTTM_CREATE_VRAM));
+	ASSERT_OK(bo_map(g.fd, &b));
+	for (p = 0; p < b.size; p += sizeof(uint32_t))
+		bad += *(uint32_t *)(b.map + p) != 0;
 	EXPECT_EQ(bad, 0);
-	munmap(map, size);
-	vttm_close(g.fd, handle);
+	bo_free(&g, &b);
 }
 
 /* Others get at pages, so these are in system memory as long as they do. */
