@@ -9,15 +9,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "usage.h"
+
 struct balance {
-	uint64_t shmem;		/* pages, /proc/vmstat */
+	struct usage usage;
 	uint64_t shmem_huge;	/* 2 MiB pages in shmem */
 	uint64_t meminfo_shmem;	/* KiB, /proc/meminfo */
-	uint64_t gpu_active;
-	uint64_t gpu_pooled;
-	uint64_t swap_used;
 	uint64_t writeback;
-	uint64_t oom_kill;
 	uint64_t dying_cgroups;	/* something is still charged to them */
 	uint64_t files;
 	uint64_t owned;		/* pages with TTM in the stack of their allocation */
@@ -34,8 +32,8 @@ struct balance {
  */
 bool balance_take(struct balance *b);
 
-/* Wait until it is as before, then report all differences as failures. */
-bool balance_check(const struct balance *before);
+/* Wait until it is as before; all differences together are a failure. */
+void balance_check(const struct balance *before);
 
 /* kmemleak: forget what it has seen; report what it sees. No-ops without it. */
 void leaks_forget(void);
