@@ -362,6 +362,45 @@ void active_peak(uint64_t *most)
 		*most = now;
 }
 
+void limit_check(const struct gpu *g, const struct bo *b, unsigned int nr, uint64_t limit,
+		 uint64_t most)
+{
+	unsigned int i, round;
+
+	for (round = 0; round < 3; round++) {
+		for (i = 0; i < nr; i++) {
+			const struct bo *bo = &b[(i * 5 + round) % nr];
+
+			EXPECT(!g || i & 1 ? bo_check_map(bo) : bo_check_engine(g, bo));
+			active_peak(&most);
+		}
+	}
+	EXPECT_LE(most, limit);
+	EXPECT_GE(most, limit / 2);
+	test_note("%" PRIu64 " pages at most, where %" PRIu64 " are allowed", most, limit);
+}
+
+void swapout_check_memory(const struct bo *b, bool copied)
+{
+	uint64_t pages = PAGES(b->size), least = UINT64_MAX, took;
+	unsigned int round;
+
+	/* Others allocate as well, but not all the time. */
+	for (round = 0; round < 5; round++) {
+		took = vmstat_sum("pgalloc_");
+		ASSERT_EQ(tt_shrink(), pages);
+		took = vmstat_sum("pgalloc_") - took;
+		if (took < least)
+			least = took;
+		ASSERT(bo_check_map(b));
+	}
+	test_note("%" PRIu64 " pages allocated to swap out %" PRIu64, least, pages);
+	if (copied)
+		EXPECT_GE(least, pages);
+	else
+		EXPECT_LE(least, pages / 1000);
+}
+
 #define INJECT	"/sys/kernel/debug/ttm/backup_fault_inject"
 
 static bool inject(unsigned int probability, unsigned int interval, int times,

@@ -76,6 +76,17 @@ bool limit_set(uint64_t pages);
 void limit_restore(void);
 /* Raises the most to what is in use now, other than by pools. */
 void active_peak(uint64_t *most);
+/*
+ * Reads buffers that are more than the limit again and again, by the engine as well if
+ * there is a GPU: more than the limit is never in use. The most was so until now.
+ */
+void limit_check(const struct gpu *g, const struct bo *b, unsigned int nr, uint64_t limit,
+		 uint64_t most);
+/*
+ * Has the only buffer swapped out, which takes a thousandth of it at most, or as much as
+ * it is large where it is copied.
+ */
+void swapout_check_memory(const struct bo *b, bool copied);
 
 /* out of memory into swap; after reclaim_prepare() */
 bool bo_swap_out(const struct gpu *g, const struct bo *b);

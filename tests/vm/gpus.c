@@ -236,53 +236,28 @@ static void through_swap(void)
 static void limit_is_kept(void)
 {
 	const uint64_t limit = PAGES(12 * MiB), size = 3 * MiB;
-	uint64_t most = 0;
 	struct card c;
 	struct bo b[12];
-	unsigned int i, round;
+	unsigned int i;
 
 	ASSERT(card_open(&c));
 	ASSERT(limit_set(limit));
 	for (i = 0; i < ARRAY_LEN(b); i++)
 		if (!buffer_new(&c, &b[i], in_system(&c), size, i + 1))
 			goto out;
-	for (round = 0; round < 2; round++) {
-		for (i = 0; i < ARRAY_LEN(b); i++) {
-			EXPECT(bo_check_map(&b[(i * 5 + round) % ARRAY_LEN(b)]));
-			active_peak(&most);
-		}
-	}
-	EXPECT_LE(most, limit);
-	EXPECT_GE(most, limit / 2);
-	test_note("%" PRIu64 " pages at most, where %" PRIu64 " are allowed", most, limit);
+	limit_check(NULL, b, ARRAY_LEN(b), limit, 0);
 out:
 	limit_restore();
 }
 
-/* A thousandth of the buffer at most, where a copy takes as much as it is large. */
 static void needs_no_memory(void)
 {
-	uint64_t pages = PAGES(32 * MiB), least = UINT64_MAX, took;
 	struct card c;
 	struct bo b;
-	unsigned int round;
 
 	ASSERT(card_open(&c));
 	ASSERT(buffer_new(&c, &b, in_system(&c), 32 * MiB, 1));
-	/* Others allocate as well, but not all the time. */
-	for (round = 0; round < 3; round++) {
-		took = vmstat_sum("pgalloc_");
-		ASSERT_EQ(tt_shrink(), pages);
-		took = vmstat_sum("pgalloc_") - took;
-		if (took < least)
-			least = took;
-		ASSERT(bo_check_map(&b));
-	}
-	test_note("%" PRIu64 " pages allocated to swap out %" PRIu64, least, pages);
-	if (copied)
-		EXPECT_GE(least, pages);
-	else
-		EXPECT_LE(least, pages / 1000);
+	swapout_check_memory(&b, copied);
 }
 
 /*

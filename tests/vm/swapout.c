@@ -103,7 +103,7 @@ static void limit_is_kept(void)
 	uint64_t most = 0;
 	struct gpu g;
 	struct bo b[12];
-	unsigned int i, round;
+	unsigned int i;
 
 	ASSERT(gpu_open(&g));
 	ASSERT(limit_set(limit));
@@ -112,17 +112,7 @@ static void limit_is_kept(void)
 			goto out;
 		active_peak(&most);
 	}
-	for (round = 0; round < 3; round++) {
-		for (i = 0; i < ARRAY_LEN(b); i++) {
-			struct bo *bo = &b[(i * 5 + round) % ARRAY_LEN(b)];
-
-			EXPECT(i & 1 ? bo_check_map(bo) : bo_check_engine(&g, bo));
-			active_peak(&most);
-		}
-	}
-	EXPECT_LE(most, limit);
-	EXPECT_GE(most, limit / 2);
-	test_note("%" PRIu64 " pages at most, where %" PRIu64 " are allowed", most, limit);
+	limit_check(&g, b, ARRAY_LEN(b), limit, most);
 out:
 	limit_restore();
 }
@@ -167,30 +157,14 @@ out:
 	limit_restore();
 }
 
-/* A thousandth of the buffer at most, where a copy takes as much as it is large. */
 static void needs_no_memory(void)
 {
-	uint64_t pages = PAGES(64 * MiB), least = UINT64_MAX, took;
 	struct gpu g;
 	struct bo b;
-	unsigned int round;
 
 	ASSERT(gpu_open(&g));
 	ASSERT(bo_new(&g, &b, 64 * MiB, DRM_VTTM_CACHED, 1));
-	/* Others allocate as well, but not all the time. */
-	for (round = 0; round < 5; round++) {
-		took = vmstat_sum("pgalloc_");
-		ASSERT_EQ(tt_shrink(), pages);
-		took = vmstat_sum("pgalloc_") - took;
-		if (took < least)
-			least = took;
-		ASSERT(bo_check_map(&b));
-	}
-	test_note("%" PRIu64 " pages allocated to swap out %" PRIu64, least, pages);
-	if (zero_copy_get())
-		EXPECT_LE(least, pages / 1000);
-	else
-		EXPECT_GE(least, pages);
+	swapout_check_memory(&b, !zero_copy_get());
 }
 
 static void on_alarm(int sig)
