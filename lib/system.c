@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -65,6 +66,15 @@ pid_t fork_or_die(void)
 	if (pid < 0)
 		die("fork: %s", strerror(errno));
 	return pid;
+}
+
+void *shared_memory(size_t size)
+{
+	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	if (p == MAP_FAILED)
+		die("no shared memory: %s", strerror(errno));
+	return p;
 }
 
 int run_on(int cpu)

@@ -39,6 +39,8 @@ void mount_all(void);
 
 /* Ends the program when it fails, and leaves no output that both would print. */
 pid_t fork_or_die(void);
+/* Zeroed, and shared with children to come; ends the program when there is none. */
+void *shared_memory(size_t size);
 /* the calling thread, on that processor only */
 int run_on(int cpu);
 uint64_t now_ns(void);

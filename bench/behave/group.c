@@ -5,7 +5,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -67,9 +66,7 @@ void group(char **values)
 		ret = cg_write(GROUP, "memory.max", "%" PRIu64, limit * MiB);
 	if (ret)
 		die("no cgroup: %s", strerror(-ret));
-	g = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (g == MAP_FAILED)
-		die("no memory: %s", strerror(errno));
+	g = shared_memory(sizeof(*g));
 	kills = vmstat("oom_kill");
 	/* its device is its own, and gone with it */
 	close(gpu.fd);

@@ -179,11 +179,10 @@ void oom(char **values)
 		;
 	if (i == ARRAY_LEN(kinds))
 		die("oom: there is no memory of kind '%s' (bench-behave --help)", idle.kind);
-	touched = mmap(NULL, PAGE, PROT_READ | PROT_WRITE,
-		       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	touched = shared_memory(sizeof(*touched));
 	/* who is killed is who touches memory */
-	if (touched == MAP_FAILED || write_file("/proc/self/oom_score_adj", "-1000"))
-		die("cannot set up: %s", strerror(errno));
+	if (write_file("/proc/self/oom_score_adj", "-1000"))
+		die("cannot write oom_score_adj");
 	memset(touched, 0, sizeof(*touched));
 
 	idle_start(&idle, ram * percent / 100);

@@ -459,9 +459,7 @@ static void fuzz(void)
 	char path[32];
 	int status;
 
-	sh = mmap(NULL, sizeof(*sh), PROT_READ | PROT_WRITE,
-		  MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	ASSERT(sh != MAP_FAILED);
+	sh = shared_memory(sizeof(*sh));
 	for (i = 0; i < DEVICES; i++) {
 		ASSERT(gpu_open_nth(&g[i], i));
 		snprintf(path, sizeof(path), "/dev/dri/renderD%u", 128 + i);

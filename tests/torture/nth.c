@@ -672,10 +672,7 @@ int main(int argc, char **argv)
 	}
 	if (optind < argc)
 		die("%s", usage);
-	totals = mmap(NULL, sizeof(*totals), PROT_READ | PROT_WRITE,
-		      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (totals == MAP_FAILED)
-		die("mmap: %s", strerror(errno));
+	totals = shared_memory(sizeof(*totals));
 	/* this is shmem too: allocated now, or it would look like a leak */
 	totals->operations = 0;
 	if (seconds)

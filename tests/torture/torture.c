@@ -13,7 +13,6 @@
 
 #include <getopt.h>
 #include <signal.h>
-#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -146,9 +145,7 @@ static void torture(void)
 	unsigned int i;
 	char name[16];
 
-	sh = mmap(NULL, sizeof(*sh), PROT_READ | PROT_WRITE,
-		  MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	ASSERT(sh != MAP_FAILED);
+	sh = shared_memory(sizeof(*sh));
 	*(volatile char *)sh = 0;
 	test_source();
 	leaks_forget();

@@ -31,16 +31,6 @@ struct shared {
 	volatile bool ready, go, stop;
 };
 
-static struct shared *share(void)
-{
-	struct shared *s = mmap(NULL, sizeof(*s), PROT_READ | PROT_WRITE,
-				MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-
-	if (s == MAP_FAILED)
-		die("mmap: %s", strerror(errno));
-	return s;
-}
-
 static bool bo_new_local(const struct gpu *g, struct bo *b, uint64_t size, uint32_t seed)
 {
 	return bo_new_flags(g, b, size, DRM_VTTM_CACHED, DRM_VTTM_CREATE_LOCAL, seed);
@@ -235,7 +225,7 @@ static void many_jobs(void)
 	enum { JOBS = 3 * MAX_JOBS };
 	static struct drm_vttm_op ops[24];
 	struct drm_vttm_submit long_one = { .ops = (uintptr_t)ops };
-	struct shared *s = share();
+	struct shared *s = shared_memory(sizeof(*s));
 	uint32_t syncobj, most = 0, seen;
 	struct gpu g;
 	struct bo b;
@@ -400,7 +390,7 @@ static void kswapd_and(unsigned int idle)
 {
 	unsigned int i, waits = 0, looks = 0;
 	struct backup_counters then, now;
-	struct shared *s = share();
+	struct shared *s = shared_memory(sizeof(*s));
 	pid_t kswapd = kswapd_pid(), busy;
 	static struct bo b[IDLE];
 	struct hog hog;
@@ -458,7 +448,7 @@ static void never_idle(void)
 {
 	struct backup_counters then, c;
 	unsigned int i, waits = 0;
-	struct shared *s = share();
+	struct shared *s = shared_memory(sizeof(*s));
 	struct hog hog;
 	pid_t busy;
 	int status;

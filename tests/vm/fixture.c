@@ -79,10 +79,7 @@ void hog_start(struct hog *h, uint64_t more)
 	uint64_t len = meminfo_kib("MemFree") * KiB / PAGE * PAGE, first;
 	uint8_t *p;
 
-	h->state = mmap(NULL, PAGE, PROT_READ | PROT_WRITE,
-			MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (h->state == MAP_FAILED)
-		die("mmap: %s", strerror(errno));
+	h->state = shared_memory(PAGE);
 	h->pid = fork_or_die();
 	if (!h->pid) {
 		first = len > 24 * MiB ? len - 24 * MiB : 0;

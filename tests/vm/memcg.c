@@ -304,13 +304,11 @@ static void leave_one(void *arg)
  */
 static void group_let_go(void)
 {
-	struct left *l = mmap(NULL, sizeof(*l), PROT_READ | PROT_WRITE,
-			      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	struct left *l = shared_memory(sizeof(*l));
 	struct shrinker s = { .cg = BYSTANDER };
 	uint64_t dying;
 	unsigned int i;
 
-	ASSERT(l != MAP_FAILED);
 	memset(l, 0, sizeof(*l));
 	ASSERT(groups_make());
 	ASSERT(gpu_open(&l->g));

@@ -25,16 +25,6 @@ static void figure(const char *name, double value)
 	test_note("figure %s %.4f", name, value);
 }
 
-static void *shared_page(void)
-{
-	void *p = mmap(NULL, PAGE, PROT_READ | PROT_WRITE,
-		       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-
-	if (p == MAP_FAILED)
-		die("mmap: %s", strerror(errno));
-	return p;
-}
-
 static int touch(const struct gpu *g, const struct bo *b, unsigned int nr)
 {
 	struct drm_vttm_op ops[16];
@@ -174,7 +164,7 @@ static void other(void *arg)
 
 static void neighbours(void)
 {
-	struct neighbours *n = shared_page();
+	struct neighbours *n = shared_memory(PAGE);
 	uint64_t len = meminfo_kib("MemTotal") / 2 * KiB / PAGE * PAGE, charged;
 	struct backup_counters then, c;
 	pid_t pid;
@@ -226,7 +216,7 @@ static void neighbours(void)
 static void tiny_swap(void)
 {
 	static struct bo idle[50], busy[16];
-	volatile uint32_t *jobs = shared_page();
+	volatile uint32_t *jobs = shared_memory(PAGE);
 	uint64_t oom = vmstat("oom_kill"), start;
 	unsigned int i;
 	pid_t worker, hog;
@@ -293,7 +283,7 @@ static void submit_when_short(void)
 	/* a fifth of the memory in others */
 	const unsigned int nr = meminfo_kib("MemTotal") * KiB / (20 * MiB);
 	static struct bo b[3], others[32];
-	atomic_uint *stop = shared_page();
+	atomic_uint *stop = shared_memory(PAGE);
 	unsigned int i, n, failed = 0;
 	uint64_t lowest = UINT64_MAX;
 	struct gpu g;
@@ -373,7 +363,7 @@ static bool in_fence_wait(pid_t pid)
 static void exits(void)
 {
 	enum { EXITS = 4, READERS = 2 };
-	atomic_uint *ready = shared_page();
+	atomic_uint *ready = shared_memory(PAGE);
 	pid_t exiting[EXITS], readers[READERS];
 	unsigned int i, n, left = EXITS, waits[EXITS] = { 0 }, worst = 0;
 	struct gpu g;
@@ -480,7 +470,7 @@ static void read_all(unsigned int nr)
 static void readers(void)
 {
 	enum { READERS = 8 };
-	atomic_uint *reads = shared_page();
+	atomic_uint *reads = shared_memory(PAGE);
 	pid_t pids[READERS];
 	struct hog hog;
 	uint64_t end;
@@ -625,7 +615,7 @@ static void stutter(void)
 	enum { CLIENTS = 10 };
 	uint64_t len = meminfo_kib("MemTotal") / 2 * KiB / PAGE * PAGE, at, order9;
 	uint64_t kswapd, direct, swapped;
-	struct desktop *d = shared_page();
+	struct desktop *d = shared_memory(PAGE);
 	pid_t pids[CLIENTS];
 	unsigned int i;
 	uint8_t *p;

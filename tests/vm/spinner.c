@@ -58,9 +58,7 @@ static void beside(uint64_t size)
 	int status;
 	pid_t pid;
 
-	s = mmap(NULL, sizeof(*s), PROT_READ | PROT_WRITE,
-		 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	ASSERT(s != MAP_FAILED);
+	s = shared_memory(sizeof(*s));
 	memset(s, 0, sizeof(*s));
 	ASSERT_OK(run_on(0));
 	ASSERT(gpu_open(&g));
