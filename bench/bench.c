@@ -137,16 +137,6 @@ uint64_t gpu_backup(const struct gpu *g, uint64_t pages, bool writeback)
 	return before > after ? before - after : 0;
 }
 
-void gpu_drain(void)
-{
-	unsigned int i;
-
-	for (i = 0; i < 100000 && vmstat("nr_gpu_reclaim"); i++)
-		if (!read_file("/sys/kernel/debug/ttm/page_pool_shrink"))
-			die("cannot read debugfs ttm/page_pool_shrink: %s",
-			    strerror(errno));
-}
-
 /* ---- contents ---- */
 
 /*
@@ -222,14 +212,10 @@ static void sysctl_restore(void)
 
 uint64_t sysctl_get(const char *name)
 {
-	const char *text;
 	char path[80];
 
 	snprintf(path, sizeof(path), VM "%s", name);
-	text = read_file(path);
-	if (!text)
-		die("cannot read %s: %s", path, strerror(errno));
-	return strtoull(text, NULL, 10);
+	return strtoull(must_read(path), NULL, 10);
 }
 
 void sysctl_set(const char *name, const char *fmt, ...)
@@ -241,9 +227,7 @@ void sysctl_set(const char *name, const char *fmt, ...)
 	int ret;
 
 	snprintf(path, sizeof(path), VM "%s", name);
-	old = read_file(path);
-	if (!old)
-		die("cannot read %s: %s", path, strerror(errno));
+	old = must_read(path);
 	for (i = 0; i < nr_saved && strcmp(saved[i].name, name); i++)
 		;
 	if (i == nr_saved) {
@@ -266,11 +250,9 @@ void sysctl_set(const char *name, const char *fmt, ...)
 
 uint64_t free_blocks(unsigned int order)
 {
-	const char *line = read_file("/proc/buddyinfo");
+	const char *line = must_read("/proc/buddyinfo");
 	uint64_t blocks = 0;
 
-	if (!line)
-		die("cannot read /proc/buddyinfo: %s", strerror(errno));
 	for (; line && *line; line = strchr(line, '\n'), line = line ? line + 1 : NULL) {
 		char zone[16], *next;
 		const char *p = strstr(line, "zone");
@@ -328,7 +310,7 @@ static int by_pfn(const void *a, const void *b)
 	return x->pfn < y->pfn ? -1 : x->pfn > y->pfn;
 }
 
-static int by_page(const void *a, const void *b)
+int by_value(const void *a, const void *b)
 {
 	const uint64_t *x = a, *y = b;
 
@@ -367,7 +349,7 @@ static void give_back(struct fragments *f, uint64_t *page, uint64_t nr)
 {
 	uint64_t i, run;
 
-	qsort(page, nr, sizeof(*page), by_page);
+	qsort(page, nr, sizeof(*page), by_value);
 	for (i = 0; i < nr; i += run) {
 		for (run = 1; i + run < nr && page[i + run] == page[i] + run; run++)
 			;
@@ -439,7 +421,7 @@ struct fragments *fragment(const struct gpu *helper, unsigned int order)
 			break;
 		close(f->pinner);
 	}
-	gpu_drain();
+	pools_drain();
 	/*
 	 * Nobody but this is to allocate, so the reserve may be small; and
 	 * nobody is to put the blocks together again.
@@ -501,5 +483,5 @@ void unfragment(const struct gpu *helper, struct fragments *f)
 		gpu_close(helper, &f->filler[--f->nr_fillers]);
 	munmap(f->mem, f->limit);
 	free(f);
-	gpu_drain();
+	pools_drain();
 }

@@ -49,8 +49,6 @@ int gpu_shrink(const struct gpu *g, uint64_t pages, bool writeback);
 uint64_t gpu_backup(const struct gpu *g, uint64_t pages, bool writeback);
 /* base pages that GPUs hold now, all devices */
 uint64_t gpu_active(void);
-/* give what TTM's pools keep back to the system */
-void gpu_drain(void);
 
 /* ---- contents: a stamp in each page, and bytes that compress or do not ---- */
 
@@ -60,6 +58,9 @@ void check_page(const void *page, uint32_t seed, uint64_t nr);
 /* the pages of a buffer; checking restores it */
 void fill(struct bo *b, uint32_t seed, bool noise);
 void check(const struct bo *b, uint32_t seed);
+
+/* for qsort() of uint64_t */
+int by_value(const void *a, const void *b);
 
 /* ---- memory ---- */
 

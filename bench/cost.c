@@ -386,11 +386,11 @@ static void one_case(const char *states, const char *swap_name)
 		check_all();
 		backup(NULL, false);
 		drop_all("resident");
-		gpu_drain();
+		pools_drain();
 		if (!gpu.dumb && !gpu.swapout) {
 			create_all(bo_size);
 			purge_all();
-			gpu_drain();
+			pools_drain();
 		}
 	}
 	if (round_now >= ROUNDS)
@@ -401,7 +401,7 @@ static void one_case(const char *states, const char *swap_name)
 		touch_all("restore", "swapcache");
 		check_all();
 		close_all();
-		gpu_drain();
+		pools_drain();
 	}
 	if (wanted(states, "swapped")) {
 		create_all(bo_size);
@@ -410,7 +410,7 @@ static void one_case(const char *states, const char *swap_name)
 		check_all();
 		to_swap();
 		drop_all(swap_name);
-		gpu_drain();
+		pools_drain();
 	}
 }
 
@@ -445,7 +445,7 @@ static void growth(uint64_t mib)
 			*(volatile uint8_t *)bos[0].map;
 			meter_stop(&m[1]);
 			close_all();
-			gpu_drain();
+			pools_drain();
 			if (round || size > 8 * MiB)
 				printf("{\"part\":\"growth\",\"caching\":\"%s\",\"bytes\":%" PRIu64
 				       ",\"backup_ns\":%" PRIu64 ",\"restore_ns\":%" PRIu64 "}\n",

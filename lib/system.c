@@ -40,7 +40,7 @@ void mount_all(void)
 		{ "sysfs", "/sys", "/sys/kernel" },
 		{ "devtmpfs", "/dev", "/dev/null" },
 		{ "debugfs", DEBUGFS, DEBUGFS "/dri" },
-		{ "tracefs", "/sys/kernel/tracing", "/sys/kernel/tracing/trace" },
+		{ "tracefs", TRACING, TRACING "/trace" },
 		{ "cgroup2", CGROUP, CGROUP "/cgroup.procs" },
 	};
 	size_t i;
@@ -196,6 +196,17 @@ uint64_t must_find(const char *path, const char *name)
 	if (!find_key(must_read(path), name, &value))
 		die("%s has no line \"%s\"", path, name);
 	return value;
+}
+
+int trace_clear(void)
+{
+	/* to open it so empties it */
+	int fd = open(TRACING "/trace", O_WRONLY | O_TRUNC | O_CLOEXEC);
+
+	if (fd < 0)
+		return -errno;
+	close(fd);
+	return 0;
 }
 
 #define SHMEM_ENABLED	"/sys/kernel/mm/transparent_hugepage/shmem_enabled"

@@ -29,6 +29,7 @@
 
 #define DEBUGFS		"/sys/kernel/debug"
 #define CGROUP		"/sys/fs/cgroup"
+#define TRACING		"/sys/kernel/tracing"
 
 void die(const char *fmt, ...) __attribute__((noreturn, format(printf, 1, 2)));
 
@@ -63,6 +64,9 @@ const char *must_read(const char *path);
 /* value of the line "name value" or "name: value" */
 bool find_key(const char *text, const char *name, uint64_t *value);
 uint64_t must_find(const char *path, const char *name);
+
+/* Empty the trace of all that has been recorded. */
+int trace_clear(void);
 
 /*
  * The administrator's word on huge pages of shmem: deny, force, never... What it

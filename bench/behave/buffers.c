@@ -42,7 +42,7 @@ void free_buffers(void)
 {
 	while (nr_bos)
 		gpu_close(&gpu, &bos[--nr_bos]);
-	gpu_drain();
+	pools_drain();
 }
 
 void print_restored(const struct backup_counters *c)

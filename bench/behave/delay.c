@@ -48,13 +48,6 @@ void readback(char **values)
 
 /* ---- latency ---- */
 
-static int by_value(const void *a, const void *b)
-{
-	const uint64_t *x = a, *y = b;
-
-	return *x < *y ? -1 : *x > *y;
-}
-
 void latency(char **values)
 {
 	uint64_t percent = parse_number("latency", values[0], 10, 90);

@@ -161,7 +161,7 @@ void cycle(char **values)
 
 	printf("{\"part\":\"cycle\",\"percent\":%" PRIu64 ",\"rounds\":%" PRIu64
 	       ",\"ram_bytes\":%" PRIu64, percent, rounds, ram);
-	gpu_drain();
+	pools_drain();
 	write_file("/proc/sys/vm/drop_caches", "3");
 	memory_state("before");
 	if (have_backup_stats())
@@ -192,7 +192,7 @@ void cycle(char **values)
 		print_restored(&c);
 	}
 	close(gpu.fd);
-	gpu_drain();
+	pools_drain();
 	write_file("/proc/sys/vm/drop_caches", "3");
 	memory_state("after");
 	puts("}");
@@ -207,7 +207,7 @@ static uint64_t compacted_order9(void)
 {
 	unsigned int i;
 
-	gpu_drain();
+	pools_drain();
 	write_file("/proc/sys/vm/drop_caches", "3");
 	for (i = 0; i < 3; i++)
 		if (write_file("/proc/sys/vm/compact_memory", "1"))

@@ -67,7 +67,7 @@ static void flush_one(uint64_t mib)
 		       size, backup, restore);
 		fflush(stdout);
 		gpu_close(&gpu, &bos[0]);
-		gpu_drain();
+		pools_drain();
 	}
 }
 
@@ -123,7 +123,7 @@ void churn(char **values)
 		gpu_map(&gpu, b, NULL);
 		check_cleared(b);
 		gpu_close(&gpu, b);
-		gpu_drain();
+		pools_drain();
 		printf("{\"part\":\"churn\",\"caching\":\"%s\",\"bytes\":%" PRIu64
 		       ",\"count\":%" PRIu64 ",\"ns\":%.1f,\"pages_allocated\":%.2f"
 		       ",\"ipis\":%.2f}\n", caching_names[caching], size, count,

@@ -15,7 +15,6 @@
 
 #include "behave.h"
 
-#define TRACING		"/sys/kernel/tracing/"
 #define RECLAIM		CGROUP "/memory.reclaim"
 
 /* ---- peak ---- */
@@ -25,7 +24,7 @@ static void tracing(const char *file, const char *value)
 	char path[128];
 	int ret;
 
-	snprintf(path, sizeof(path), TRACING "%s", file);
+	snprintf(path, sizeof(path), TRACING "/%s", file);
 	ret = write_file(path, "%s", value);
 	if (ret)
 		die("cannot write %s to %s: %s", value, path, strerror(-ret));
@@ -33,19 +32,9 @@ static void tracing(const char *file, const char *value)
 
 static void tracing_off(void)
 {
-	write_file(TRACING "events/kmem/mm_page_alloc/enable", "0");
-	write_file(TRACING "events/kmem/mm_page_free/enable", "0");
-	write_file(TRACING "buffer_size_kb", "1");
-}
-
-/* It is emptied by opening it */
-static void trace_clear(void)
-{
-	int fd = open(TRACING "trace", O_WRONLY | O_TRUNC | O_CLOEXEC);
-
-	if (fd < 0)
-		die(TRACING "trace: %s", strerror(errno));
-	close(fd);
+	write_file(TRACING "/events/kmem/mm_page_alloc/enable", "0");
+	write_file(TRACING "/events/kmem/mm_page_free/enable", "0");
+	write_file(TRACING "/buffer_size_kb", "1");
 }
 
 static uint64_t trace_lost(void)
@@ -57,7 +46,7 @@ static uint64_t trace_lost(void)
 	for (cpu = 0; ; cpu++) {
 		const char *text, *p;
 
-		snprintf(path, sizeof(path), TRACING "per_cpu/cpu%u/stats", cpu);
+		snprintf(path, sizeof(path), TRACING "/per_cpu/cpu%u/stats", cpu);
 		text = read_file(path);
 		if (!text)
 			return lost;
@@ -78,12 +67,15 @@ static void peak_one(uint64_t percent)
 	uint64_t backed_up, size = ram * percent / 100 / (2 * MiB) * (2 * MiB);
 	char line[512];
 	FILE *trace;
+	int ret;
 
 	fill_buffers(size, size, false);
 	bo_unmap(&bos[0]);
 	writeback_settle();
 	tracing("buffer_size_kb", "12288");
-	trace_clear();
+	ret = trace_clear();
+	if (ret)
+		die(TRACING "/trace: %s", strerror(-ret));
 	tracing("events/kmem/mm_page_alloc/enable", "1");
 	tracing("events/kmem/mm_page_free/enable", "1");
 	backed_up = gpu_backup(&gpu, size / PAGE, false);
@@ -91,9 +83,9 @@ static void peak_one(uint64_t percent)
 	tracing("events/kmem/mm_page_free/enable", "0");
 	if (trace_lost())
 		die("the trace buffer is too small");
-	trace = fopen(TRACING "trace", "r");
+	trace = fopen(TRACING "/trace", "r");
 	if (!trace)
-		die(TRACING "trace: %s", strerror(errno));
+		die(TRACING "/trace: %s", strerror(errno));
 	while (fgets(line, sizeof(line), trace)) {
 		const char *what = strstr(line, ": mm_page_"), *order, *pfn;
 		int64_t nr;

@@ -7,7 +7,6 @@
 
 #include "fixture.h"
 
-#define TRACING	"/sys/kernel/tracing"
 #define ODD	(5 * MiB + 7 * PAGE)	/* 2 MiB chunks and a tail of small ones */
 
 /* Out of memory into swap. */
@@ -595,7 +594,7 @@ static void tracepoint(void)
 	EXPECT(file_exists(TRACING "/events/shmem/shmem_insert_folio_fail/enable"));
 	ASSERT(bo_new(&g, &b, ODD, DRM_VTTM_WC, 1));
 	ASSERT_OK(write_file(TRACING "/trace", "\n"));
-	close(open(TRACING "/trace", O_WRONLY | O_TRUNC));
+	ASSERT_OK(trace_clear());
 	ASSERT_OK(write_file(enable, "1"));
 	backup_counters(&then);
 	EXPECT(bo_backup(&g, &b, false));
@@ -615,7 +614,7 @@ static bool reclaim_sees_buffers(void)
 	const char *enable = TRACING "/events/vmscan/mm_shrink_slab_start/enable";
 	const char *trace;
 
-	close(open(TRACING "/trace", O_WRONLY | O_TRUNC));
+	EXPECT_OK(trace_clear());
 	EXPECT_OK(write_file(enable, "1"));
 	EXPECT_OK(write_file("/proc/sys/vm/drop_caches", "2"));
 	EXPECT_OK(write_file(enable, "0"));

@@ -292,15 +292,12 @@ bool shrink_all(uint64_t pages)
 	return false;
 }
 
-#define TRACING		"/sys/kernel/tracing"
-
 bool trace_on(const char *event)
 {
 	int ret = write_file(TRACING "/set_event", "%s", event);
 
-	/* to open it so empties it */
-	if (!ret && close(open(TRACING "/trace", O_WRONLY | O_TRUNC)))
-		ret = -errno;
+	if (!ret)
+		ret = trace_clear();
 	if (ret)
 		FAIL("cannot trace %s: %s", event, strerror(-ret));
 	return !ret;

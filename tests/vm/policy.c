@@ -11,7 +11,6 @@
 
 #include "fixture.h"
 
-#define TRACING		"/sys/kernel/tracing"
 #define PAGE_OWNER	"/sys/kernel/debug/page_owner"
 /* 2 MiB, 256 KiB, 32 KiB and single pages */
 #define SIZE		(4 * MiB + 256 * KiB + 32 * KiB + 3 * PAGE)
@@ -83,8 +82,8 @@ static bool trace_start(void)
 {
 	int ret = write_file(TRACING "/events/shmem/shmem_insert_folio/enable", "1");
 
-	if (!ret && close(open(TRACING "/trace", O_WRONLY | O_TRUNC)))
-		ret = -errno;
+	if (!ret)
+		ret = trace_clear();
 	if (ret)
 		FAIL("cannot trace: %s", strerror(-ret));
 	return !ret;
