@@ -22,7 +22,7 @@
  * remembers, the allocators' own tables. A bug that loses single pages here and
  * there can hide in it: the pages without a list, below, are for that.
  */
-#define NOISE_PAGES	(4 * MiB / PAGE)
+#define NOISE_PAGES	((int64_t)(4 * MiB / PAGE))
 /* Anonymous pages are counted at another moment than their place on a list. */
 #define NOISE_FILELESS	8
 
@@ -223,7 +223,7 @@ static uint64_t per_cpu_pages(void)
 	return sum;
 }
 
-static uint64_t unaccounted_pages(void)
+static int64_t unaccounted_pages(void)
 {
 	static const char *const known[] = {
 		"MemFree", "Active", "Inactive", "Unevictable", "Slab",
@@ -330,11 +330,11 @@ void balance_check(const struct balance *before)
 		ok = false;
 	}
 	if (now.unaccounted > before->unaccounted + NOISE_PAGES) {
-		test_note("leak: pages that no counter knows: %" PRIu64 " before, %" PRIu64 " now",
+		test_note("leak: pages that no counter knows: %" PRId64 " before, %" PRId64 " now",
 		     before->unaccounted, now.unaccounted);
 		ok = false;
 	}
-	test_note("pages that no counter knows: %" PRIu64 " before, %" PRIu64 " now; without a file: %" PRIu64 ", %" PRIu64,
+	test_note("pages that no counter knows: %" PRId64 " before, %" PRId64 " now; without a file: %" PRIu64 ", %" PRIu64,
 		  before->unaccounted, now.unaccounted, before->fileless, now.fileless);
 	test_note("stacks of pages are %sknown; folios that nobody has: %" PRIu64 " before, %" PRIu64 " now",
 		  now.has_owned && now.has_listless ? "" : "not ", before->listless,

@@ -21,7 +21,7 @@ struct balance {
 	uint64_t owned;		/* pages with TTM in the stack of their allocation */
 	uint64_t listless;	/* folios that nobody has: no list, no charge */
 	uint64_t fileless;	/* pages on such a list that are in no file */
-	uint64_t unaccounted;	/* pages that no counter knows */
+	int64_t unaccounted;	/* pages that no counter knows; some are counted twice */
 	bool has_owned;
 	bool has_listless;
 };
