@@ -238,7 +238,10 @@ pgoff_t ttm_backup_file_drop_entries(struct file *backup, struct page **pages,
 	pgoff_t end = start;
 
 	do {
-		end += 1UL << ttm_backup_handle_order(handle);
+		pgoff_t size = 1UL << ttm_backup_handle_order(handle);
+
+		/* The first pages of a folio may be in others by now. */
+		end = round_down(end, size) + size;
 		if (end - first >= nr ||
 		    !ttm_backup_page_ptr_is_handle(pages[end - first]))
 			break;

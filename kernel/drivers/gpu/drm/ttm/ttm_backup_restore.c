@@ -144,8 +144,10 @@ static void ttm_backup_restore_drop_copied(struct ttm_tt *tt, pgoff_t idx)
 {
 	unsigned long handle = ttm_backup_page_ptr_to_handle(tt->pages[idx]);
 	pgoff_t start = round_down(idx, 1UL << ttm_backup_handle_order(handle));
+	unsigned long copied = start;
 
-	if (idx != start && xa_load(&tt->backup->f_mapping->i_pages, idx - 1))
+	if (idx != start && xa_find(&tt->backup->f_mapping->i_pages, &copied, idx - 1,
+				    XA_PRESENT))
 		ttm_backup_file_truncate(tt->backup, start, idx - start);
 }
 

@@ -269,6 +269,8 @@ static void backup_c53_drop_entries_up_to_a_gap(struct kunit *test)
 		/* An entry that is replaced by that of page 578, or by none, if not 0 */
 		pgoff_t strange;
 		pgoff_t gap;
+		/* The order that the first pages were inserted with again, if not 0 */
+		unsigned int small_order;
 		pgoff_t dropped;
 		pgoff_t left;
 	} cases[] = {
@@ -280,6 +282,7 @@ static void backup_c53_drop_entries_up_to_a_gap(struct kunit *test)
 		{ .from = 530, .nr = 49, .gap = 576, .dropped = 46, .left = 515 },
 		{ .from = 3, .nr = 576, .gap = 578, .dropped = 575, .left = 1 },
 		{ .from = 0, .nr = 579, .strange = 512, .dropped = 512, .left = 67 },
+		{ .from = 0, .nr = 579, .gap = 512, .small_order = 3, .dropped = 512, .left = 67 },
 	};
 	unsigned int i;
 
@@ -287,10 +290,17 @@ static void backup_c53_drop_entries_up_to_a_gap(struct kunit *test)
 		struct ttm_tt *tt = backup_filled_tt(test, ttm_cached, 579, false);
 		struct inode *inode = file_inode(tt->backup);
 		struct page *last;
+		pgoff_t j;
 
 		backup_needs_large(test, tt);
 		KUNIT_ASSERT_EQ(test, backup_run(test, tt), 579);
 		last = tt->pages[578];
+		for (j = 0; cases[i].small_order && j < 1UL << cases[i].small_order; j++) {
+			unsigned long handle;
+
+			handle = ttm_backup_insert_handle(j, cases[i].small_order);
+			tt->pages[j] = ttm_backup_handle_to_page_ptr(handle);
+		}
 		if (cases[i].gap)
 			tt->pages[cases[i].gap] = ttm_backup_handle_to_page_ptr(0);
 		if (cases[i].strange)

@@ -326,7 +326,7 @@ static void backup_c57_rest_of_a_split_folio_is_extracted(struct kunit *test)
 	KUNIT_ASSERT_LT(test, copied, 512);
 	KUNIT_EXPECT_EQ(test, inode->i_mapping->nrpages, 512);
 
-	backup_split_in_file(test, tt->backup, 0);
+	backup_split_in_file(test, tt->backup, 0, 512);
 	lru_add_drain_all();
 	/* No chunk that the pages could be merged to */
 	backup_memory_fails(test, &fault, 0, -1);
@@ -335,6 +335,40 @@ static void backup_c57_rest_of_a_split_folio_is_extracted(struct kunit *test)
 	backup_memory_works(&fault);
 	backup_expect_populated(test, tt);
 	backup_expect_restored(test, tt, 0, 512 - copied, copied);
+	KUNIT_EXPECT_EQ(test, inode->i_mapping->nrpages, 0);
+	KUNIT_EXPECT_EQ(test, inode->i_blocks, 0);
+
+	KUNIT_EXPECT_EQ(test, backup_run(test, tt), 512);
+	backup_expect_backed_up(test, tt);
+	backup_expect_round_trip(test, tt);
+}
+
+/* Split within a chunk: the last pages of that one leave the file one by one. */
+static void backup_c57_split_while_a_chunk_is_copied(struct kunit *test)
+{
+	struct backup_test *priv = test->priv;
+	struct ttm_tt *tt = backup_filled_tt(test, ttm_cached, 512, true);
+	struct inode *inode = file_inode(tt->backup);
+	struct folio *folio = backup_tt_folio(tt, 0);
+	struct ttm_operation_ctx ctx = {};
+	struct backup_memory_fault fault;
+
+	backup_needs_large(test, tt);
+	KUNIT_ASSERT_EQ(test, backup_run(test, tt), 512);
+	folio_get(folio);
+	/* Chunks of 32 pages, and later single ones */
+	backup_memory_fails(test, &fault, 0, -1);
+	*fault.min_order = 6;
+	KUNIT_EXPECT_EQ(test, backup_interrupted_restore(test, tt, 40), -EINTR);
+	folio_put(folio);
+	backup_split_in_file(test, tt->backup, 0, 512);
+	lru_add_drain_all();
+	*fault.min_order = 1;
+	KUNIT_EXPECT_EQ(test, ttm_tt_populate(&priv->bdev, tt, &ctx), 0);
+	backup_memory_works(&fault);
+	backup_expect_populated(test, tt);
+	/* Or this proves nothing */
+	backup_expect_restored(test, tt, 0, 512 - 64, 64);
 	KUNIT_EXPECT_EQ(test, inode->i_mapping->nrpages, 0);
 	KUNIT_EXPECT_EQ(test, inode->i_blocks, 0);
 
@@ -675,6 +709,7 @@ static struct kunit_case backup_restore_cases[] = {
 	KUNIT_CASE(backup_c52_c61_extracted_at_last),
 	KUNIT_CASE(backup_c52_rest_of_a_folio_is_copied),
 	KUNIT_CASE(backup_c57_rest_of_a_split_folio_is_extracted),
+	KUNIT_CASE(backup_c57_split_while_a_chunk_is_copied),
 #endif
 	KUNIT_CASE(backup_c54_drop_in_mid_restore),
 #endif

@@ -210,13 +210,13 @@ void backup_extraction_works(struct kunit *test)
 	kunit_deactivate_static_stub(test, ttm_backup_restore_extract);
 }
 
-/* Split what is in a backup file to folios of that order, as reclaim may. */
-void backup_split_in_file(struct kunit *test, struct file *backup, unsigned int order)
+/* Split the folios of a backup file before @end to that order, as reclaim may. */
+void backup_split_in_file(struct kunit *test, struct file *backup, unsigned int order,
+			  pgoff_t end)
 {
-	loff_t size = i_size_read(file_inode(backup));
 	pgoff_t i;
 
-	for (i = 0; i < size >> PAGE_SHIFT; i += 1UL << order) {
+	for (i = 0; i < end; i += 1UL << order) {
 		struct folio *folio = filemap_lock_folio(backup->f_mapping, i);
 
 		KUNIT_ASSERT_FALSE(test, IS_ERR(folio));

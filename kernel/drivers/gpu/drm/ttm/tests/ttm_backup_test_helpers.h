@@ -55,7 +55,8 @@ bool backup_words_intact(const u64 *p, u64 seed, size_t page);
 enum ttm_caching backup_page_caching(struct page *page);
 void backup_extraction_fails(struct kunit *test);
 void backup_extraction_works(struct kunit *test);
-void backup_split_in_file(struct kunit *test, struct file *backup, unsigned int order);
+void backup_split_in_file(struct kunit *test, struct file *backup, unsigned int order,
+			  pgoff_t end);
 void backup_memory_fails(struct kunit *test, struct backup_memory_fault *fault,
 			 unsigned int pages, int times);
 int backup_memory_works(struct backup_memory_fault *fault);

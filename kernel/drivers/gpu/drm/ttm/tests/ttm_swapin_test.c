@@ -156,7 +156,7 @@ static void swapout_c96_copy_fails(struct kunit *test)
 			swapout_pages_of_others(test, tt);
 		KUNIT_EXPECT_EQ(test, swapout_run(test), SWAPOUT_PAGES);
 		if (round == 1)
-			backup_split_in_file(test, tt->backup, 0);
+			backup_split_in_file(test, tt->backup, 0, tt->num_pages);
 
 		backup_extraction_fails(test);
 		for (i = 0; i < ARRAY_SIZE(places); i++) {
@@ -182,7 +182,7 @@ static void swapout_c96_copy_fails(struct kunit *test)
 	}
 }
 
-#ifdef CONFIG_FAIL_PAGE_ALLOC
+#if defined(CONFIG_FAIL_PAGE_ALLOC) && defined(CONFIG_FAULT_INJECTION_DEBUG_FS)
 /*
  * Swap has returned smaller folios, and there is no memory for all of them: those that
  * are back go again as they are, since a copy of them would need memory as well.
@@ -201,7 +201,7 @@ static void swapout_c96_pieces_go_again(struct kunit *test)
 		bo = swapout_bo(test, ttm_write_combined, SWAPOUT_PAGES, NULL);
 		pfns = swapout_pfns(test, bo->ttm);
 		KUNIT_EXPECT_EQ(test, swapout_run(test), SWAPOUT_PAGES);
-		backup_split_in_file(test, bo->ttm->backup, 3);
+		backup_split_in_file(test, bo->ttm->backup, 3, SWAPOUT_PAGES);
 		lru_add_drain_all();
 
 		/* Nor is there a chunk that they could be merged to. */
@@ -223,6 +223,36 @@ static void swapout_c96_pieces_go_again(struct kunit *test)
 	}
 }
 
+/* And those are not taken for the folio that they were a part of when all is dropped. */
+static void swapout_c97_pieces_are_dropped(struct kunit *test)
+{
+	struct backup_memory_fault fault;
+	struct ttm_buffer_object *bo;
+	struct folio *held;
+
+	swapout_device(test, 0);
+	bo = swapout_bo(test, ttm_cached, SWAPOUT_PAGES, NULL);
+	held = page_folio(bo->ttm->pages[512]);
+	folio_get(held);
+	KUNIT_EXPECT_EQ(test, swapout_run(test), SWAPOUT_PAGES - 64);
+	backup_split_in_file(test, bo->ttm->backup, 3, 512);
+	lru_add_drain_all();
+
+	backup_memory_fails(test, &fault, 0, -1);
+	*fault.min_order = 4;
+	swapout_memory_ends(test, 2);
+	KUNIT_EXPECT_EQ(test, swapout_bo_populate(bo, false), -ENOMEM);
+	backup_extraction_works(test);
+	backup_memory_works(&fault);
+	/* Or this proves nothing */
+	KUNIT_EXPECT_EQ(test, bo->ttm->retained, 64);
+
+	swapout_bo_free(test, bo);
+	KUNIT_EXPECT_EQ(test, folio_ref_count(held), 1);
+	folio_put(held);
+	swapout_expect_baseline(test);
+}
+
 /*
  * A chunk that was half restored was taken apart, and there was no memory to swap its
  * pages out again. Single pages of a folio are no pages for a pool.
@@ -234,6 +264,9 @@ static void swapout_c54_parts_stay_out_of_the_pools(struct kunit *test)
 	struct folio *folio;
 	struct page *last;
 	struct ttm_tt *tt;
+
+	if (!IS_ENABLED(CONFIG_MEMORY_FAILURE))
+		kunit_skip(test, "needs CONFIG_MEMORY_FAILURE");
 
 	swapout_device(test, 0);
 	bo = swapout_bo(test, ttm_write_combined, SWAPOUT_PAGES, NULL);
@@ -294,8 +327,9 @@ static struct kunit_case swapin_cases[] = {
 	KUNIT_CASE(swapout_c96_no_memory_for_the_rest),
 	KUNIT_CASE(swapout_c94_c96_rest_cannot_go),
 	KUNIT_CASE(swapout_c96_copy_fails),
-#ifdef CONFIG_FAIL_PAGE_ALLOC
+#if defined(CONFIG_FAIL_PAGE_ALLOC) && defined(CONFIG_FAULT_INJECTION_DEBUG_FS)
 	KUNIT_CASE(swapout_c96_pieces_go_again),
+	KUNIT_CASE(swapout_c97_pieces_are_dropped),
 	KUNIT_CASE(swapout_c54_parts_stay_out_of_the_pools),
 #endif
 #ifdef CONFIG_X86
