@@ -81,7 +81,7 @@ static bool leak_check(const struct usage *before)
 	unsigned int i;
 
 	for (i = 0; i < 100; i++) {
-		if (!usage_settle(&now))
+		if (!usage_settle(&now, 120))
 			return false;
 		if (now.shmem == before->shmem &&
 		    now.gpu_active == before->gpu_active)
@@ -113,7 +113,7 @@ int ktap_run(const struct test *tests, unsigned int nr)
 
 		if (only && !strstr(tests[i].name, only))
 			continue;
-		ok = usage_settle(&before);
+		ok = usage_settle(&before, 120);
 
 		if (ok) {
 			ok = ktap_child(run_one, (void *)&tests[i]);

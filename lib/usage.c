@@ -22,7 +22,7 @@ void usage_get(struct usage *u)
  * afterwards a page that leaked into swap is counted as shmem, and a slot
  * without an owner keeps swapoff from ending.
  */
-bool usage_settle(struct usage *u)
+bool usage_settle(struct usage *u, unsigned int seconds)
 {
 	static struct swap_list at_start;
 	static bool known;
@@ -34,7 +34,7 @@ bool usage_settle(struct usage *u)
 	if (!known)
 		at_start = swaps;
 	known = true;
-	ret = swap_all_off(&swaps, 300);
+	ret = swap_all_off(&swaps, seconds);
 	if (ret) {
 		test_note("swapoff: %s%s", strerror(-ret),
 			  ret == -EINTR ? ": swap slots without an owner" : "");

@@ -17,10 +17,10 @@ struct usage {
 /* TTM's pools are drained first. */
 void usage_get(struct usage *u);
 /*
- * The same while swap is off, which then is as it was at the first call. A note says why
- * that cannot be had.
+ * The same while swap is off, which may take so many seconds, and then is as it was at the
+ * first call. A note says why that cannot be had.
  */
-bool usage_settle(struct usage *u);
+bool usage_settle(struct usage *u, unsigned int seconds);
 /* A note for each that is not as it was; processes killed count unless ktap_may_oom. */
 bool usage_same(const struct usage *before, const struct usage *now);
 bool amount_same(const char *what, uint64_t before, uint64_t now);

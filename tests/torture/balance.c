@@ -273,7 +273,7 @@ bool balance_take(struct balance *b)
 	memset(b, 0, sizeof(*b));
 	/* 4: without a word in the log */
 	write_file("/proc/sys/vm/drop_caches", "7");
-	if (!usage_settle(&b->usage)) {
+	if (!usage_settle(&b->usage, 300)) {
 		FAIL("swap cannot be emptied");
 		return false;
 	}

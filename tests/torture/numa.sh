@@ -33,5 +33,7 @@ demoted() { awk '/^pgdemote_/ { sum += $2 } END { print sum + 0 }' /proc/vmstat;
 before=$(demoted)
 "$@"
 status=$?
-echo "# pages demoted: $(($(demoted) - before))"
+demoted=$(($(demoted) - before))
+echo "# pages demoted: $demoted"
+[ "$demoted" -gt 0 ] || exit 1
 exit "$status"
