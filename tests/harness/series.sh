@@ -72,7 +72,7 @@ hook "add a file" shmem $'New-file: mm/shmem_insert.c\n' >"$hooks/second.patch"
 hook "add a driver" vmstat >"$hooks/third.patch"
 sed -i 's/^This line is why.$/&\n\nFixes: 84798514db50 ("mm: Remove swap_writepage() and shmem_writepage()")/' \
 	"$hooks/first.patch"
-printf 'first.patch\nsecond.patch\nthird.patch vttm\n' >"$hooks/series"
+printf 'first.patch\nsecond.patch\n\nthird.patch vttm\n' >"$hooks/series"
 echo 'int insert;' >"$copy/kernel/mm/shmem_insert.c"
 export KERNEL_SRC=$kernel
 series=$copy/tools/export-series
