@@ -194,29 +194,6 @@ void ttm_backup_file_truncate(struct file *backup, pgoff_t idx, pgoff_t nr)
 }
 
 /**
- * ttm_backup_file_drop() - drop the folio that a handle belongs to
- * @backup: The backup file.
- * @handle: The handle of any page of it.
- *
- * Always drop the whole folio: to drop a single page of a large folio that is in
- * swap, shmem would have to read all of it.
- *
- * Context: Process context, may sleep.
- * Return: Number of base pages from the one named by @handle to the end of the
- * folio.
- */
-pgoff_t ttm_backup_file_drop(struct file *backup, unsigned long handle)
-{
-	pgoff_t nr = 1UL << ttm_backup_handle_order(handle);
-	pgoff_t idx = ttm_backup_handle_idx(handle);
-	pgoff_t start = round_down(idx, nr);
-
-	ttm_backup_file_truncate(backup, start, nr);
-
-	return start + nr - idx;
-}
-
-/**
  * ttm_backup_file_drop_entries() - drop the folios of adjacent entries of a page vector
  * @backup: The backup file.
  * @pages: The entries. The first is the handle of any page of a folio.
@@ -225,6 +202,8 @@ pgoff_t ttm_backup_file_drop(struct file *backup, unsigned long handle)
  * Drops the folio of the first entry, and those of all that follow it in @pages and in
  * the file, up to the first entry that is no handle. shmem gives up pages and swap
  * entries in batches: dropped one by one, single pages cost several times as much.
+ * Folios are always dropped whole: to drop a single page of a large folio that is in
+ * swap, shmem would have to read all of it.
  *
  * Context: Process context, may sleep.
  * Return: Number of entries from the first one to the end of the last folio.

@@ -56,7 +56,6 @@ unsigned int ttm_backup_file_max_order(struct file *backup,
 struct page *ttm_backup_file_alloc_pages(struct file *backup, int nid, gfp_t gfp,
 					 unsigned int order);
 void ttm_backup_file_truncate(struct file *backup, pgoff_t idx, pgoff_t nr);
-pgoff_t ttm_backup_file_drop(struct file *backup, unsigned long handle);
 pgoff_t ttm_backup_file_drop_entries(struct file *backup, struct page **pages,
 				     pgoff_t nr);
 

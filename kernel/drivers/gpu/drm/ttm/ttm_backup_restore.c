@@ -88,7 +88,7 @@ int ttm_backup_restore_page(struct file *backup, struct page *dst,
 	folio_put(folio);
 
 	if (IS_ALIGNED(idx + 1, nr))
-		ttm_backup_file_drop(backup, handle);
+		ttm_backup_file_truncate(backup, idx + 1 - nr, nr);
 	else if (idx + 1 == end)
 		ttm_backup_file_truncate(backup, start, end - start);
 

@@ -247,10 +247,9 @@ static void backup_c53_drop_range_takes_whole_folios(struct kunit *test)
 	backup_needs_large(test, tt);
 	KUNIT_ASSERT_EQ(test, backup_run(test, tt), 579);
 	for (i = 0; i < ARRAY_SIZE(pages); i++) {
-		unsigned long handle;
-
-		handle = ttm_backup_page_ptr_to_handle(tt->pages[pages[i]]);
-		KUNIT_EXPECT_EQ(test, ttm_backup_file_drop(tt->backup, handle),
+		KUNIT_EXPECT_EQ(test,
+				ttm_backup_file_drop_entries(tt->backup,
+							     tt->pages + pages[i], 1),
 				dropped[i]);
 		KUNIT_EXPECT_EQ(test, inode->i_blocks,
 				left[i] * (PAGE_SIZE / SECTOR_SIZE));
