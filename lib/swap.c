@@ -5,10 +5,12 @@
 #include <fcntl.h>
 #include <linux/fiemap.h>
 #include <linux/fs.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/swap.h>
 #include <unistd.h>
@@ -148,8 +150,23 @@ uint64_t swap_used_pages(void)
 
 void lru_drain(void)
 {
-	/* of no cache that matters here, but it begins with that; 4 is for silence */
-	write_file("/proc/sys/vm/drop_caches", "5");
+	cpu_set_t allowed;
+	void *p;
+	int ret;
+
+	/* the other processors' batches: dropping the page cache begins with them */
+	if (sched_getaffinity(0, sizeof(allowed), &allowed) || run_on(sched_getcpu()))
+		die("cannot stay on a processor: %s", strerror(errno));
+	ret = write_file("/proc/sys/vm/drop_caches", "4");	/* not to the log */
+	if (!ret)
+		ret = write_file("/proc/sys/vm/drop_caches", "1");
+	if (ret)
+		die("cannot drop the page cache: %s", strerror(-ret));
+	/* and this one's, where all is now that could not be dropped: munlock() does that */
+	p = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (p == MAP_FAILED || mlock(p, PAGE) || munlock(p, PAGE) || munmap(p, PAGE) ||
+	    sched_setaffinity(0, sizeof(allowed), &allowed))
+		die("cannot drain LRU batches: %s", strerror(errno));
 }
 
 void writeback_settle(void)

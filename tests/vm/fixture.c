@@ -186,7 +186,7 @@ bool bo_info(const struct gpu *g, const struct bo *b, struct vttm_state *i)
 	return !ret;
 }
 
-bool bo_backup(const struct gpu *g, const struct bo *b, bool writeback)
+bool bo_shrink(const struct gpu *g, const struct bo *b, bool writeback)
 {
 	struct vttm_state i;
 	unsigned int tries;
@@ -195,10 +195,8 @@ bool bo_backup(const struct gpu *g, const struct bo *b, bool writeback)
 	for (tries = 0; tries < 64; tries++) {
 		if (!bo_info(g, b, &i))
 			return false;
-		if (!i.resident_pages) {
-			lru_drain();
+		if (!i.resident_pages)
 			return true;
-		}
 		ret = vttm_shrink(g->minor, i.resident_pages, writeback, NULL);
 		if (ret) {
 			FAIL("shrink of %llu pages: %s",
@@ -210,6 +208,14 @@ bool bo_backup(const struct gpu *g, const struct bo *b, bool writeback)
 	FAIL("%llu pages still resident after %u shrinks",
 	     (unsigned long long)i.resident_pages, tries);
 	return false;
+}
+
+bool bo_backup(const struct gpu *g, const struct bo *b, bool writeback)
+{
+	if (!bo_shrink(g, b, writeback))
+		return false;
+	lru_drain();
+	return true;
 }
 
 bool bo_check_map(const struct bo *b)

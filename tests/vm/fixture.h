@@ -34,7 +34,9 @@ bool bo_new_flags(const struct gpu *g, struct bo *b, uint64_t size, uint32_t cac
 bool bo_fill(struct bo *b, uint32_t seed);
 void bo_free(const struct gpu *g, struct bo *b);
 bool bo_info(const struct gpu *g, const struct bo *b, struct vttm_state *i);
-/* until no page is resident */
+/* until no page is resident; small folios may stay in this processor's LRU batch */
+bool bo_shrink(const struct gpu *g, const struct bo *b, bool writeback);
+/* so do not, or a restore on another processor would copy them */
 bool bo_backup(const struct gpu *g, const struct bo *b, bool writeback);
 /* bytes as stored, seen through the CPU mapping; through the engine */
 bool bo_check_map(const struct bo *b);

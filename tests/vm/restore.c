@@ -53,10 +53,13 @@ static void round_trip(uint32_t caching)
 		level_get(&level);
 		for (turn = 0; turn < 2; turn++) {
 			backup_counters(&then);
+			ASSERT_OK(run_on(0));
 			ASSERT(bo_backup(&g, &b, false));
 			ASSERT(bo_check_where(&g, &b, 0, pages, pages));
 			/* whatever shmem has is cached */
 			ASSERT(uncached_since(&before, caching, 0));
+			/* no LRU batch of another processor has any of it */
+			ASSERT_OK(run_on(1));
 			if (turn)
 				ASSERT(bo_check_engine(&g, &b));
 			else

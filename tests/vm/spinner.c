@@ -33,7 +33,7 @@ static void spin(const struct gpu *g, struct bo *b, unsigned int nr, struct shar
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	ASSERT_OK(run_on(1));
 	for (i = 0; i < nr; i++)
-		ASSERT(bo_backup(g, &b[i], false));
+		ASSERT(bo_shrink(g, &b[i], false));
 	ASSERT(!sched_setscheduler(0, SCHED_FIFO, &param));
 	start = now_ns();
 	__atomic_store_n(&s->spinning, true, __ATOMIC_RELEASE);
