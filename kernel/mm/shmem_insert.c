@@ -685,10 +685,11 @@ static unsigned int shmem_extract_take(struct address_space *mapping,
 		taken = shmem_extract_remove(mapping, folios, isolated);
 
 	for (i = taken; i < nr; i++) {
-		if (i < isolated)
-			folio_add_lru(folios[i]);
 		folio_unlock(folios[i]);
-		folio_put(folios[i]);
+		if (i < isolated)
+			folio_putback_lru(folios[i]);
+		else
+			folio_put(folios[i]);
 	}
 	/* The next attempt may be made on another CPU. */
 	if (taken < isolated)
@@ -735,7 +736,7 @@ static struct folio *__shmem_extract_folio(struct file *file, pgoff_t index,
 	orders = min_order <= max_order ? GENMASK(max_order, min_order) :
 					  BIT(BITS_PER_LONG - 1);
 
-	folio = shmem_find_lock_folio(mapping->host, index, orders, gfp, &read);
+	folio = shmem_find_lock_folio(mapping->host, index, orders, nid, gfp, &read);
 	if (IS_ERR(folio))
 		return folio;
 
@@ -758,11 +759,11 @@ static struct folio *__shmem_extract_folio(struct file *file, pgoff_t index,
  * @index: Page index in @file of the first page of the folio.
  * @min_order: Smallest order that is useful to the caller. A smaller folio is
  *	       left alone, and not read if it is in swap.
- * @nid: NUMA node that the folio has to be on, or NUMA_NO_NODE for any node that
- *	 reclaim does not demote to. Callers that allocate with __GFP_THISNODE want
- *	 the former. If allocations can fall back to other nodes, which they always
- *	 do on a memoryless node, insisting on a node means that folios are read
- *	 from swap only to be refused, again and again.
+ * @nid: NUMA node that the folio has to be on, and to which it is read, or
+ *	 NUMA_NO_NODE for any node that reclaim does not demote to, which the memory
+ *	 policy of the caller selects. Callers that allocate with __GFP_THISNODE want
+ *	 the former. Without memory on that node, a large folio is not read, and a
+ *	 single page may be read to another node, only to be refused.
  * @gfp: Allocation flags for a folio that has to be read from swap. With
  *	 __GFP_COMP, they are used for a large folio as they are. Otherwise a large
  *	 folio is allocated with no more effort than in a page fault of shared
@@ -890,6 +891,7 @@ EXPORT_SYMBOL_FOR_MODULES(shmem_extract_folios, "ttm");
  * @file: A shmem file that shmem_set_insertable() was called for.
  * @index: Page index in @file of the first page of the folio.
  * @order: Order of its swap entry.
+ * @nid: Same as for shmem_extract_folio().
  * @gfp: Allocation flags, as for shmem_extract_folio(). The caller should not allow
  *	 reclaim.
  *
@@ -902,10 +904,10 @@ EXPORT_SYMBOL_FOR_MODULES(shmem_extract_folios, "ttm");
  * Context: Process context, may sleep. Does not wait for the read.
  */
 void shmem_extract_readahead(struct file *file, pgoff_t index, unsigned int order,
-			     gfp_t gfp)
+			     int nid, gfp_t gfp)
 {
 	if (!shmem_insert_check_file(file) && IS_ALIGNED(index, 1UL << order) &&
 	    index < shmem_insert_end(file))
-		shmem_swap_readahead(file_inode(file), index, order, gfp);
+		shmem_swap_readahead(file_inode(file), index, order, nid, gfp);
 }
 EXPORT_SYMBOL_FOR_MODULES(shmem_extract_readahead, "ttm");

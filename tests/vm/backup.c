@@ -2,11 +2,19 @@
 /* Backup and restore with real bytes on a VM that has swap. */
 
 #include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/swap.h>
 #include <unistd.h>
 
 #include "fixture.h"
 
+#define PIECES	8	/* of 2 MiB each, see swap_to_pieces() */
+#ifndef SWAP_FLAG_DISCARD_PAGES
+#define SWAP_FLAG_DISCARD_PAGES	0x40000	/* linux/swap.h, which is not for users */
+#endif
 #define ODD	(5 * MiB + 7 * PAGE)	/* 2 MiB chunks and a tail of small ones */
 
 /* Out of memory into swap. */
@@ -192,6 +200,84 @@ static void swapped_to_file(void)
 		EXPECT(bo_check_engine(&g, &b));
 		bo_free(&g, &b);
 	}
+}
+
+/*
+ * Swap to the file anew, with these flags of swapon(). Behind the first 2 MiB, which the
+ * header is in, there is a border between two pieces in each of the next.
+ */
+static bool swap_to_pieces(unsigned int flags)
+{
+	struct swap_list swaps;
+	struct stat st;
+	unsigned int i;
+	int fd, ret;
+
+	swap_list(&swaps);
+	if (swap_all_off(&swaps, 60))
+		return false;
+	fd = open(swaps.dev[0], O_RDWR | O_CLOEXEC);
+	if (fd < 0)
+		return false;
+	ret = fstat(fd, &st);
+	/* A page less in the midst of each, and as much more at the end */
+	for (i = 1; !ret && i <= PIECES; i++)
+		ret = fallocate(fd, FALLOC_FL_COLLAPSE_RANGE, (2 * i + 1) * MiB, PAGE);
+	if (!ret)
+		ret = fallocate(fd, 0, 0, st.st_size) || fsync(fd);
+	close(fd);
+	return !ret && !swapon(swaps.dev[0], flags);
+}
+
+/* A folio goes past what is in pieces, as long as there is something else. */
+static void past_the_pieces(void)
+{
+	uint64_t whole, split;
+	struct gpu g;
+	struct bo b;
+
+	ASSERT(reclaim_prepare());
+	ASSERT(gpu_open(&g));
+	ASSERT(bo_new(&g, &b, 16 * MiB, DRM_VTTM_CACHED, 1));
+	ASSERT(swap_to_pieces(0));
+	whole = vmstat("thp_swpout");
+	split = vmstat("thp_swpout_fallback");
+	ASSERT(push_out(&g, &b));
+	EXPECT_EQ(vmstat("thp_swpout") - whole, 8);
+	EXPECT_EQ(vmstat("thp_swpout_fallback") - split, 0);
+	EXPECT(bo_check_map(&b));
+	bo_free(&g, &b);
+}
+
+/* Discards of the disk with swap on it */
+static uint64_t disk_discards(void)
+{
+	unsigned long long discards = 0;
+
+	if (sscanf(must_read("/sys/block/vda/stat"),
+		   "%*u %*u %*u %*u %*u %*u %*u %*u %*u %*u %*u %llu", &discards) != 1)
+		die("no discards in /sys/block/vda/stat");
+	return discards;
+}
+
+/* What has been passed over has not been used, and is not discarded. */
+static void pieces_are_not_discarded(void)
+{
+	uint64_t discards;
+	struct gpu g;
+	struct bo b;
+
+	ASSERT(strcmp(must_read("/sys/block/vda/queue/discard_max_bytes"), "0\n"));
+	ASSERT(reclaim_prepare());
+	ASSERT(gpu_open(&g));
+	ASSERT(bo_new(&g, &b, 16 * MiB, DRM_VTTM_CACHED, 1));
+	ASSERT(swap_to_pieces(SWAP_FLAG_DISCARD | SWAP_FLAG_DISCARD_PAGES));
+	discards = disk_discards();
+	ASSERT(push_out(&g, &b));
+	/* not one for each; somebody else may have given swap back */
+	EXPECT_LE(disk_discards() - discards, PIECES - 1);
+	EXPECT(bo_check_map(&b));
+	bo_free(&g, &b);
 }
 
 /* A 2 MiB folio leaves in one piece where the swap device can take it. */
@@ -678,6 +764,8 @@ static const struct test tests_disk[] = {
 static const struct test tests_file[] = {
 	SWAPPED,
 	{ "c80_file_takes_folios_whole", swapped_to_file },
+	{ "c80_folios_go_past_the_pieces", past_the_pieces },
+	{ "c80_pieces_are_not_discarded", pieces_are_not_discarded },
 };
 
 static const struct test tests_fragments[] = {

@@ -28,7 +28,7 @@ struct folio *shmem_extract_folio(struct file *file, pgoff_t index,
 unsigned int shmem_extract_folios(struct file *file, pgoff_t index, unsigned long nr,
 				  int nid, gfp_t gfp, struct folio_batch *fbatch);
 void shmem_extract_readahead(struct file *file, pgoff_t index, unsigned int order,
-			     gfp_t gfp);
+			     int nid, gfp_t gfp);
 #else
 static inline void shmem_set_insertable(struct file *file)
 {
@@ -74,7 +74,7 @@ shmem_extract_folios(struct file *file, pgoff_t index, unsigned long nr, int nid
 }
 
 static inline void shmem_extract_readahead(struct file *file, pgoff_t index,
-					   unsigned int order, gfp_t gfp)
+					   unsigned int order, int nid, gfp_t gfp)
 {
 }
 #endif /* CONFIG_SHMEM_INSERT */

@@ -175,21 +175,22 @@ static void extract_c38_wrong_zone(struct kunit *test)
 #endif
 
 #ifdef CONFIG_TRANSPARENT_HUGEPAGE
-/* Huge folios are grouped by mobility as the mapping says. */
-static void extract_c72_huge_gfp(struct kunit *test)
+/* Huge folios are grouped by mobility, and bound to a node, as the mask says. */
+static void extract_c38_c72_huge_gfp(struct kunit *test)
 {
 	static const gfp_t masks[] = {
 		GFP_HIGHUSER | __GFP_RECLAIMABLE, GFP_HIGHUSER, GFP_HIGHUSER_MOVABLE,
 		GFP_KERNEL | GFP_DMA32 | __GFP_RECLAIMABLE,
+		GFP_HIGHUSER | __GFP_RECLAIMABLE | __GFP_THISNODE,
 	};
-	const gfp_t mobility = __GFP_RECLAIMABLE | __GFP_MOVABLE;
+	const gfp_t place = __GFP_RECLAIMABLE | __GFP_MOVABLE | __GFP_THISNODE;
 	unsigned int i;
 
 	for (i = 0; i < ARRAY_SIZE(masks); i++) {
 		gfp_t gfp = thp_shmem_limit_gfp_mask(vma_thp_gfp_mask(NULL), masks[i]);
 
-		KUNIT_EXPECT_EQ_MSG(test, (__force unsigned int)(gfp & mobility),
-				    (__force unsigned int)(masks[i] & mobility),
+		KUNIT_EXPECT_EQ_MSG(test, (__force unsigned int)(gfp & place),
+				    (__force unsigned int)(masks[i] & place),
 				    "mask %u", i);
 		KUNIT_EXPECT_EQ_MSG(test, (unsigned int)gfp_zone(gfp),
 				    (unsigned int)gfp_zone(masks[i]), "mask %u", i);
@@ -226,7 +227,7 @@ static struct kunit_case place_cases[] = {
 	KUNIT_CASE(extract_c38_wrong_zone),
 #endif
 #ifdef CONFIG_TRANSPARENT_HUGEPAGE
-	KUNIT_CASE(extract_c72_huge_gfp),
+	KUNIT_CASE(extract_c38_c72_huge_gfp),
 	KUNIT_CASE(extract_c72_huge_blocks),
 #endif
 	{}

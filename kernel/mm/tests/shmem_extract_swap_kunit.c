@@ -322,6 +322,43 @@ static void extract_c38_read_into_the_zone(struct kunit *test)
 }
 #endif
 
+#ifdef CONFIG_NUMA
+/* It is read to the node that is asked for, and not to that of whoever asks. */
+static void extract_c38_read_to_the_node(struct kunit *test)
+{
+	static const gfp_t masks[] = {
+		EXTRACT_GFP, EXTRACT_GFP | __GFP_COMP | __GFP_NORETRY,
+	};
+	unsigned int order, i, max = insert_swap_order();
+	struct file *file = extract_file(test, insert_always, 1UL << max);
+	int nid;
+
+	if (num_node_state(N_MEMORY) < 2)
+		kunit_skip(test, "the machine has one node");
+
+	for_each_node_state(nid, N_MEMORY) {
+		for (i = 0; i < 2 * ARRAY_SIZE(masks); i++) {
+			gfp_t gfp = masks[i / 2];
+
+			for (order = 0; order <= max; order++) {
+				struct folio *folio;
+
+				extract_swapped(test, file, order, 0, order);
+				if (i & 1)
+					shmem_extract_readahead(file, 0, order, nid, gfp);
+				folio = shmem_extract_folio(file, 0, order, nid, gfp);
+				KUNIT_ASSERT_EQ_MSG(test, PTR_ERR_OR_ZERO(folio), 0,
+						    "order %u, node %d", order, nid);
+				KUNIT_EXPECT_EQ(test, folio_nid(folio), nid);
+				KUNIT_EXPECT_EQ(test, folio_order(folio), order);
+				KUNIT_EXPECT_TRUE(test, insert_intact(folio, order));
+				folio_put(folio);
+			}
+		}
+	}
+}
+#endif
+
 static void extract_c39_read_error(struct kunit *test)
 {
 	unsigned int order, max = insert_swap_order();
@@ -631,14 +668,14 @@ static void extract_c88_readahead(struct kunit *test)
 		unsigned long swapins = extract_swapins();
 		struct folio *folio;
 
-		shmem_extract_readahead(plain, 0, order, EXTRACT_GFP);
-		shmem_extract_readahead(file, 0, order, EXTRACT_GFP);
-		shmem_extract_readahead(file, 2UL << max, order, EXTRACT_GFP);
-		shmem_extract_readahead(file, nr, order ? order - 1 : 1, EXTRACT_GFP);
+		shmem_extract_readahead(plain, 0, order, NUMA_NO_NODE, EXTRACT_GFP);
+		shmem_extract_readahead(file, 0, order, NUMA_NO_NODE, EXTRACT_GFP);
+		shmem_extract_readahead(file, 2UL << max, order, NUMA_NO_NODE, EXTRACT_GFP);
+		shmem_extract_readahead(file, nr, order ? order - 1 : 1, NUMA_NO_NODE, EXTRACT_GFP);
 		KUNIT_EXPECT_EQ(test, extract_swapins(), swapins);
 		KUNIT_EXPECT_FALSE(test, swap_cache_has_folio(entry));
 
-		shmem_extract_readahead(file, nr, order, EXTRACT_GFP);
+		shmem_extract_readahead(file, nr, order, NUMA_NO_NODE, EXTRACT_GFP);
 		folio = swap_cache_get_folio(entry);
 		KUNIT_EXPECT_EQ(test, !!folio, !synchronous);
 		if (folio) {
@@ -648,13 +685,13 @@ static void extract_c88_readahead(struct kunit *test)
 		}
 		KUNIT_EXPECT_EQ(test, extract_swapins() - swapins, synchronous ? 0 : nr);
 		/* Once more, while it is read, and what is resident */
-		shmem_extract_readahead(file, nr, order, EXTRACT_GFP);
+		shmem_extract_readahead(file, nr, order, NUMA_NO_NODE, EXTRACT_GFP);
 		folio = extract_ok(test, file, nr, order, EXTRACT_GFP);
 		KUNIT_EXPECT_EQ(test, folio_order(folio), order);
 		KUNIT_EXPECT_TRUE(test, insert_intact(folio, order));
 		KUNIT_EXPECT_EQ(test, extract_swapins() - swapins, nr);
 		insert_expect_inserted(test, file, folio, nr);
-		shmem_extract_readahead(file, nr, order, EXTRACT_GFP);
+		shmem_extract_readahead(file, nr, order, NUMA_NO_NODE, EXTRACT_GFP);
 		KUNIT_EXPECT_EQ(test, extract_swapins() - swapins, nr);
 		KUNIT_EXPECT_PTR_EQ(test, xa_load(&file->f_mapping->i_pages, nr), folio);
 		kunit_release_action(test, insert_put, folio);
@@ -674,6 +711,7 @@ static void extract_c45_fput_after_swap(struct kunit *test)
 		pgoff_t nr = 1UL << order;
 		struct file *file = extract_file(test, mnt, 2 * nr);
 		long shmem = insert_node_stat(NR_SHMEM), free = get_nr_swap_pages();
+		struct folio *folio;
 
 		extract_swapped(test, file, order, 0, 1);
 		extract_swapped(test, file, order, nr, 2);
@@ -683,8 +721,9 @@ static void extract_c45_fput_after_swap(struct kunit *test)
 		extract_expect_all(test, file, 0, nr, 1);
 		KUNIT_EXPECT_EQ(test, file_inode(file)->i_blocks, 0);
 		/* Of this one, what was in vain is left to the file. */
-		extract_swapped(test, file, order, 0, 1);
-		KUNIT_EXPECT_EQ(test, extract_error(file, 0, order, MAX_NUMNODES,
+		folio = extract_insert(test, file, order, 0, 1);
+		extract_write(test, file, folio);
+		KUNIT_EXPECT_EQ(test, extract_error(file, 0, order, folio_nid(folio) + 1,
 						    EXTRACT_GFP), -EXDEV);
 		KUNIT_EXPECT_EQ(test, file->f_mapping->nrpages, nr);
 
@@ -707,6 +746,9 @@ static struct kunit_case extract_swap_cases[] = {
 #endif
 #ifdef CONFIG_ZONE_DMA32
 	KUNIT_CASE(extract_c38_read_into_the_zone),
+#endif
+#ifdef CONFIG_NUMA
+	KUNIT_CASE_SLOW(extract_c38_read_to_the_node),
 #endif
 	KUNIT_CASE_SLOW(extract_c39_read_error),
 	KUNIT_CASE_SLOW(extract_c40_unuse),

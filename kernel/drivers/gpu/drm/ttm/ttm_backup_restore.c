@@ -131,7 +131,7 @@ static void ttm_backup_restore_readahead(struct ttm_pool *pool, const struct ttm
 		order = ttm_backup_handle_order(handle);
 		if (!order || !IS_ALIGNED(idx, 1UL << order))
 			break;
-		shmem_extract_readahead(tt->backup, idx, order, gfp);
+		shmem_extract_readahead(tt->backup, idx, order, pool->nid, gfp);
 	}
 }
 
@@ -187,7 +187,7 @@ ttm_backup_restore_extract(struct ttm_pool *pool, struct ttm_tt *tt,
 	    ttm_backup_fault_inject_folio())
 		return -EINTR;
 
-	/* The memory policy of the task selects the node to read to. */
+	/* shmem insists on the node of the pool, if it has one. */
 	if (min_order && effort)
 		gfp = (ttm_pool_order_gfp(pool, gfp, min_order) | __GFP_COMP) &
 		      ~__GFP_THISNODE;

@@ -191,6 +191,47 @@ static void backup_c43_single_pages_will_do(struct kunit *test)
 	backup_expect_baseline(test);
 }
 
+#ifdef CONFIG_NUMA
+/* What the pool of a node reads from swap lies there, whoever asks, and stays. */
+static void backup_c65_read_to_the_node(struct kunit *test)
+{
+	struct backup_test *priv = test->priv;
+	int nid;
+
+	if (num_node_state(N_MEMORY) < 2)
+		kunit_skip(test, "the machine has one node");
+
+	for_each_node_state(nid, N_MEMORY) {
+		struct folio *folios[2];
+		struct ttm_tt *tt;
+		pgoff_t i, n = 0;
+
+		set_dev_node(priv->dev, nid);
+		backup_device(test, 0);
+		tt = backup_filled_tt(test, ttm_write_combined, 1024, true);
+		backup_needs_whole_in_swap(test, tt);
+		folios[0] = backup_tt_folio(tt, 0);
+		folios[1] = backup_tt_folio(tt, 512);
+		KUNIT_ASSERT_TRUE(test, backup_to_swap(test, tt));
+		backup_leave_swap_cache(test, folios[0]);
+		backup_leave_swap_cache(test, folios[1]);
+
+		backup_restore(test, tt);
+		backup_expect_populated(test, tt);
+		backup_expect_restored(test, tt, 0, 1024, 0);
+		for (i = 0; i < 1024; i++)
+			n += page_to_nid(tt->pages[i]) == nid;
+		KUNIT_EXPECT_EQ_MSG(test, n, 1024, "node %d", nid);
+		KUNIT_EXPECT_EQ(test, backup_order(test, tt, 0), 9);
+		KUNIT_EXPECT_EQ(test, backup_order(test, tt, 512), 9);
+
+		backup_tt_free(test, tt);
+		kunit_release_action(test, backup_device_fini, priv);
+		backup_expect_baseline(test);
+	}
+}
+#endif
+
 /* Populates while no allocation of at least this order works. */
 static int backup_populate_below(struct kunit *test, struct ttm_tt *tt,
 				 struct ttm_operation_ctx *ctx, unsigned int order)
@@ -505,6 +546,9 @@ static struct kunit_case backup_swap_cases[] = {
 #if defined(CONFIG_FAIL_PAGE_ALLOC) && defined(CONFIG_FAULT_INJECTION_DEBUG_FS)
 	KUNIT_CASE_SLOW(backup_c43_single_pages_will_do),
 	KUNIT_CASE(backup_c43_smaller_folios_leave),
+#ifdef CONFIG_NUMA
+	KUNIT_CASE(backup_c65_read_to_the_node),
+#endif
 	KUNIT_CASE_SLOW(backup_c54_c86_drop_half_of_a_folio),
 	KUNIT_CASE_SLOW(backup_c86_as_large_as_possible),
 	KUNIT_CASE(backup_c86_merged),
