@@ -17,6 +17,7 @@ help:
 	@echo '              MACHINE=arm64 in machines of that kind, or arm64-16k, arm64-64k'
 	@echo 'make torture  debug kernels, everything at random, allocations that fail:'
 	@echo '              TIME=40m SEED=N PHASE="kasan lockdep fault variants machines oom reports selftests mutate clauses"'
+	@echo '              KERNEL="no-thp distro ..." of variants and machines only those'
 	@echo
 	@echo 'make kernel   the kernel of the demo (build/linux)'
 	@echo 'make tree     its source only: pristine source, kernel/ and hooks/'
@@ -91,6 +92,7 @@ torture: programs
 	@tools/deps $(if $(filter variants,$(or $(PHASE),variants)),torture) \
 		$(if $(filter machines,$(or $(PHASE),machines)),arm64)
 	@tests/torture/run $(if $(TIME),--time '$(TIME)') $(if $(SEED),--seed '$(SEED)') \
+		$(foreach k,$(KERNEL),--kernel '$k') \
 		$(foreach phase,$(PHASE),--phase '$(phase)')
 
 # Figures of the quick mode are for nobody to cite, so they leave docs/ alone

@@ -210,6 +210,11 @@ check "packages with a configuration that is not there" "is not debian, running 
 	fails "$copy/tools/build-deb" --config "$work/no-config"
 check "or an lsmod that is not" "no such file" fails "$copy/tools/build-deb" --lsmod "$work/no-lsmod"
 
+check "torture on a kernel that no phase has" "no 'linux' in variants and machines; there are: no-thp" \
+	fails "$TOP/tests/torture/run" --kernel linux
+check "or of a phase that has one" "only for the phases variants and machines" \
+	fails "$TOP/tests/torture/run" --kernel distro --phase kasan
+
 # Whoever runs a script can ask it how
 while read -r script; do
 	if "$TOP/$script" --help >"$work/out" 2>"$work/err" </dev/null &&
