@@ -571,6 +571,20 @@ static bool shmem_folio_must_move(struct folio *folio, bool read)
 	return false;
 }
 
+/*
+ * Allocators that have to stay on a node take single pages from any other that
+ * they must not do without, so a node is only insisted on for large folios.
+ */
+static bool shmem_folio_wrong_node(struct folio *folio, int nid)
+{
+	if (folio_nid(folio) == nid)
+		return false;
+	if (nid != NUMA_NO_NODE && folio_test_large(folio))
+		return true;
+	/* Do not pin a folio in slow memory that it was demoted to. */
+	return !node_is_toptier(folio_nid(folio));
+}
+
 /* Check whether the caller can use the folio. */
 static int shmem_extract_check(struct folio *folio, pgoff_t index,
 			       unsigned int min_order, int nid, gfp_t gfp,
@@ -587,9 +601,7 @@ static int shmem_extract_check(struct folio *folio, pgoff_t index,
 
 	if (folio_zonenum(folio) > gfp_zone(gfp))
 		return -EXDEV;
-	/* Do not pin a folio in slow memory that it was demoted to. */
-	if (nid == NUMA_NO_NODE ? !node_is_toptier(folio_nid(folio)) :
-				  folio_nid(folio) != nid)
+	if (shmem_folio_wrong_node(folio, nid))
 		return -EXDEV;
 	if (shmem_folio_must_move(folio, read))
 		return -EXDEV;
@@ -759,11 +771,10 @@ static struct folio *__shmem_extract_folio(struct file *file, pgoff_t index,
  * @index: Page index in @file of the first page of the folio.
  * @min_order: Smallest order that is useful to the caller. A smaller folio is
  *	       left alone, and not read if it is in swap.
- * @nid: NUMA node that the folio has to be on, and to which it is read, or
- *	 NUMA_NO_NODE for any node that reclaim does not demote to, which the memory
- *	 policy of the caller selects. Callers that allocate with __GFP_THISNODE want
- *	 the former. Without memory on that node, a large folio is not read, and a
- *	 single page may be read to another node, only to be refused.
+ * @nid: NUMA node that a large folio has to be on, and to which it is read. A single
+ *	 page is read to that node if there is memory, and may be on any node that
+ *	 reclaim does not demote to. With NUMA_NO_NODE, a large folio may be as well,
+ *	 and the memory policy of the caller selects the node to read to.
  * @gfp: Allocation flags for a folio that has to be read from swap. With
  *	 __GFP_COMP, they are used for a large folio as they are. Otherwise a large
  *	 folio is allocated with no more effort than in a page fault of shared

@@ -11,7 +11,7 @@
 
 #include "fixture.h"
 
-#define PIECES	8	/* of 2 MiB each, see swap_to_pieces() */
+#define PIECES	8	/* see swap_to_pieces() */
 #ifndef SWAP_FLAG_DISCARD_PAGES
 #define SWAP_FLAG_DISCARD_PAGES	0x40000	/* linux/swap.h, which is not for users */
 #endif
@@ -204,9 +204,9 @@ static void swapped_to_file(void)
 
 /*
  * Swap to the file anew, with these flags of swapon(). Behind the first 2 MiB, which the
- * header is in, there is a border between two pieces in each of the next.
+ * header is in, there is a border between two pieces in each of the next, so many times.
  */
-static bool swap_to_pieces(unsigned int flags)
+static bool swap_to_pieces(unsigned int pieces, unsigned int flags)
 {
 	struct swap_list swaps;
 	struct stat st;
@@ -221,7 +221,7 @@ static bool swap_to_pieces(unsigned int flags)
 		return false;
 	ret = fstat(fd, &st);
 	/* A page less in the midst of each, and as much more at the end */
-	for (i = 1; !ret && i <= PIECES; i++)
+	for (i = 1; !ret && i <= pieces; i++)
 		ret = fallocate(fd, FALLOC_FL_COLLAPSE_RANGE, (2 * i + 1) * MiB, PAGE);
 	if (!ret)
 		ret = fallocate(fd, 0, 0, st.st_size) || fsync(fd);
@@ -239,12 +239,32 @@ static void past_the_pieces(void)
 	ASSERT(reclaim_prepare());
 	ASSERT(gpu_open(&g));
 	ASSERT(bo_new(&g, &b, 16 * MiB, DRM_VTTM_CACHED, 1));
-	ASSERT(swap_to_pieces(0));
+	ASSERT(swap_to_pieces(PIECES, 0));
 	whole = vmstat("thp_swpout");
 	split = vmstat("thp_swpout_fallback");
 	ASSERT(push_out(&g, &b));
 	EXPECT_EQ(vmstat("thp_swpout") - whole, 8);
 	EXPECT_EQ(vmstat("thp_swpout_fallback") - split, 0);
+	EXPECT(bo_check_map(&b));
+	bo_free(&g, &b);
+}
+
+/* No more than 64 places are looked at for one, and not the same for the next. */
+static void goes_on_looking(void)
+{
+	uint64_t whole, split;
+	struct gpu g;
+	struct bo b;
+
+	ASSERT(reclaim_prepare());
+	ASSERT(gpu_open(&g));
+	ASSERT(bo_new(&g, &b, 16 * MiB, DRM_VTTM_CACHED, 1));
+	ASSERT(swap_to_pieces(100, 0));
+	whole = vmstat("thp_swpout");
+	split = vmstat("thp_swpout_fallback");
+	ASSERT(push_out(&g, &b));
+	EXPECT_EQ(vmstat("thp_swpout") - whole, 7);
+	EXPECT_EQ(vmstat("thp_swpout_fallback") - split, 1);
 	EXPECT(bo_check_map(&b));
 	bo_free(&g, &b);
 }
@@ -271,7 +291,7 @@ static void pieces_are_not_discarded(void)
 	ASSERT(reclaim_prepare());
 	ASSERT(gpu_open(&g));
 	ASSERT(bo_new(&g, &b, 16 * MiB, DRM_VTTM_CACHED, 1));
-	ASSERT(swap_to_pieces(SWAP_FLAG_DISCARD | SWAP_FLAG_DISCARD_PAGES));
+	ASSERT(swap_to_pieces(PIECES, SWAP_FLAG_DISCARD | SWAP_FLAG_DISCARD_PAGES));
 	discards = disk_discards();
 	ASSERT(push_out(&g, &b));
 	/* not one for each; somebody else may have given swap back */
@@ -766,6 +786,7 @@ static const struct test tests_file[] = {
 	{ "c80_file_takes_folios_whole", swapped_to_file },
 	{ "c80_folios_go_past_the_pieces", past_the_pieces },
 	{ "c80_pieces_are_not_discarded", pieces_are_not_discarded },
+	{ "c80_next_folio_goes_on_looking", goes_on_looking },
 };
 
 static const struct test tests_fragments[] = {

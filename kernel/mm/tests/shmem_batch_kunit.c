@@ -518,24 +518,25 @@ static void batch_c90_nothing_to_take(struct kunit *test)
 	struct file *file = batch_file(test, &in);
 	struct file *memfd = insert_memfd(test, 4 * PAGE_SIZE);
 	static const unsigned int orders[] = { 2 };
+	int other;
 
 	KUNIT_EXPECT_EQ(test, batch_extract(file, 0, 0, &out), 0);
 	KUNIT_EXPECT_EQ(test, batch_extract(file, BATCH, 10, &out), 0);
 	KUNIT_EXPECT_EQ(test, batch_extract(memfd, 0, 4, &out), 0);
-	folio_batch_init(&out);
-	KUNIT_EXPECT_EQ(test, shmem_extract_folios(file, 0, BATCH, MAX_NUMNODES,
-						   BATCH_GFP, &out), 0);
-	KUNIT_EXPECT_EQ(test, folio_batch_count(&out), 0);
 	batch_expect_stay(test, file, &in, 0, BATCH);
 
 	if (insert_max_order() < 2)
 		return;
 	/* The middle of a folio is no place to begin at. */
 	batch_make(test, file, &in, orders, 1);
+	other = extract_other_node(in.folios[0]);
 	KUNIT_ASSERT_EQ(test, shmem_insert_folios(file, &in, 64, GFP_KERNEL), 1);
 	batch_drop(test, &in);
 	KUNIT_EXPECT_EQ(test, batch_extract(file, 65, 3, &out), 0);
 	KUNIT_EXPECT_EQ(test, batch_extract(file, 64, 3, &out), 0);
+	folio_batch_init(&out);
+	KUNIT_EXPECT_EQ(test, shmem_extract_folios(file, 64, 4, other, BATCH_GFP, &out), 0);
+	KUNIT_EXPECT_EQ(test, folio_batch_count(&out), 0);
 	KUNIT_EXPECT_EQ(test, batch_extract(file, 64, 4, &out), 1);
 	batch_put(&out);
 }

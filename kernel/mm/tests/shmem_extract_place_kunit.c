@@ -135,13 +135,27 @@ static void extract_c38_wrong_node(struct kunit *test)
 		struct folio *folio = extract_insert(test, file, order, 0, 1);
 		int nid = folio_nid(folio);
 
-		extract_expect_refused(test, file, folio, 0, order, nid + 1,
-				       EXTRACT_GFP, -EXDEV, "the next node");
-		insert_expect_read(test, file, 0, order, 1);
+		if (order) {
+			extract_expect_refused(test, file, folio, 0, order,
+					       extract_other_node(folio), EXTRACT_GFP,
+					       -EXDEV, "another node");
+			insert_expect_read(test, file, 0, order, 1);
+		}
 		folio = shmem_extract_folio(file, 0, order, nid, EXTRACT_GFP);
 		KUNIT_ASSERT_FALSE(test, IS_ERR(folio));
 		folio_put(folio);
 	}
+}
+
+/* Single pages may be from elsewhere. */
+static void extract_c38_pages_of_any_node(struct kunit *test)
+{
+	struct file *file = extract_file(test, insert_always, 1);
+	struct folio *inserted = extract_insert(test, file, 0, 0, 1), *folio;
+
+	folio = shmem_extract_folio(file, 0, 0, extract_other_node(inserted), EXTRACT_GFP);
+	KUNIT_ASSERT_PTR_EQ(test, folio, inserted);
+	folio_put(folio);
 }
 
 #ifdef CONFIG_ZONE_DMA32
@@ -219,6 +233,7 @@ static struct kunit_case place_cases[] = {
 	KUNIT_CASE(extract_c37_movable_block),
 	KUNIT_CASE(extract_c37_movable_zone),
 	KUNIT_CASE(extract_c38_wrong_node),
+	KUNIT_CASE(extract_c38_pages_of_any_node),
 #ifdef CONFIG_NUMA
 	KUNIT_CASE(extract_c73_demoted),
 	KUNIT_CASE(extract_c73_any_node),

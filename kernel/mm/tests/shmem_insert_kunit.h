@@ -164,6 +164,13 @@ struct folio *extract_ok(struct kunit *test, struct file *file, pgoff_t index,
 void extract_wait(unsigned int tries);
 struct folio *extract_patiently(struct kunit *test, struct file *file,
 				pgoff_t index, unsigned int min_order);
+
+/* One that the folio is not on, whether there is such a node or not */
+static inline int extract_other_node(struct folio *folio)
+{
+	return folio_nid(folio) ? 0 : 1;
+}
+
 int extract_error(struct file *file, pgoff_t index, unsigned int min_order,
 		  int nid, gfp_t gfp);
 void extract_expect_refused(struct kunit *test, struct file *file,

@@ -187,18 +187,12 @@ ttm_backup_restore_extract(struct ttm_pool *pool, struct ttm_tt *tt,
 	    ttm_backup_fault_inject_folio())
 		return -EINTR;
 
-	/* shmem insists on the node of the pool, if it has one. */
+	/* The node is that of the pool, if it has one, whatever the mask. */
 	if (min_order && effort)
 		gfp = (ttm_pool_order_gfp(pool, gfp, min_order) | __GFP_COMP) &
 		      ~__GFP_THISNODE;
 
-	/*
-	 * The pools insist on their node for large chunks only. A single page
-	 * may be from another node, and always is on a memoryless node. A folio
-	 * that is taken as a last resort may be on any node.
-	 */
-	folio = shmem_extract_folio(tt->backup, idx, min_order,
-				    min_order ? pool->nid : NUMA_NO_NODE, gfp);
+	folio = shmem_extract_folio(tt->backup, idx, min_order, pool->nid, gfp);
 	if (IS_ERR(folio)) {
 		ret = PTR_ERR(folio);
 		ttm_backup_stats_extract_refused(ret);
@@ -319,7 +313,7 @@ static unsigned int ttm_backup_restore_merge_order(struct ttm_pool *pool,
  */
 static void ttm_backup_restore_followers(struct ttm_pool *pool, struct ttm_tt *tt,
 					 const struct ttm_operation_ctx *ctx, pgoff_t idx,
-					 unsigned int order, int nid,
+					 unsigned int order,
 					 struct ttm_restore_attempt *attempt)
 {
 	pgoff_t end, first = idx + (1UL << order);
@@ -347,7 +341,7 @@ static void ttm_backup_restore_followers(struct ttm_pool *pool, struct ttm_tt *t
 	}
 
 	folio_batch_init(&fbatch);
-	nr = shmem_extract_folios(tt->backup, first, idx - first, nid,
+	nr = shmem_extract_folios(tt->backup, first, idx - first, pool->nid,
 				  ttm_backup_restore_gfp(pool, ctx), &fbatch);
 
 	for (i = 0; i < nr; i++) {
@@ -530,9 +524,7 @@ copy:
 
 extracted:
 	if (*order == handle_order)
-		ttm_backup_restore_followers(pool, tt, ctx, idx, *order,
-					     min_order ? pool->nid : NUMA_NO_NODE,
-					     attempt);
+		ttm_backup_restore_followers(pool, tt, ctx, idx, *order, attempt);
 
 	return TTM_RESTORE_EXTRACTED;
 }

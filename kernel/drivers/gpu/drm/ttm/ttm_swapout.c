@@ -206,14 +206,15 @@ static void ttm_swapout_undo_copies(struct ttm_pool *pool, struct ttm_tt *tt,
 		order = ttm_pool_page_order(pool, page);
 		nr = 1UL << order;
 		in_file = ttm_swapout_pages_in_file(tt, i, nr);
+		/* A part of a folio can only leave in single pages. */
+		if (in_file && in_file < nr) {
+			ttm_pool_split_for_swap(pool, page);
+			order = 0;
+			nr = 1;
+			in_file = ttm_swapout_pages_in_file(tt, i, nr);
+		}
 		if (!in_file)
 			continue;
-
-		if (in_file < nr) {
-			ttm_pool_split_for_swap(pool, page);
-			nr = 0;
-			continue;
-		}
 
 		page->private = 0;
 		ttm_pool_put_pages(page, order, false);
