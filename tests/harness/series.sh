@@ -34,7 +34,7 @@ lacks() { ! grep -E -- "$2" "$1"; }
 echo "KTAP version 1"
 check "git am makes the assembled tree" "patches for Linux .*, checked with git am" works \
 	"$TOP/tools/export-series" --draft --output "$work/draft"
-is "a draft is for nobody" lacks "$(ls "$work"/draft/core/*0001-*)" '^(To|Cc): '
+is "a draft is for nobody" lacks <(sed '/^$/q' "$work"/draft/core/*0001-*) '^(To|Cc): '
 is "and says so in its subject" has "$(ls "$work"/draft/core/*0001-*)" '^Subject: \[DRAFT PATCH'
 
 # The rest on a copy of the project with the first hook, one with a new file and the

@@ -93,7 +93,12 @@ check "another series is refused" \
 	"Linux ${KSERIES%.*}.99.99, but the hooks are for ([0-9.]+ )*$KSERIES: " fails assemble
 is "before a tree is made anew" same
 
-# One that the first hook does not apply to, with another in its place
+# One that the first hook which replaces a line does not apply to, with another in its place
+hook=$(awk '$1 != "" && $1 !~ /^#/ { print $1 }' "$copy/hooks/$KSERIES/series" |
+	while read -r name; do
+		grep -q '^-[^-]' "$copy/hooks/$KSERIES/$name" && echo "$name"
+	done | head -n 1)
+file=$(sed -n 's,^+++ b/\([^\t]*\).*,\1,p' "$copy/hooks/$KSERIES/$hook" | head -n 1)
 next=$copy/hooks/${KSERIES%.*}.99
 mkdir "$next"
 line=$(sed -n '/^@@ /,$ s/^-//p' "$copy/hooks/$KSERIES/$hook" | head -n 1)
