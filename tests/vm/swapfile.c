@@ -74,7 +74,7 @@ static void allow_orders(unsigned long orders)
 
 	for (order = MIN_ORDER; order <= PMD_NR; order++) {
 		snprintf(path, sizeof(path), THP "enabled", (PAGE << order) / KiB);
-		if (write_file(path, "%s", orders & 1UL << order ? "always" : "never"))
+		if (write_file(path, "%s", orders & (1UL << order) ? "always" : "never"))
 			die("cannot write %s", path);
 	}
 }
