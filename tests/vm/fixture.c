@@ -298,6 +298,21 @@ bool shrink_all(uint64_t pages)
 	return false;
 }
 
+bool active_falls_to(uint64_t pages)
+{
+	uint64_t active = vmstat("nr_gpu_active");
+	unsigned int i;
+
+	for (i = 0; i < 1000 && active > pages; i++) {
+		usleep(20000);
+		active = vmstat("nr_gpu_active");
+	}
+	if (active <= pages)
+		return true;
+	FAIL("%" PRIu64 " pages in use after 20 s, before %" PRIu64, active, pages);
+	return false;
+}
+
 bool trace_on(const char *event)
 {
 	int ret = write_file(TRACING "/set_event", "%s", event);

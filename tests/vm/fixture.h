@@ -73,6 +73,11 @@ bool came_back(const struct backup_counters *then, uint64_t adopted,
 
 /* tt_shrink() until all buffers are out, which are so many pages */
 bool shrink_all(uint64_t pages);
+/*
+ * A job that has ended holds its buffers until a worker of the scheduler has freed it,
+ * closed ones as well: wait until no more than so many pages are in use.
+ */
+bool active_falls_to(uint64_t pages);
 /* ttm.pages_limit for a test; what it was comes back with limit_restore(). */
 bool limit_set(uint64_t pages);
 void limit_restore(void);

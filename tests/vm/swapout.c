@@ -26,6 +26,7 @@ static void round_trip(void)
 	static const uint64_t sizes[] = {
 		PAGE, 13 * PAGE, 2 * MiB, 2 * MiB + PAGE, ODD, 16 * MiB,
 	};
+	uint64_t active = vmstat("nr_gpu_active");
 	uint32_t caching;
 	struct gpu g;
 	struct bo b;
@@ -50,6 +51,7 @@ static void round_trip(void)
 			ASSERT(bo_check_where(&g, &b, pages, 0, 0));
 			ASSERT(bo_check_map(&b));
 			bo_free(&g, &b);
+			ASSERT(active_falls_to(active));
 		}
 	}
 }
