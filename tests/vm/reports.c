@@ -573,6 +573,8 @@ static void small_buffers(void)
 
 /* ---- a desktop on a machine whose free memory is in single pages ---- */
 
+#define CLIENTS	10
+
 struct desktop {
 	atomic_uint ready, stop, failed;
 	atomic_ulong submits, restored;
@@ -590,7 +592,12 @@ static void client(struct desktop *d, unsigned int seed)
 	for (i = 0; i < ARRAY_LEN(b); i++)
 		if (!bo_new(&g, &b[i], 2 * MiB, DRM_VTTM_WC, seed * 100 + i))
 			_exit(1);
+	/* what went while others were filling theirs comes back before anything counts */
 	atomic_fetch_add(&d->ready, 1);
+	while (atomic_load(&d->ready) < CLIENTS)
+		usleep(1000);
+	if (touch(&g, b, ARRAY_LEN(b)))
+		_exit(1);
 	while (!atomic_load(&d->stop)) {
 		unsigned long gone = 0;
 		struct bo frame;
@@ -617,7 +624,6 @@ static void client(struct desktop *d, unsigned int seed)
 
 static void stutter(void)
 {
-	enum { CLIENTS = 10 };
 	uint64_t len = (meminfo_kib("MemFree") * KiB - 60 * MiB) / PAGE * PAGE, at, order9;
 	uint64_t kswapd, direct, swapped;
 	struct desktop *d = shared_memory(PAGE);
