@@ -426,7 +426,7 @@ int ttm_backup_restore_chunk(struct ttm_pool *pool, struct ttm_tt *tt,
 {
 	unsigned int best = ttm_backup_restore_best_order(pool, attempt);
 	struct page *page = tt->pages[idx];
-	unsigned int handle_order, merge_order, max_order, min_order;
+	unsigned int handle_order, merge_order, max_order;
 	unsigned long handle;
 	int ret;
 
@@ -462,8 +462,7 @@ int ttm_backup_restore_chunk(struct ttm_pool *pool, struct ttm_tt *tt,
 	if (ttm_backup_restore_as_it_went(pool, tt, idx, attempt, handle_order,
 					  max_order)) {
 		ttm_backup_restore_readahead(pool, tt, ctx, idx);
-		min_order = handle_order;
-		ret = ttm_backup_restore_extract(pool, tt, ctx, idx, min_order,
+		ret = ttm_backup_restore_extract(pool, tt, ctx, idx, handle_order,
 						 true, attempt->progress, order);
 		switch (ret) {
 		case 0:
@@ -502,8 +501,7 @@ int ttm_backup_restore_chunk(struct ttm_pool *pool, struct ttm_tt *tt,
 	}
 
 	/* Last, in whatever order swap returns */
-	min_order = 0;
-	ret = ttm_backup_restore_extract(pool, tt, ctx, idx, min_order, false,
+	ret = ttm_backup_restore_extract(pool, tt, ctx, idx, 0, false,
 					 attempt->progress, order);
 	switch (ret) {
 	case 0:
