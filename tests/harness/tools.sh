@@ -48,14 +48,18 @@ state() { find "$tree" -type f ! -path '*/.ttm-zerocopy/*' -printf '%P %T@\n' | 
 same() { [[ $(state) == "$before" ]]; }
 no_leftovers() { ! ls -d "$copy"/build/.assemble.* "$copy"/build/.vm.* 2>/dev/null; }
 
+hooks() { awk '$1 != "" && $1 !~ /^#/ { print $1 }' "$copy/hooks/$KSERIES/series"; }
+# file_of HOOK: the first that it changes
+file_of() { sed -n 's,^+++ b/\([^\t]*\).*,\1,p' "$copy/hooks/$KSERIES/$1" | head -n 1; }
+
 echo "KTAP version 1"
-hook=$(awk '$1 != "" && $1 !~ /^#/ { print $1; exit }' "$copy/hooks/$KSERIES/series")
-file=$(sed -n 's,^+++ b/\([^\t]*\).*,\1,p' "$copy/hooks/$KSERIES/$hook" | head -n 1)
+hook=$(hooks | head -n 1)
+file=$(file_of "$hook")
 
 check "a tree is assembled" "files changed" works assemble
 before=$(state)
 cp -r "$kernel" "$work/patched"
-awk '$1 != "" && $1 !~ /^#/ { print $1 }' "$copy/hooks/$KSERIES/series" | while read -r name; do
+hooks | while read -r name; do
 	patch -s --no-backup-if-mismatch -d "$work/patched" -p1 <"$copy/hooks/$KSERIES/$name"
 done
 cp -r "$copy/kernel/." "$work/patched/"
@@ -94,11 +98,10 @@ check "another series is refused" \
 is "before a tree is made anew" same
 
 # One that the first hook which replaces a line does not apply to, with another in its place
-hook=$(awk '$1 != "" && $1 !~ /^#/ { print $1 }' "$copy/hooks/$KSERIES/series" |
-	while read -r name; do
-		grep -q '^-[^-]' "$copy/hooks/$KSERIES/$name" && echo "$name"
-	done | head -n 1)
-file=$(sed -n 's,^+++ b/\([^\t]*\).*,\1,p' "$copy/hooks/$KSERIES/$hook" | head -n 1)
+hook=$(hooks | while read -r name; do
+	grep -q '^-[^-]' "$copy/hooks/$KSERIES/$name" && echo "$name"
+done | head -n 1)
+file=$(file_of "$hook")
 next=$copy/hooks/${KSERIES%.*}.99
 mkdir "$next"
 line=$(sed -n '/^@@ /,$ s/^-//p' "$copy/hooks/$KSERIES/$hook" | head -n 1)

@@ -229,44 +229,36 @@ static bool swap_to_pieces(unsigned int pieces, unsigned int flags)
 	return !ret && !swapon(swaps.dev[0], flags);
 }
 
-/* A folio goes past what is in pieces, as long as there is something else. */
-static void past_the_pieces(void)
+/* Of eight folios, how many leave whole, and how many are split on the way? */
+static void push_to_pieces(unsigned int pieces, uint64_t whole, uint64_t split)
 {
-	uint64_t whole, split;
+	uint64_t whole_then, split_then;
 	struct gpu g;
 	struct bo b;
 
 	ASSERT(reclaim_prepare());
 	ASSERT(gpu_open(&g));
 	ASSERT(bo_new(&g, &b, 16 * MiB, DRM_VTTM_CACHED, 1));
-	ASSERT(swap_to_pieces(PIECES, 0));
-	whole = vmstat("thp_swpout");
-	split = vmstat("thp_swpout_fallback");
+	ASSERT(swap_to_pieces(pieces, 0));
+	whole_then = vmstat("thp_swpout");
+	split_then = vmstat("thp_swpout_fallback");
 	ASSERT(push_out(&g, &b));
-	EXPECT_EQ(vmstat("thp_swpout") - whole, 8);
-	EXPECT_EQ(vmstat("thp_swpout_fallback") - split, 0);
+	EXPECT_EQ(vmstat("thp_swpout") - whole_then, whole);
+	EXPECT_EQ(vmstat("thp_swpout_fallback") - split_then, split);
 	EXPECT(bo_check_map(&b));
 	bo_free(&g, &b);
+}
+
+/* A folio goes past what is in pieces, as long as there is something else. */
+static void past_the_pieces(void)
+{
+	push_to_pieces(PIECES, 8, 0);
 }
 
 /* No more than 64 places are looked at for one, and not the same for the next. */
 static void goes_on_looking(void)
 {
-	uint64_t whole, split;
-	struct gpu g;
-	struct bo b;
-
-	ASSERT(reclaim_prepare());
-	ASSERT(gpu_open(&g));
-	ASSERT(bo_new(&g, &b, 16 * MiB, DRM_VTTM_CACHED, 1));
-	ASSERT(swap_to_pieces(100, 0));
-	whole = vmstat("thp_swpout");
-	split = vmstat("thp_swpout_fallback");
-	ASSERT(push_out(&g, &b));
-	EXPECT_EQ(vmstat("thp_swpout") - whole, 7);
-	EXPECT_EQ(vmstat("thp_swpout_fallback") - split, 1);
-	EXPECT(bo_check_map(&b));
-	bo_free(&g, &b);
+	push_to_pieces(100, 7, 1);
 }
 
 /* Discards of the disk with swap on it */

@@ -97,25 +97,6 @@ static uint64_t stat_sum(const char *name)
 	return sum;
 }
 
-/* Every word its own. */
-static void fill(uint64_t *page, uint64_t nr)
-{
-	uint64_t i;
-
-	for (i = 0; i < PAGE / sizeof(*page); i++)
-		page[i] = nr * PAGE + i;
-}
-
-static bool intact(const uint64_t *page, uint64_t nr)
-{
-	uint64_t i;
-
-	for (i = 0; i < PAGE / sizeof(*page); i++)
-		if (page[i] != nr * PAGE + i)
-			return false;
-	return true;
-}
-
 /* The largest of the orders that is read: what is larger than any extent is not. */
 static void read_with(unsigned long orders, unsigned int largest, bool backwards)
 {
@@ -133,8 +114,9 @@ static void read_with(unsigned long orders, unsigned int largest, bool backwards
 
 	/* Slot 0 is the header, so page 1 comes first: a folio is as aligned as its slots */
 	allow_orders(0);
+	/* each page is a pattern of its own */
 	for (nr = 1; nr < MAPPED; nr++)
-		fill((uint64_t *)(map + nr * PAGE), nr);
+		pattern_fill(test_source(), nr, map + nr * PAGE, PAGE);
 	used = swap_used_pages();
 	ASSERT(!madvise(map + PAGE, (MAPPED - 1) * PAGE, MADV_PAGEOUT));
 	writeback_settle();
@@ -145,11 +127,11 @@ static void read_with(unsigned long orders, unsigned int largest, bool backwards
 	refused = stat_sum("swpin_fallback");
 	for (i = 1; i < MAPPED; i++) {
 		nr = backwards ? MAPPED - i : i;
-		if (intact((uint64_t *)(map + nr * PAGE), nr))
+		if (pattern_check(test_source(), nr, map + nr * PAGE, PAGE) < 0)
 			continue;
 		if (!wrong++)
-			test_note("page %" PRIu64 " begins with %#" PRIx64 " and not %#" PRIx64,
-				  nr, *(uint64_t *)(map + nr * PAGE), nr * PAGE);
+			test_note("page %" PRIu64 " begins with %#" PRIx64, nr,
+				  *(uint64_t *)(map + nr * PAGE));
 	}
 	whole = stat_of(largest, "swpin") - whole;
 	refused = stat_sum("swpin_fallback") - refused;
