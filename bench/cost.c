@@ -27,6 +27,7 @@
 static struct gpu gpu, helper;
 static struct bo bos[MAX_BUFFERS];
 static unsigned int nr_bos;
+static uint64_t others;		/* pages of a GPU that are not of these */
 static struct fragments *fragments;
 static unsigned int round_now;
 static uint64_t shmem_that_stays;
@@ -208,12 +209,40 @@ static void must_be_in_chunks(void)
 		    large, all, now.order);
 }
 
+/*
+ * An allocation that asks for more than there is in one piece wakes kswapd, which
+ * asks the shrinker. Wait until it sleeps, and have back what it got.
+ */
+static void must_be_resident(void)
+{
+	uint64_t wanted = others + now.bytes / PAGE, scanned;
+	unsigned int i, tries;
+
+	if (gpu.dumb)
+		return;
+	for (tries = 0; tries < 20; tries++) {
+		scanned = vmstat("pgscan_kswapd") + vmstat("slabs_scanned");
+		if (gpu_active() < wanted)
+			for (i = 0; i < nr_bos; i++) {
+				gpu_map(&gpu, &bos[i], NULL);
+				*(volatile uint8_t *)bos[i].map;
+				bo_unmap(&bos[i]);
+			}
+		usleep(100000);
+		if (gpu_active() >= wanted &&
+		    scanned == vmstat("pgscan_kswapd") + vmstat("slabs_scanned"))
+			return;
+	}
+	die("reclaim backs buffers up as soon as they are there");
+}
+
 static void create_all(uint64_t bo_size)
 {
 	unsigned int i;
 
 	if (fragments)
 		fragment_again(&helper, fragments);
+	others = gpu_active();
 	nr_bos = now.bytes / bo_size;
 	for (i = 0; i < nr_bos; i++) {
 		gpu_create(&gpu, &bos[i], bo_size, now.caching);
@@ -221,6 +250,7 @@ static void create_all(uint64_t bo_size)
 		fill(&bos[i], i + 1, false);
 		bo_unmap(&bos[i]);
 	}
+	must_be_resident();
 	must_be_in_chunks();
 	writeback_settle();
 }
@@ -252,10 +282,13 @@ static void must_be_backed_up(uint64_t pages)
 /* Without the CPU's mappings: to tear them down costs the same whatever follows */
 static void backup(const char *state, bool writeback)
 {
-	uint64_t pages, quiet = noise(), before = gpu_active();
+	uint64_t pages, quiet, before;
 	struct meter m;
 	int ret;
 
+	must_be_resident();
+	quiet = noise();
+	before = gpu_active();
 	meter_start(&m);
 	ret = gpu_shrink(&gpu, now.bytes / PAGE, writeback);
 	meter_stop(&m);
