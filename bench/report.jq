@@ -35,11 +35,13 @@ def words(mode; op; c): first(.results[] | select(.name == "words" and .run == 1
 	.mode == mode and .op == op and .caching == c)).instructions // null;
 def wordsnet(mode; op; c): words(mode; op; c) as $a | words(mode; "fault"; c) as $f |
 	if $a == null then null elif op == "restore" then $a - $f else $a end;
-def swapout(mode; op; c; o): first(.results[] | select(.name == "swapout" and .run == 1 and
-	.mode == mode and .op == op and .caching == c and .order == o)) // null;
-def swapout_net(mode; op; c; o): swapout(mode; op; c; o).instructions as $a |
-	swapout(mode; "fault"; c; o).instructions as $f |
+def swapout_in(mode; op; state; c; o): first(.results[] | select(.name == "swapout" and .run == 1 and
+	.mode == mode and .op == op and .state == state and .caching == c and .order == o)) // null;
+def swapout_net_in(mode; op; state; c; o): swapout_in(mode; op; state; c; o).instructions as $a |
+	swapout_in(mode; "fault"; "resident"; c; o).instructions as $f |
 	if $a == null then null elif op == "restore" then ([$a - $f, 1] | max) else $a end;
+def swapout(mode; op; c; o): swapout_in(mode; op; "resident"; c; o);
+def swapout_net(mode; op; c; o): swapout_net_in(mode; op; "resident"; c; o);
 def swapout_orders: [.results[] | select(.name == "swapout") | .order] | unique;
 def orders: [.results[] | select(.part == "cost") | .order] | unique;
 def part(name; mode): [.results[] | select(.name == name and .mode == mode)];
@@ -135,11 +137,13 @@ elif $want == "backup" then ($b | [caching[] as $c | orders[] as $o |
 	map(row) | table(["caching", "order", "upstream", "zero_copy=0", "zero_copy=1",
 		"upstream / zero_copy=1", "purge", "zero_copy=1 / purge", "upstream: purge"]))
 
-elif $want == "swapout" then ($b | [("backup", "restore") as $op | caching[] as $c | swapout_orders[] as $o |
-	swapout_net("pristine"; $op; $c; $o) as $p | swapout_net("insert"; $op; $c; $o) as $i |
-	[({backup: "out", restore: "in"}[$op]), ($c | title), "\($o)", ($p | count), ($i | count), (ratio($p; $i) | times),
-	 (swapout("pristine"; $op; $c; $o).pages_allocated | if . == null then "–" else digits(1) end),
-	 (swapout("insert"; $op; $c; $o).pages_allocated | if . == null then "–" else digits(1) end)]] |
+elif $want == "swapout" then ($b | [(["out", "backup", "resident"], ["in", "restore", "drained"],
+		["in, from the pools", "restore", "resident"]) as [$what, $op, $state] |
+	caching[] as $c | swapout_orders[] as $o |
+	swapout_net_in("pristine"; $op; $state; $c; $o) as $p | swapout_net_in("insert"; $op; $state; $c; $o) as $i |
+	[$what, ($c | title), "\($o)", ($p | count), ($i | count), (ratio($p; $i) | times),
+	 (swapout_in("pristine"; $op; $state; $c; $o).pages_allocated | if . == null then "–" else digits(1) end),
+	 (swapout_in("insert"; $op; $state; $c; $o).pages_allocated | if . == null then "–" else digits(1) end)]] |
 	map(row) | table(["swap", "caching", "order", "upstream", "zero_copy=1", "upstream / zero_copy=1",
 		"pages allocated, upstream", "pages allocated, zero_copy=1"]))
 
