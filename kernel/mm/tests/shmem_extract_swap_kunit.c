@@ -357,6 +357,71 @@ static void extract_c38_read_to_the_node(struct kunit *test)
 		}
 	}
 }
+
+/* All that can be had of a node in pieces of @order, chained in their ->lru */
+static void extract_use_up_node(int nid, unsigned int order, struct list_head *used)
+{
+	const gfp_t gfp = (EXTRACT_GFP | __GFP_COMP | __GFP_THISNODE | __GFP_NOMEMALLOC) &
+			  ~__GFP_DIRECT_RECLAIM;
+	struct page *page;
+
+	while ((page = alloc_pages_node(nid, gfp, order)))
+		list_add(&page->lru, used);
+}
+
+static void extract_give_back(struct list_head *used, unsigned int order)
+{
+	struct page *page, *next;
+
+	list_for_each_entry_safe(page, next, used, lru)
+		__free_pages(page, order);
+	INIT_LIST_HEAD(used);
+}
+
+/* A node that has it in small pieces only gives those, and no other node a large one. */
+static void extract_c38_node_used_up(struct kunit *test)
+{
+	const gfp_t light = (EXTRACT_GFP | __GFP_COMP) & ~__GFP_DIRECT_RECLAIM;
+	unsigned int max = insert_swap_order();
+	struct file *file = extract_file(test, insert_always, 1UL << max);
+	LIST_HEAD(used);
+	int nid;
+
+	if (num_node_state(N_MEMORY) < 2)
+		kunit_skip(test, "the machine has one node");
+	if (!max)
+		kunit_skip(test, "needs large folios");
+
+	for_each_node_state(nid, N_MEMORY) {
+		struct folio *folio;
+
+		extract_swapped(test, file, max, 0, nid + 1);
+
+		extract_use_up_node(nid, max, &used);
+		KUNIT_EXPECT_FALSE(test, list_empty(&used));
+		shmem_extract_readahead(file, 0, max, nid, light);
+		folio = shmem_extract_folio(file, 0, max, nid, light);
+		extract_give_back(&used, max);
+
+		if (IS_ERR(folio)) {
+			KUNIT_EXPECT_EQ(test, PTR_ERR(folio), -ENOMEM);
+		} else {
+			KUNIT_EXPECT_LT(test, folio_order(folio), max);
+			KUNIT_EXPECT_TRUE(test, !folio_test_large(folio) || folio_nid(folio) == nid);
+			KUNIT_EXPECT_TRUE(test, insert_intact(folio, nid + 1));
+			folio_put(folio);
+		}
+		shmem_truncate_range(file_inode(file), 0, -1);
+
+		/* With memory, it is that node's. */
+		extract_swapped(test, file, max, 0, nid + 1);
+		folio = shmem_extract_folio(file, 0, max, nid, EXTRACT_GFP);
+		KUNIT_ASSERT_EQ(test, PTR_ERR_OR_ZERO(folio), 0);
+		KUNIT_EXPECT_EQ(test, folio_order(folio), max);
+		KUNIT_EXPECT_EQ(test, folio_nid(folio), nid);
+		folio_put(folio);
+	}
+}
 #endif
 
 static void extract_c39_read_error(struct kunit *test)
@@ -754,6 +819,7 @@ static struct kunit_case extract_swap_cases[] = {
 #endif
 #ifdef CONFIG_NUMA
 	KUNIT_CASE_SLOW(extract_c38_read_to_the_node),
+	KUNIT_CASE_SLOW(extract_c38_node_used_up),
 #endif
 	KUNIT_CASE_SLOW(extract_c39_read_error),
 	KUNIT_CASE_SLOW(extract_c40_unuse),
