@@ -342,6 +342,7 @@ elif $want == "altmemory" then ($b | ["pristine", "insert", "native", "movable"]
 	["OOM kills meanwhile"] + cycle(.oom_kill; tostring),
 	["read, s"] + cycle(if .completed then .read_ns else null end; seconds),
 	["pages in chunks of 2 MiB at the end, %"] + cycle(.pages_by_order // [] | if . == [] then null else .[9:] | add / 10 end; digits(0)),
+	["pages in chunks of 64 KiB and more, %"] + cycle(.pages_by_order // [] | if . == [] then null else .[4:] | add / 10 end; digits(0)),
 	["2 MiB swapped out whole"] + cycle(.thp_swpout; tostring),
 	["2 MiB that were split for swap"] + cycle(.thp_swpout_fallback; tostring),
 	["page blocks then: unmovable"] + cycle(.full.page_blocks.Unmovable; tostring),
