@@ -6,9 +6,13 @@
  * there is memory for that.
  */
 
+#include <sys/mman.h>
+
 #include "fixture.h"
 
 #define PARAMETERS	"/sys/module/zswap/parameters/"
+#define THP_ENABLED	"/sys/kernel/mm/transparent_hugepage/hugepages-2048kB/enabled"
+#define GROUP		"zswap-only"
 #define SIZE		(8 * MiB)
 
 static bool zswap_set(const char *name, const char *value)
@@ -148,7 +152,69 @@ static void gets_full(void)
 	zswap_set("max_pool_percent", "20");
 }
 
+static void fill_but_one(uint8_t *huge, uint64_t seed)
+{
+	uint64_t i, state = seed + 1;
+
+	/* each page of another byte, so that it is not stored as one */
+	for (i = 0; i < PMD_PAGES; i++) {
+		memset(huge + i * PAGE, (int)(i % 255), PAGE);
+		*(uint64_t *)(huge + i * PAGE) = seed * PMD_PAGES + i;
+	}
+	for (i = 1; i < PAGE / 8; i++)
+		((uint64_t *)huge)[i] = xorshift(&state);
+}
+
+static void without_writeback(void *arg)
+{
+	uint64_t out, i, j, wrong = 0;
+	uint8_t *map, page[PAGE];
+
+	(void)arg;
+	ASSERT_OK(cg_enter(GROUP));
+	map = mmap(NULL, SIZE + 2 * MiB, PROT_READ | PROT_WRITE,
+		   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ASSERT(map != MAP_FAILED);
+	map += -(uintptr_t)map & (2 * MiB - 1);
+	out = vmstat("thp_fault_alloc");
+	for (i = 0; i < SIZE / (2 * MiB); i++)
+		fill_but_one(map + i * 2 * MiB, i);
+	ASSERT_EQ(vmstat("thp_fault_alloc") - out, SIZE / (2 * MiB));
+
+	out = vmstat("zswpout");
+	ASSERT(!madvise(map, SIZE, MADV_PAGEOUT));
+	out = vmstat("zswpout") - out;
+	test_note("%" PRIu64 " of %" PRIu64 " pages went to zswap", out, PAGES(SIZE));
+	EXPECT_EQ(out, PAGES(SIZE) - SIZE / (2 * MiB));
+
+	for (i = 0; i < SIZE / (2 * MiB); i++)
+		for (j = 1; j < PMD_PAGES; j++) {
+			memset(page, (int)(j % 255), PAGE);
+			*(uint64_t *)page = i * PMD_PAGES + j;
+			wrong += !!memcmp(page, map + i * 2 * MiB + j * PAGE, PAGE);
+		}
+	EXPECT_EQ(wrong, 0);
+}
+
+/*
+ * Where the owner has turned writeback off, what zswap does not take stays in memory:
+ * the page that does not compress, and not the huge page that it is in.
+ */
+static void only_zswap(void)
+{
+	ASSERT_OK(write_file(THP_ENABLED, "always"));
+	ASSERT_OK(cg_create(GROUP));
+	ASSERT_OK(cg_write(GROUP, "memory.zswap.writeback", "0"));
+	ASSERT(zswap_set("enabled", "Y"));
+	EXPECT(ktap_child(without_writeback, NULL));
+	zswap_set("enabled", "N");
+	EXPECT_OK(cg_remove(GROUP));
+	EXPECT_OK(write_file(THP_ENABLED, "never"));
+}
+
 static const struct test tests[] = {
+	/* from a swap file, as on a block device it does not hold */
+	{ "c117_zswap_only_takes_single_pages", only_zswap },
 	{ "c87_zswap_has_it", on },
 	{ "c87_zswap_has_it_and_is_turned_off", turned_off },
 	{ "c87_zswap_is_turned_on_later", turned_on },
@@ -158,6 +224,9 @@ static const struct test tests[] = {
 
 int main(void)
 {
+	unsigned int first;
+
 	mount_all();
-	return ktap_run(tests, ARRAY_LEN(tests));
+	first = swap_kind() == SWAP_FILE ? 0 : 1;
+	return ktap_run(tests + first, ARRAY_LEN(tests) - first);
 }
