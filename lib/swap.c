@@ -13,6 +13,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/swap.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "stat.h"
@@ -179,4 +180,22 @@ void writeback_settle(void)
 		usleep(20000);
 	}
 	die("pages still under writeback after 20 s");
+}
+
+int hibernate(void)
+{
+	struct swap_list swaps;
+	struct stat st;
+	int ret;
+
+	swap_list(&swaps);
+	if (swaps.nr != 1 || stat(swaps.dev[0], &st))
+		return -ENODEV;
+	ret = write_file("/sys/power/resume", "%u:%u", major(st.st_rdev),
+			 minor(st.st_rdev));
+	if (!ret)
+		ret = write_file("/sys/power/disk", "test_resume");
+	if (!ret)
+		ret = write_file("/sys/power/state", "disk");
+	return ret;
 }

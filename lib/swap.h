@@ -33,5 +33,10 @@ void writeback_settle(void);
  * in that of another one is restored by a copy.
  */
 void lru_drain(void);
+/*
+ * The image is written to swap, read again, and put in place of what is in memory.
+ * Returns in the machine that was restored, or with an error in the one that was.
+ */
+int hibernate(void);
 
 #endif

@@ -3,8 +3,6 @@
 
 #include <fcntl.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -503,22 +501,4 @@ int run_by_swap(struct test_table zram, struct test_table disk,
 	const struct test_table *t = zero_copy_get() ? tables[swap_kind()] : &copy;
 
 	return ktap_run(t->tests, t->nr);
-}
-
-int hibernate(void)
-{
-	struct swap_list swaps;
-	struct stat st;
-	int ret;
-
-	swap_list(&swaps);
-	if (swaps.nr != 1 || stat(swaps.dev[0], &st))
-		return -ENODEV;
-	ret = write_file("/sys/power/resume", "%u:%u", major(st.st_rdev),
-			 minor(st.st_rdev));
-	if (!ret)
-		ret = write_file("/sys/power/disk", "test_resume");
-	if (!ret)
-		ret = write_file("/sys/power/state", "disk");
-	return ret;
 }

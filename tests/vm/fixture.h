@@ -131,12 +131,6 @@ bool reclaim_prepare(void);
  */
 #define SWAP_OTHERS	16
 
-/*
- * The image is written to swap, read again, and put in place of what is in memory.
- * Returns in the machine that was restored, or with an error in the one that was.
- */
-int hibernate(void);
-
 /* Memory that backups and restores move to and fro. */
 struct level {
 	uint64_t shmem;
