@@ -3,6 +3,8 @@
 #ifndef BEHAVE_H
 #define BEHAVE_H
 
+#include <stdio.h>
+
 #include "bench.h"
 
 #define MAX_BUFFERS	8192
@@ -20,6 +22,27 @@ void unmap_buffers(void);
 /* die if one has not what was filled in; those that are not mapped, are then */
 void check_buffers(void);
 void free_buffers(void);
+
+/* ---- the trace: pages that the machine allocates and frees ---- */
+
+struct pages_trace {
+	int64_t pages;		/* in use now, above what was at the start */
+	int64_t most;
+	int64_t allocated;	/* in all */
+};
+
+/* write to a file of the tracer */
+void tracing(const char *file, const char *value);
+/* Empty the trace, which then has room for so many KiB for each processor. */
+void trace_begin(unsigned int kib);
+/* by the tracepoints of the page allocator, from now on */
+void pages_trace_on(void);
+/* Stop, and read what there is. Ends the program if something was lost. */
+FILE *trace_end(void);
+/* a line of it, which may be about something else */
+void pages_trace_line(const char *line, struct pages_trace *t);
+/* for atexit(); the buffer goes */
+void pages_trace_off(void);
 
 /* ---- results ---- */
 

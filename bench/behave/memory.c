@@ -19,7 +19,7 @@
 
 /* ---- peak ---- */
 
-static void tracing(const char *file, const char *value)
+void tracing(const char *file, const char *value)
 {
 	char path[128];
 	int ret;
@@ -28,13 +28,6 @@ static void tracing(const char *file, const char *value)
 	ret = write_file(path, "%s", value);
 	if (ret)
 		die("cannot write %s to %s: %s", value, path, strerror(-ret));
-}
-
-static void tracing_off(void)
-{
-	write_file(TRACING "/events/kmem/mm_page_alloc/enable", "0");
-	write_file(TRACING "/events/kmem/mm_page_free/enable", "0");
-	write_file(TRACING "/buffer_size_kb", "1");
 }
 
 static uint64_t trace_lost(void)
@@ -57,28 +50,35 @@ static uint64_t trace_lost(void)
 	}
 }
 
-/*
- * Every page that the machine allocates and frees meanwhile, counted by the
- * tracepoints of the page allocator.
- */
-static void peak_one(uint64_t percent)
+void pages_trace_off(void)
 {
-	int64_t pages = 0, most = 0, allocated = 0;
-	uint64_t backed_up, size = ram * percent / 100 / (2 * MiB) * (2 * MiB);
-	char line[512];
-	FILE *trace;
+	write_file(TRACING "/events/kmem/mm_page_alloc/enable", "0");
+	write_file(TRACING "/events/kmem/mm_page_free/enable", "0");
+	write_file(TRACING "/buffer_size_kb", "1");
+}
+
+void trace_begin(unsigned int kib)
+{
+	char size[16];
 	int ret;
 
-	fill_buffers(size, size, false);
-	bo_unmap(&bos[0]);
-	writeback_settle();
-	tracing("buffer_size_kb", "12288");
+	snprintf(size, sizeof(size), "%u", kib);
+	tracing("buffer_size_kb", size);
 	ret = trace_clear();
 	if (ret)
 		die(TRACING "/trace: %s", strerror(-ret));
+}
+
+void pages_trace_on(void)
+{
 	tracing("events/kmem/mm_page_alloc/enable", "1");
 	tracing("events/kmem/mm_page_free/enable", "1");
-	backed_up = gpu_backup(&gpu, size / PAGE, false);
+}
+
+FILE *trace_end(void)
+{
+	FILE *trace;
+
 	tracing("events/kmem/mm_page_alloc/enable", "0");
 	tracing("events/kmem/mm_page_free/enable", "0");
 	if (trace_lost())
@@ -86,35 +86,56 @@ static void peak_one(uint64_t percent)
 	trace = fopen(TRACING "/trace", "r");
 	if (!trace)
 		die(TRACING "/trace: %s", strerror(errno));
-	while (fgets(line, sizeof(line), trace)) {
-		const char *what = strstr(line, ": mm_page_"), *order, *pfn;
-		int64_t nr;
+	return trace;
+}
 
-		if (!what)
-			continue;
-		order = strstr(what, "order=");
-		pfn = strstr(what, "pfn=");
-		if (!order || !pfn)
-			die("trace: cannot understand \"%s\"", line);
-		nr = 1LL << strtoul(order + strlen("order="), NULL, 10);
-		/* one that failed */
-		if (!strtoull(pfn + strlen("pfn="), NULL, 16))
-			continue;
-		if (!strncmp(what, ": mm_page_alloc", 15)) {
-			pages += nr;
-			allocated += nr;
-		} else {
-			pages -= nr;
-		}
-		if (pages > most)
-			most = pages;
+void pages_trace_line(const char *line, struct pages_trace *t)
+{
+	const char *what = strstr(line, ": mm_page_"), *order, *pfn;
+	int64_t nr;
+
+	if (!what)
+		return;
+	order = strstr(what, "order=");
+	pfn = strstr(what, "pfn=");
+	if (!order || !pfn)
+		die("trace: cannot understand \"%s\"", line);
+	nr = 1LL << strtoul(order + strlen("order="), NULL, 10);
+	/* one that failed */
+	if (!strtoull(pfn + strlen("pfn="), NULL, 16))
+		return;
+	if (!strncmp(what, ": mm_page_alloc", 15)) {
+		t->pages += nr;
+		t->allocated += nr;
+	} else {
+		t->pages -= nr;
 	}
+	if (t->pages > t->most)
+		t->most = t->pages;
+}
+
+static void peak_one(uint64_t percent)
+{
+	uint64_t backed_up, size = ram * percent / 100 / (2 * MiB) * (2 * MiB);
+	struct pages_trace t = {};
+	char line[512];
+	FILE *trace;
+
+	fill_buffers(size, size, false);
+	bo_unmap(&bos[0]);
+	writeback_settle();
+	trace_begin(12288);
+	pages_trace_on();
+	backed_up = gpu_backup(&gpu, size / PAGE, false);
+	trace = trace_end();
+	while (fgets(line, sizeof(line), trace))
+		pages_trace_line(line, &t);
 	fclose(trace);
 	trace_clear();
 	printf("{\"part\":\"peak\",\"percent\":%" PRIu64 ",\"bytes\":%" PRIu64
 	       ",\"backed_up_bytes\":%" PRIu64 ",\"peak_bytes\":%" PRIu64
 	       ",\"allocated_bytes\":%" PRIu64 "}\n", percent, size,
-	       backed_up * PAGE, most * PAGE, allocated * PAGE);
+	       backed_up * PAGE, t.most * PAGE, t.allocated * PAGE);
 	fflush(stdout);
 	check_buffers();
 	free_buffers();
@@ -122,7 +143,7 @@ static void peak_one(uint64_t percent)
 
 void peak(char **values)
 {
-	atexit(tracing_off);
+	atexit(pages_trace_off);
 	for (; *values; values++)
 		peak_one(parse_number("peak", *values, 1, 90));
 }
