@@ -43,7 +43,7 @@ deps:
 need-deps:
 	@tools/deps
 
-.PHONY: tree tree-linux-test tree-pristine tree-alternatives
+.PHONY: tree tree-linux-test tree-pristine tree-alternatives tree-hibernate
 tree: need-deps
 	@tools/assemble linux
 tree-linux-test: need-deps
@@ -52,8 +52,11 @@ tree-pristine: need-deps
 	@tools/assemble pristine
 tree-alternatives: need-deps
 	@tools/assemble alternatives
+tree-hibernate: need-deps
+	@tools/assemble hibernate-pristine
+	@tools/assemble hibernate
 
-.PHONY: kernel kernel-linux-test kernel-pristine kernel-alternatives
+.PHONY: kernel kernel-linux-test kernel-pristine kernel-alternatives kernel-hibernate
 kernel: tree
 	@tools/build-kernel linux
 kernel-linux-test: tree-linux-test
@@ -62,6 +65,9 @@ kernel-pristine: tree-pristine
 	@tools/build-kernel pristine
 kernel-alternatives: tree-alternatives
 	@tools/build-kernel alternatives
+kernel-hibernate: tree-hibernate
+	@tools/build-kernel hibernate-pristine
+	@tools/build-kernel hibernate
 
 # The programs that run in the virtual machine come before the kernel: what does
 # not compile should be said soon
@@ -101,7 +107,7 @@ bench: programs
 	@tools/deps bench
 	@$(MAKE) kernel-pristine
 	@$(MAKE) kernel
-	@$(if $(ALTERNATIVES),$(MAKE) kernel-alternatives)
+	@$(MAKE) $(if $(ALTERNATIVES),kernel-alternatives,kernel-hibernate)
 	@bench/run $(if $(ALTERNATIVES),--alternatives) $(if $(QUICK),--quick)
 	@bench/report $(if $(ALTERNATIVES),--alternatives) $(if $(QUICK),--quick)
 

@@ -29,6 +29,10 @@ static const struct {
 	{ "reserve", "PERCENT...", 1, INT_MAX, reserve,
 	  "how much of the buffers direct reclaim gets backed up, with\n"
 	  "free memory at PERCENT of the lowest watermark" },
+	{ "hibernate", "VRAM MIB LIMIT", 3, 3, hibernation,
+	  "what it takes to hibernate with MIB of memory in use, VRAM MiB\n"
+	  "in VRAM (vttm.vram), and a ttm.pages_limit of LIMIT MiB; to be\n"
+	  "run with vm/hibernate.sh" },
 	{ "cycle", "PERCENT ROUNDS", 2, 2, cycle,
 	  "fill buffers worth PERCENT of RAM and read them ROUNDS times;\n"
 	  "time, swap, fragmentation, types of page blocks" },

@@ -57,6 +57,11 @@ def exponent: map([(.[0] | log), (.[1] | log)]) | length as $n |
 	(map((.[0] - $mx) * (.[1] - $my)) | add) /
 	(map((.[0] - $mx) * (.[0] - $mx)) | add);
 
+# "hibernate-RAM:VRAM:USED:LIMIT", in MiB, in the order of the commands
+def hibernations: reduce (.commands[].name | select(startswith("hibernate-"))) as $n ([];
+	if index([$n]) then . else . + [$n] end) | if . == [] then error("no hibernation") else . end;
+def hibernated(name; m): part(name; m)[0] // error("no \(name) with \(m)");
+
 def sizes: [.results[] | select(.part == "growth") | .bytes] | unique;
 def growth(mode; c): [.results[] | select(.part == "growth" and .mode == mode and
 	.caching == c)];
@@ -124,7 +129,12 @@ elif $want == "expected" then ($b | [
 		([part("reserve"; "insert")[].oom_kills] | add) as $kills |
 		["backed up with the least memory free", "100 % where upstream fails",
 		 ([$v, $p] | map(if . then . * 100 | digits(0) + " %" else "–" end) | "\(.[0]), upstream \(.[1])"),
-		 (if $v and $p then $v == 1 and $p < 1 and $kills == 0 else null end | met)])
+		 (if $v and $p then $v == 1 and $p < 1 and $kills == 0 else null end | met)]),
+	([hibernations[] as $h | hibernated($h; "insert").error] as $v |
+		[hibernations[] as $h | hibernated($h; "pristine").error] as $p |
+		["hibernation with VRAM in use", "goes well where upstream's ends in ENOMEM",
+		 ([$v, $p] | map("\(map(select(. == 0)) | length) of \(length)") | "\(.[0]), upstream \(.[1])"),
+		 (($v | all(. == 0)) and ($p | any(. == 12)) | met)])
 	] | map(row) | table(["what", "expected", "measured", "as expected"]))
 
 elif $want == "backup" then ($b | [caching[] as $c | orders[] as $o |
@@ -287,6 +297,14 @@ elif $want == "flush" then ($b | [caching[] as $c | ([.results[] | select(.part 
 		(.backup_ipis, .restore_ipis) * 1073741824 / .bytes | digits(0)]] |
 	map(row) | table(["caching", "processors", "upstream: backup", "restore", "zero_copy=0: backup", "restore",
 		"zero_copy=1: backup", "restore"]))
+
+elif $want == "hibernation" then ($b | [hibernations[] as $h | modes[] as $m | hibernated($h; $m) |
+	($h | ltrimstr("hibernate-") | split(":")) + [($m | title),
+	 (if .error == 0 then "yes" elif .error == 12 then "**no**, ENOMEM" else "**no**, error \(.error)" end),
+	 (.peak_bytes | mib), (.allocated_bytes | mib), (.prepare_ns | seconds)] +
+	(if .error == 0 then [(.swapped_bytes | mib), (.image_bytes | mib), (.image_ns | seconds)] else ["–", "–", "–"] end)] |
+	map(row) | table(["RAM, MiB", "VRAM", "in use", "pages_limit", "kernel", "hibernates", "most memory taken, MiB", "allocated in all, MiB",
+		"devices prepared, s", "swapped out, MiB", "image, MiB", "written after, s"]))
 
 elif $want == "growth" then ($b | [caching[] as $c | sizes[] as $s |
 	[($c | title), "\($s / 1048576) MiB"] + [("pristine", "insert") as $m | (grown($m; $c; $s)) |

@@ -76,13 +76,15 @@ hook_bases()
 #               vm/config/NAME.config
 #   arm64, arm64-16k, arm64-64k
 #               such ones, for arm64, with pages of that size
-#   selftests-pristine
-#               the source of pristine, configured as selftests
+#   hibernate   the feature, configured as linux, with hibernation
+#   selftests-pristine, hibernate-pristine
+#               the source of pristine, configured as selftests and hibernate
 trees()
 {
 	local overlay name
 
-	printf '%s\n' linux linux-test mutants deb pristine alternatives selftests-pristine
+	printf '%s\n' linux linux-test mutants deb pristine alternatives \
+		selftests-pristine hibernate-pristine
 	for overlay in "$TOP"/vm/config/*.config; do
 		name=$(basename "$overlay" .config)
 		[[ $name == base || $name == test ]] || echo "$name"

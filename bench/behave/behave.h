@@ -53,6 +53,7 @@ void print_restored(const struct backup_counters *c);
 
 void peak(char **values);
 void reserve(char **values);
+void hibernation(char **values);
 void cycle(char **values);
 void readback(char **values);
 void latency(char **values);

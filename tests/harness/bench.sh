@@ -8,9 +8,9 @@ set -uo pipefail
 . "$(dirname "$0")/ktap.bash"
 
 copy=$work/copy
-mkdir -p "$copy"/{vm,tests/vm,build/{linux,pristine}/include/config}
+mkdir -p "$copy"/{vm,tests/vm,build/{linux,pristine,hibernate,hibernate-pristine}/include/config}
 cp -r "$TOP"/{bench,tools} "$copy/"
-for tree in linux pristine; do
+for tree in linux pristine hibernate hibernate-pristine; do
 	echo "$tree" | tee "$copy/build/$tree/vmlinux" >"$copy/build/$tree/.config"
 	echo 7.3.4 >"$copy/build/$tree/include/config/kernel.release"
 done
@@ -71,6 +71,36 @@ is "runs what is left" test "$(calls)" = $((all - done))
 is "and has all figures" jq -e --argjson all "$all" '.results | length == $all' "$json"
 is "once" test ! -e "$left"
 
+# An image that was resumed has to be in the log; where there is none, there is an error.
+mv "$copy/vm/run" "$copy/vm/run-all"
+cat >"$copy/vm/run" <<'EOF'
+#!/bin/bash
+while [[ $1 != --log ]]; do shift; done
+cat "$(dirname "$0")/said" >"$2"
+echo "{\"part\":\"hibernate\",\"error\":$(cat "$(dirname "$0")/error")}"
+EOF
+chmod +x "$copy/vm/run"
+only() { bench --only 'hibernate-384:256:150:*'; }
+first() { jq -e ".results[0] | $1" "$copy/build/results/bench-only.json"; }
+cp "$json" "$work/bench.json"
+printf '[    1.5] PM: hibernation: hibernation entry\n[    4.0] PM: hibernation: Wrote 8 kbytes in 1.00 seconds (8.00 MB/s)\n' >"$copy/vm/said"
+# the second one is not asked for
+printf '[    7.0] PM: hibernation: hibernation entry\n[    9.0] PM: hibernation: Wrote 16 kbytes in 1.00 seconds (16.00 MB/s)\n' >>"$copy/vm/said"
+echo 0 >"$copy/vm/error"
+is "one part only" only
+is "for each kernel" jq -e '[.results[].mode] | sort == ["copy", "insert", "pristine"]' "$copy/build/results/bench-only.json"
+is "the first image is the one that counts" first '.image_bytes == 8192 and .image_ns == 2500000000'
+: >"$copy/vm/said"
+is "hibernation without an image" fails only
+is "which is said" says "the log does not tell of an image"
+echo 12 >"$copy/vm/error"
+is "hibernation that fails has none" only
+is "nor a figure of it" first '.error == 12 and .image_bytes == null'
+is "no part has that name" fails bench --only nothing
+is "which is said in one line" one_line "no part has a name like 'nothing'"
+is "the bench's own figures stay" cmp "$json" "$work/bench.json"
+mv "$copy/vm/run-all" "$copy/vm/run"
+
 is "without their kernel, no alternatives" fails bench --alternatives
 is "which is said in one line" one_line "no kernel in build/alternatives"
 mkdir -p "$copy/build/alternatives/include/config"
@@ -84,7 +114,6 @@ for tree in alternatives linux pristine; do
 		cp /bin/true "$copy/build/$tree/$object.o"
 	done
 done
-cp "$json" "$work/bench.json"
 is "with it, there are" bench --alternatives
 alternatives=$copy/build/results/alternatives.json
 is "with figures of three kernels" jq -e '.kernels | keys == ["alternatives", "linux", "pristine"]' "$alternatives"
