@@ -263,7 +263,6 @@ static void backup_c54_drop_of_a_folio_taken_apart(struct kunit *test)
 	struct ttm_tt *tt = backup_filled_tt(test, ttm_cached, 96, true);
 	struct folio *folio = backup_tt_folio(tt, 64);
 	struct ttm_operation_ctx ctx = {};
-	struct backup_memory_fault fault;
 
 	KUNIT_ASSERT_EQ(test, backup_order(test, tt, 64), 5);
 	backup_plain_file(test, tt);
@@ -271,9 +270,9 @@ static void backup_c54_drop_of_a_folio_taken_apart(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, backup_run_with_pages(test, tt, 72), 64);
 
 	folio_get(folio);
-	backup_memory_fails(test, &fault, 64 + 24, -1);
+	backup_memory_fails(test, 64 + 24, -1);
 	KUNIT_EXPECT_EQ(test, ttm_tt_populate(&priv->bdev, tt, &ctx), -ENOMEM);
-	backup_memory_works(&fault);
+	backup_memory_works(test);
 	/* Or this proves nothing */
 	KUNIT_ASSERT_TRUE(test, ttm_backup_page_ptr_is_handle(tt->pages[64]) ||
 			  backup_tt_folio(tt, 64) != folio);

@@ -253,16 +253,15 @@ static void backup_c52_c61_extracted_at_last(struct kunit *test)
 	struct page **before = backup_page_array(test, tt);
 	struct folio *folio = backup_tt_folio(tt, 0);
 	struct ttm_operation_ctx ctx = {};
-	struct backup_memory_fault fault;
 
 	backup_needs_large(test, tt);
 	KUNIT_ASSERT_EQ(test, backup_run(test, tt), 512);
 	/* The state of a restore takes memory, too: let it have that. */
 	KUNIT_ASSERT_EQ(test, backup_interrupted_restore(test, tt, 1), -EINTR);
 	folio_get(folio);
-	backup_memory_fails(test, &fault, 0, -1);
+	backup_memory_fails(test, 0, -1);
 	KUNIT_EXPECT_EQ(test, ttm_tt_populate(&priv->bdev, tt, &ctx), -ENOMEM);
-	backup_memory_works(&fault);
+	backup_memory_works(test);
 	folio_put(folio);
 	backup_expect_pages(test, tt, 0, 512, 512);
 
@@ -280,15 +279,14 @@ static pgoff_t backup_copy_first_part(struct kunit *test, struct ttm_tt *tt)
 	struct backup_test *priv = test->priv;
 	struct folio *folio = backup_tt_folio(tt, 0);
 	struct ttm_operation_ctx ctx = {};
-	struct backup_memory_fault fault;
 	pgoff_t copied;
 
 	backup_needs_large(test, tt);
 	KUNIT_ASSERT_EQ(test, backup_run(test, tt), 512);
 	folio_get(folio);
-	backup_memory_fails(test, &fault, 40, -1);
+	backup_memory_fails(test, 40, -1);
 	KUNIT_EXPECT_EQ(test, ttm_tt_populate(&priv->bdev, tt, &ctx), -ENOMEM);
-	backup_memory_works(&fault);
+	backup_memory_works(test);
 	folio_put(folio);
 	/* Or this proves nothing */
 	copied = backup_restored_since(tt, TTM_RESTORE_COPIED);
@@ -334,7 +332,6 @@ static void backup_c57_rest_of_a_split_folio_is_extracted(struct kunit *test)
 	struct ttm_tt *tt = backup_filled_tt(test, ttm_cached, 512, true);
 	struct inode *inode = file_inode(tt->backup);
 	struct ttm_operation_ctx ctx = {};
-	struct backup_memory_fault fault;
 	pgoff_t copied;
 
 	copied = backup_copy_first_part(test, tt);
@@ -343,10 +340,10 @@ static void backup_c57_rest_of_a_split_folio_is_extracted(struct kunit *test)
 	backup_split_in_file(test, tt->backup, 0, 512);
 	lru_add_drain_all();
 	/* No chunk that the pages could be merged to */
-	backup_memory_fails(test, &fault, 0, -1);
-	*fault.min_order = 1;
+	backup_memory_fails(test, 0, -1);
+	backup_memory_fails_from(1);
 	KUNIT_EXPECT_EQ(test, ttm_tt_populate(&priv->bdev, tt, &ctx), 0);
-	backup_memory_works(&fault);
+	backup_memory_works(test);
 	backup_expect_out_of_file(test, tt, copied);
 }
 
@@ -357,23 +354,57 @@ static void backup_c57_split_while_a_chunk_is_copied(struct kunit *test)
 	struct ttm_tt *tt = backup_filled_tt(test, ttm_cached, 512, true);
 	struct folio *folio = backup_tt_folio(tt, 0);
 	struct ttm_operation_ctx ctx = {};
-	struct backup_memory_fault fault;
 
 	backup_needs_large(test, tt);
 	KUNIT_ASSERT_EQ(test, backup_run(test, tt), 512);
 	folio_get(folio);
 	/* Chunks of 32 pages, and later single ones */
-	backup_memory_fails(test, &fault, 0, -1);
-	*fault.min_order = 6;
+	backup_memory_fails(test, 0, -1);
+	backup_memory_fails_from(6);
 	KUNIT_EXPECT_EQ(test, backup_interrupted_restore(test, tt, 40), -EINTR);
 	folio_put(folio);
 	backup_split_in_file(test, tt->backup, 0, 512);
 	lru_add_drain_all();
-	*fault.min_order = 1;
+	backup_memory_fails_from(1);
 	KUNIT_EXPECT_EQ(test, ttm_tt_populate(&priv->bdev, tt, &ctx), 0);
-	backup_memory_works(&fault);
+	backup_memory_works(test);
 	/* Or this proves nothing: two chunks were copied. */
 	backup_expect_out_of_file(test, tt, 64);
+}
+
+/* An assertion may end a case before it has switched them off. */
+static void backup_c117_faults_end_with_the_case(struct kunit *test)
+{
+	unsigned long *probability = backup_debugfs_value("fail_page_alloc",
+							  "probability");
+	struct backup_test *priv = test->priv;
+	struct ttm_tt *tt = backup_filled_tt(test, ttm_cached, 512, true);
+	struct kunit *ended = kunit_kzalloc(test, sizeof(*ended), GFP_KERNEL);
+	struct ttm_operation_ctx ctx = { .interruptible = true };
+	unsigned long before;
+
+	if (!probability)
+		kunit_skip(test, "no fail_page_alloc in debugfs");
+	KUNIT_ASSERT_NOT_NULL(test, ended);
+	before = *probability;
+
+	kunit_init_test(ended, "ended", NULL);
+	backup_interrupt_at(ended, 1);
+	backup_memory_fails(ended, 0, -1);
+	KUNIT_EXPECT_EQ(test, *probability, 100);
+	kunit_cleanup(ended);
+
+	KUNIT_EXPECT_EQ(test, *probability, before);
+	KUNIT_EXPECT_EQ(test, current->make_it_fail, 0);
+	/* So that nothing else fails, whatever has been found */
+	current->make_it_fail = 0;
+	*probability = before;
+
+	KUNIT_ASSERT_EQ(test, backup_run(test, tt), 512);
+	KUNIT_EXPECT_EQ(test, ttm_tt_populate(&priv->bdev, tt, &ctx), 0);
+	backup_interrupt_at(test, 0);
+	backup_tt_free(test, tt);
+	backup_expect_baseline(test);
 }
 #endif
 
@@ -712,6 +743,7 @@ static struct kunit_case backup_restore_cases[] = {
 	KUNIT_CASE(backup_c52_rest_of_a_folio_is_copied),
 	KUNIT_CASE(backup_c57_rest_of_a_split_folio_is_extracted),
 	KUNIT_CASE(backup_c57_split_while_a_chunk_is_copied),
+	KUNIT_CASE(backup_c117_faults_end_with_the_case),
 #endif
 	KUNIT_CASE(backup_c54_drop_in_mid_restore),
 #endif

@@ -171,7 +171,6 @@ static void backup_c43_single_pages_will_do(struct kunit *test)
 		struct ttm_tt *tt = backup_filled_tt(test, ttm_write_combined, 512,
 						     true);
 		struct folio *folio = backup_tt_folio(tt, 0);
-		struct backup_memory_fault fault;
 
 		backup_needs_whole_in_swap(test, tt);
 		KUNIT_ASSERT_TRUE(test, backup_to_swap(test, tt));
@@ -181,10 +180,10 @@ static void backup_c43_single_pages_will_do(struct kunit *test)
 				-EINTR);
 		/* The pools must not satisfy an allocation that is meant to fail. */
 		backup_empty_pools(priv->before.gpu_reclaim);
-		backup_memory_fails(test, &fault, 0, times);
+		backup_memory_fails(test, 0, times);
 		KUNIT_EXPECT_EQ_MSG(test, ttm_tt_populate(&priv->bdev, tt, &ctx), 0,
 				    "%d failures", times);
-		KUNIT_EXPECT_EQ(test, backup_memory_works(&fault), 0);
+		KUNIT_EXPECT_EQ(test, backup_memory_works(test), 0);
 		backup_expect_populated(test, tt);
 		backup_tt_free(test, tt);
 	}
@@ -237,13 +236,12 @@ static int backup_populate_below(struct kunit *test, struct ttm_tt *tt,
 				 struct ttm_operation_ctx *ctx, unsigned int order)
 {
 	struct backup_test *priv = test->priv;
-	struct backup_memory_fault fault;
 	int ret;
 
-	backup_memory_fails(test, &fault, 0, -1);
-	*fault.min_order = order;
+	backup_memory_fails(test, 0, -1);
+	backup_memory_fails_from(order);
 	ret = ttm_tt_populate(&priv->bdev, tt, ctx);
-	backup_memory_works(&fault);
+	backup_memory_works(test);
 
 	return ret;
 }

@@ -581,12 +581,11 @@ unsigned int backup_hold_chunks(struct kunit *test, struct ttm_tt *tt,
 long backup_run_with_pages(struct kunit *test, struct ttm_tt *tt,
 			   unsigned int pages)
 {
-	struct backup_memory_fault fault;
 	long ret;
 
-	backup_memory_fails(test, &fault, pages, -1);
+	backup_memory_fails(test, pages, -1);
 	ret = backup_run(test, tt);
-	backup_memory_works(&fault);
+	backup_memory_works(test);
 
 	return ret;
 }
@@ -611,12 +610,25 @@ static struct fault_attr *backup_fault_attr(struct kunit *test)
 	return attr;
 }
 
-/* Interrupt one restore, the Nth time that one could be. Zero: no more. */
+static void backup_fault_end(void *attr)
+{
+	((struct fault_attr *)attr)->probability = 0;
+}
+
+/*
+ * Interrupt one restore, the Nth time that one could be. Zero: no more, which the end of
+ * the case stands for as well.
+ */
 void backup_interrupt_at(struct kunit *test, unsigned int n)
 {
 	struct fault_attr *attr = backup_fault_attr(test);
 
-	attr->probability = n ? 100 : 0;
+	kunit_release_action(test, backup_fault_end, attr);
+	if (!n)
+		return;
+
+	KUNIT_ASSERT_EQ(test, 0, kunit_add_action(test, backup_fault_end, attr));
+	attr->probability = 100;
 	attr->interval = n;
 	attr->count = 0;
 	attr->verbose = 0;

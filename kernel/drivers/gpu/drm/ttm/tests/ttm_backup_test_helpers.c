@@ -228,57 +228,87 @@ void backup_split_in_file(struct kunit *test, struct file *backup, unsigned int 
 }
 
 #if defined(CONFIG_FAIL_PAGE_ALLOC) && defined(CONFIG_FAULT_INJECTION_DEBUG_FS)
-/* Of all allocations of the page allocator, fail so many after so many pages. */
-void backup_memory_fails(struct kunit *test, struct backup_memory_fault *fault,
-			 unsigned int pages, int times)
+static struct {
+	struct fault_attr *attr, old;
+	bool *highmem, old_highmem;
+	bool *wait, old_wait;
+	u32 *min_order, old_order;
+} backup_memory_fault;
+
+static void backup_memory_fault_end(void *data)
+{
+	struct fault_attr *attr = backup_memory_fault.attr;
+
+	/* That of another task, after a failed assertion, has died with it. */
+	current->make_it_fail = 0;
+
+	*backup_memory_fault.min_order = backup_memory_fault.old_order;
+	*backup_memory_fault.wait = backup_memory_fault.old_wait;
+	*backup_memory_fault.highmem = backup_memory_fault.old_highmem;
+	attr->probability = backup_memory_fault.old.probability;
+	attr->interval = backup_memory_fault.old.interval;
+	attr->task_filter = backup_memory_fault.old.task_filter;
+	attr->verbose = backup_memory_fault.old.verbose;
+	atomic_set(&attr->times, atomic_read(&backup_memory_fault.old.times));
+	atomic_set(&attr->space, atomic_read(&backup_memory_fault.old.space));
+}
+
+/*
+ * Of all allocations of the page allocator, fail so many after so many pages. That ends
+ * with backup_memory_works() or with the case.
+ */
+void backup_memory_fails(struct kunit *test, unsigned int pages, int times)
 {
 	unsigned long *probability = backup_debugfs_value("fail_page_alloc",
 							  "probability");
+	struct fault_attr *attr;
 
-	fault->highmem = backup_debugfs_value("fail_page_alloc", "ignore-gfp-highmem");
-	fault->wait = backup_debugfs_value("fail_page_alloc", "ignore-gfp-wait");
-	fault->min_order = backup_debugfs_value("fail_page_alloc", "min-order");
-	if (!probability || !fault->highmem || !fault->wait || !fault->min_order)
+	backup_memory_fault.highmem = backup_debugfs_value("fail_page_alloc",
+							   "ignore-gfp-highmem");
+	backup_memory_fault.wait = backup_debugfs_value("fail_page_alloc",
+							"ignore-gfp-wait");
+	backup_memory_fault.min_order = backup_debugfs_value("fail_page_alloc",
+							     "min-order");
+	if (!probability || !backup_memory_fault.highmem || !backup_memory_fault.wait ||
+	    !backup_memory_fault.min_order)
 		kunit_skip(test, "no fail_page_alloc in debugfs");
 
-	fault->attr = container_of(probability, struct fault_attr, probability);
-	fault->old = *fault->attr;
-	fault->old_highmem = *fault->highmem;
-	fault->old_wait = *fault->wait;
-	fault->old_order = *fault->min_order;
-	fault->attr->probability = 100;
-	fault->attr->interval = 1;
-	fault->attr->task_filter = true;
-	fault->attr->verbose = 0;
-	atomic_set(&fault->attr->times, times);
-	atomic_set(&fault->attr->space, pages + 1);
-	*fault->highmem = false;
-	*fault->wait = false;
-	*fault->min_order = 0;
+	attr = container_of(probability, struct fault_attr, probability);
+	backup_memory_fault.attr = attr;
+	backup_memory_fault.old = *attr;
+	backup_memory_fault.old_highmem = *backup_memory_fault.highmem;
+	backup_memory_fault.old_wait = *backup_memory_fault.wait;
+	backup_memory_fault.old_order = *backup_memory_fault.min_order;
+	KUNIT_ASSERT_EQ(test, 0, kunit_add_action(test, backup_memory_fault_end, NULL));
+
+	attr->probability = 100;
+	attr->interval = 1;
+	attr->task_filter = true;
+	attr->verbose = 0;
+	atomic_set(&attr->times, times);
+	atomic_set(&attr->space, pages + 1);
+	*backup_memory_fault.highmem = false;
+	*backup_memory_fault.wait = false;
+	*backup_memory_fault.min_order = 0;
 
 	current->make_it_fail = 1;
 }
 
-/* Returns how many failures of those wanted have not come. */
-int backup_memory_works(struct backup_memory_fault *fault)
+/* From now on, let only allocations of at least this order fail. */
+void backup_memory_fails_from(unsigned int order)
 {
-	int left = atomic_read(&fault->attr->times);
+	*backup_memory_fault.min_order = order;
+}
 
-	current->make_it_fail = 0;
+/* Returns how many failures of those wanted have not come. */
+int backup_memory_works(struct kunit *test)
+{
+	int left = atomic_read(&backup_memory_fault.attr->times);
 
-	*fault->min_order = fault->old_order;
-	*fault->wait = fault->old_wait;
-	*fault->highmem = fault->old_highmem;
-	fault->attr->probability = fault->old.probability;
-	fault->attr->interval = fault->old.interval;
-	fault->attr->task_filter = fault->old.task_filter;
-	fault->attr->verbose = fault->old.verbose;
-	atomic_set(&fault->attr->times, atomic_read(&fault->old.times));
-	atomic_set(&fault->attr->space, atomic_read(&fault->old.space));
+	kunit_release_action(test, backup_memory_fault_end, NULL);
 
 	return left;
 }
-
 #endif
 
 static unsigned int backup_fake_sane_order(void)

@@ -34,13 +34,6 @@ struct backup_counters {
 	unsigned int dma_mappings;
 };
 
-struct backup_memory_fault {
-	struct fault_attr *attr, old;
-	bool *highmem, old_highmem;
-	bool *wait, old_wait;
-	u32 *min_order, old_order;
-};
-
 long backup_node_stat(enum node_stat_item item);
 unsigned long backup_vm_events(unsigned int first, unsigned int last);
 unsigned long backup_pages_allocated(void);
@@ -57,9 +50,9 @@ void backup_extraction_fails(struct kunit *test);
 void backup_extraction_works(struct kunit *test);
 void backup_split_in_file(struct kunit *test, struct file *backup, unsigned int order,
 			  pgoff_t end);
-void backup_memory_fails(struct kunit *test, struct backup_memory_fault *fault,
-			 unsigned int pages, int times);
-int backup_memory_works(struct backup_memory_fault *fault);
+void backup_memory_fails(struct kunit *test, unsigned int pages, int times);
+void backup_memory_fails_from(unsigned int order);
+int backup_memory_works(struct kunit *test);
 void backup_stay_on_cpu(struct kunit *test);
 void backup_alloc_drm(struct kunit *test, u64 *dma_mask,
 		      struct device **dev, struct drm_device **drm);

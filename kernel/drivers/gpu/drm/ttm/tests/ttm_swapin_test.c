@@ -190,7 +190,6 @@ static void swapout_c96_copy_fails(struct kunit *test)
 static void swapout_c96_pieces_go_again(struct kunit *test)
 {
 	static const unsigned int allowed[] = { 2, 3, 40, 68 };
-	struct backup_memory_fault fault;
 	struct ttm_buffer_object *bo;
 	unsigned long *pfns;
 	unsigned int i;
@@ -205,8 +204,8 @@ static void swapout_c96_pieces_go_again(struct kunit *test)
 		lru_add_drain_all();
 
 		/* Nor is there a chunk that they could be merged to. */
-		backup_memory_fails(test, &fault, 0, -1);
-		*fault.min_order = 4;
+		backup_memory_fails(test, 0, -1);
+		backup_memory_fails_from(4);
 		swapout_memory_ends(test, allowed[i]);
 		ret = swapout_bo_populate(bo, false);
 		backup_extraction_works(test);
@@ -215,7 +214,7 @@ static void swapout_c96_pieces_go_again(struct kunit *test)
 		lru_add_drain_all();
 
 		KUNIT_EXPECT_EQ(test, swapout_bo_populate(bo, false), 0);
-		backup_memory_works(&fault);
+		backup_memory_works(test);
 		swapout_expect_populated(test, bo);
 		KUNIT_EXPECT_EQ(test, swapout_moved(bo->ttm, pfns), 0);
 		swapout_bo_free(test, bo);
@@ -226,7 +225,6 @@ static void swapout_c96_pieces_go_again(struct kunit *test)
 /* And those are not taken for the folio that they were a part of when all is dropped. */
 static void swapout_c97_pieces_are_dropped(struct kunit *test)
 {
-	struct backup_memory_fault fault;
 	struct ttm_buffer_object *bo;
 	struct folio *held;
 
@@ -238,12 +236,12 @@ static void swapout_c97_pieces_are_dropped(struct kunit *test)
 	backup_split_in_file(test, bo->ttm->backup, 3, 512);
 	lru_add_drain_all();
 
-	backup_memory_fails(test, &fault, 0, -1);
-	*fault.min_order = 4;
+	backup_memory_fails(test, 0, -1);
+	backup_memory_fails_from(4);
 	swapout_memory_ends(test, 2);
 	KUNIT_EXPECT_EQ(test, swapout_bo_populate(bo, false), -ENOMEM);
 	backup_extraction_works(test);
-	backup_memory_works(&fault);
+	backup_memory_works(test);
 	/* Or this proves nothing */
 	KUNIT_EXPECT_EQ(test, bo->ttm->retained, 64);
 
@@ -259,7 +257,6 @@ static void swapout_c97_pieces_are_dropped(struct kunit *test)
  */
 static void swapout_c54_parts_stay_out_of_the_pools(struct kunit *test)
 {
-	struct backup_memory_fault fault;
 	struct ttm_buffer_object *bo;
 	struct folio *folio;
 	struct page *last;
@@ -276,9 +273,9 @@ static void swapout_c54_parts_stay_out_of_the_pools(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, swapout_run(test), SWAPOUT_PAGES);
 
 	/* The chunk, what describes the restore, and some pages */
-	backup_memory_fails(test, &fault, 512 + 8, -1);
+	backup_memory_fails(test, 512 + 8, -1);
 	swapout_copy_ends_at(test, bo, 300);
-	backup_memory_works(&fault);
+	backup_memory_works(test);
 	KUNIT_ASSERT_GT(test, tt->retained, 0);
 	KUNIT_ASSERT_LT(test, tt->retained, 300);
 	/* Or this proves nothing */
