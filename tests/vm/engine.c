@@ -713,8 +713,10 @@ static void unneeded(void)
 	struct gpu g;
 	uint32_t v;
 	struct bo b;
-	int fd;
+	int fd, mem;
 
+	mem = open("/proc/self/mem", O_RDONLY | O_CLOEXEC);
+	ASSERT(mem >= 0);
 	ASSERT(gpu_open(&g));
 	ASSERT(bo_new(&g, &b, 2 * PAGE, DRM_VTTM_WC, 1));
 	m.handle = b.handle;
@@ -725,6 +727,9 @@ static void unneeded(void)
 	EXPECT_EQ(drmPrimeHandleToFD(g.fd, b.handle, DRM_CLOEXEC, &fd), -1);
 	EXPECT_EQ(errno, EBUSY);
 	EXPECT_ERR(submit_fill(&g, &b, 0, 0, 1), EBUSY);
+	/* nor by a debugger, where a signal would come otherwise */
+	EXPECT_EQ(pread(mem, &v, sizeof(v), (uintptr_t)b.map), -1);
+	EXPECT_EQ(errno, EIO);
 	/* all of it as before when it is needed again */
 	ASSERT_OK(vttm_madvise(g.fd, b.handle, DRM_VTTM_MADV_WILLNEED, NULL));
 	EXPECT(bo_check_map(&b));

@@ -18,6 +18,9 @@
 #define BYSTANDERS	4
 #define BYSTANDER_SIZE	(8 * MiB)
 
+/* as tests/vm/list has it */
+#define VRAM_SIZE	(64 * MiB)
+
 static pid_t bystander[BYSTANDERS];
 
 /* Has something in memory and sleeps; one is what the OOM killer likes best. */
@@ -132,6 +135,49 @@ static void import(void *arg)
 	EXPECT_OK(vttm_close(g.fd, handle));
 }
 
+/* A debugger looks at a word, for which all of the buffer is brought in. */
+static void look(void *arg)
+{
+	int mem = open("/proc/self/mem", O_RDONLY | O_CLOEXEC);
+	uint32_t caching = *(uint32_t *)arg, v;
+	struct gpu g;
+	struct bo b;
+
+	ASSERT(mem >= 0);
+	ASSERT(gpu_open(&g));
+	ASSERT_OK(bo_create(g.fd, &b, too_much(), caching, 0));
+	ASSERT_OK(bo_map(g.fd, &b));
+	EXPECT_EQ(pread(mem, &v, sizeof(v), (uintptr_t)b.map), -1);
+	EXPECT_EQ(errno, EIO);
+	bo_free(&g, &b);
+	close(mem);
+}
+
+/* Another buffer would have to leave VRAM, but a third one has all the memory. */
+static void evict(void *arg)
+{
+	uint32_t caching = *(uint32_t *)arg, handle;
+	uint64_t size = VRAM_SIZE, rest;
+	struct bo in_vram, in_memory;
+	struct vttm_state i;
+	struct gpu g;
+
+	ASSERT(gpu_open(&g));
+	ASSERT(bo_new_flags(&g, &in_vram, VRAM_SIZE, caching, DRM_VTTM_CREATE_VRAM, 1));
+	ASSERT_OK(vttm_info(g.fd, in_vram.handle, &i));
+	ASSERT(i.flags & DRM_VTTM_INFO_VRAM);
+	rest = (meminfo_kib("MemAvailable") - VRAM_SIZE / 2 / KiB) * KiB / PAGE * PAGE;
+	ASSERT(bo_new(&g, &in_memory, rest, caching, 2));
+	EXPECT_ERR(vttm_create_flags(g.fd, &size, caching, DRM_VTTM_CREATE_VRAM, &handle),
+		   ENOMEM);
+	ASSERT_OK(vttm_info(g.fd, in_vram.handle, &i));
+	EXPECT(i.flags & DRM_VTTM_INFO_VRAM);
+	EXPECT(bo_check_map(&in_vram));
+	EXPECT(bo_check_engine(&g, &in_vram));
+	bo_free(&g, &in_memory);
+	bo_free(&g, &in_vram);
+}
+
 static void does_not_fit(void (*ask)(void *))
 {
 	uint64_t kills = vmstat("oom_kill");
@@ -170,13 +216,34 @@ static void shared(void)
 	does_not_fit(import);
 }
 
+static void debugger(void)
+{
+	does_not_fit(look);
+}
+
+static void eviction(void)
+{
+	does_not_fit(evict);
+}
+
 static const struct test tests[] = {
 	{ "c79_fault_that_does_not_fit", fault },
 	{ "c79_job_that_does_not_fit", job },
 	{ "c79_import_that_does_not_fit", shared },
+	{ "c79_debugger_sees_what_does_not_fit", debugger },
+};
+
+static const struct test vram_tests[] = {
+	{ "c79_eviction_that_does_not_fit", eviction },
 };
 
 int main(void)
 {
+	const char *vram;
+
+	mount_all();
+	vram = read_file("/sys/module/vttm/parameters/vram");
+	if (vram && strchr(vram, '@'))
+		return ktap_run(vram_tests, ARRAY_LEN(vram_tests));
 	return ktap_run(tests, ARRAY_LEN(tests));
 }

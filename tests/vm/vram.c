@@ -166,6 +166,41 @@ static void new_is_zero(void)
 	bo_free(&g, &b);
 }
 
+/* Through the kernel, across the border of a page, where the buffer is and elsewhere */
+static void debugged(void)
+{
+	uint32_t words[4], back[4];
+	struct gpu g;
+	struct bo b;
+	off_t at;
+	int mem;
+
+	mem = open("/proc/self/mem", O_RDWR | O_CLOEXEC);
+	ASSERT(mem >= 0);
+	ASSERT(gpu_open(&g));
+	ASSERT(bo_new_flags(&g, &b, SIZE, DRM_VTTM_WC, DRM_VTTM_CREATE_VRAM, 1));
+	EXPECT(in_vram(&g, &b));
+	at = (uintptr_t)b.map + 3 * PAGE - sizeof(words) / 2;
+	memcpy(words, b.map + 3 * PAGE - sizeof(words) / 2, sizeof(words));
+	EXPECT_EQ(pread(mem, back, sizeof(back), at), sizeof(back));
+	EXPECT_EQ(memcmp(words, back, sizeof(back)), 0);
+	words[1] = 0x4711;
+	words[2] = 0x0815;
+	EXPECT_EQ(pwrite(mem, words, sizeof(words), at), sizeof(words));
+	EXPECT(in_vram(&g, &b));
+	EXPECT_EQ(memcmp(words, b.map + 3 * PAGE - sizeof(words) / 2, sizeof(words)), 0);
+	bo_free(&g, &b);
+
+	ASSERT(bo_new(&g, &b, SIZE, DRM_VTTM_WC, 1));
+	EXPECT(bo_backup(&g, &b, false));
+	at = (uintptr_t)b.map + 3 * PAGE - sizeof(words) / 2;
+	EXPECT_EQ(pread(mem, back, sizeof(back), at), sizeof(back));
+	EXPECT(bo_check_map(&b));
+	EXPECT_EQ(memcmp(back, b.map + 3 * PAGE - sizeof(words) / 2, sizeof(back)), 0);
+	bo_free(&g, &b);
+	close(mem);
+}
+
 /* Others get at pages, so these are in system memory as long as they do. */
 static void shared_leaves(void)
 {
@@ -258,6 +293,7 @@ static const struct test tests[] = {
 	{ "c113_copied_across", copied_across },
 	{ "c113_new_is_zero", new_is_zero },
 	{ "c113_shared_leaves_vram", shared_leaves },
+	{ "c113_debugger_sees_what_is_there", debugged },
 	{ "c113_unneeded_is_purged", unneeded_is_purged },
 };
 

@@ -5,6 +5,7 @@
 
 #include <linux/dma-buf.h>
 #include <linux/dma-resv.h>
+#include <linux/highmem.h>
 #include <linux/mm.h>
 #include <linux/slab.h>
 
@@ -245,6 +246,46 @@ int vttm_bo_prepare(struct vttm_bo *bo, struct ttm_operation_ctx *ctx)
 	return 0;
 }
 
+/**
+ * vttm_bo_map_local() - map some bytes of a buffer object
+ * @bo: The buffer object, which stays ready for use.
+ * @offset: The first byte.
+ * @len: In: how many are wanted. Out: how many are contiguous, and mapped.
+ *
+ * Mappings nest and are not kept, as the pages of a large buffer object would
+ * not fit into the kernel's address space everywhere.
+ *
+ * Return: the address of the first byte.
+ */
+void *vttm_bo_map_local(struct vttm_bo *bo, u64 offset, u64 *len)
+{
+	struct ttm_tt *tt = bo->tbo.ttm;
+	struct page *page;
+	pgprot_t prot;
+
+	if (drm_gem_is_imported(&bo->tbo.base))
+		return bo->map.vaddr + offset;
+	if (vttm_vram_contains(&bo->tbo))
+		return vttm_vram_map(&bo->tbo) + offset;
+
+	page = tt->pages[offset >> PAGE_SHIFT];
+	prot = ttm_io_prot(&bo->tbo, bo->tbo.resource, PAGE_KERNEL);
+	*len = min(*len, PAGE_SIZE - offset_in_page(offset));
+
+	return kmap_local_page_prot(page, prot) + offset_in_page(offset);
+}
+
+/**
+ * vttm_bo_unmap_local() - undo vttm_bo_map_local()
+ * @bo: The buffer object.
+ * @vaddr: What that has returned. The last mapping goes first.
+ */
+void vttm_bo_unmap_local(struct vttm_bo *bo, void *vaddr)
+{
+	if (!drm_gem_is_imported(&bo->tbo.base) && !vttm_vram_contains(&bo->tbo))
+		kunmap_local(vaddr);
+}
+
 static void vttm_bo_destroy(struct ttm_buffer_object *tbo)
 {
 	struct vttm_bo *bo = ttm_to_vttm_bo(tbo);
@@ -276,8 +317,10 @@ struct vttm_bo *vttm_bo_create(struct vttm_device *vdev, u64 size, u32 caching,
 			       bool vram, struct vttm_file *vfile,
 			       struct dma_buf *dma_buf, struct sg_table *sg)
 {
+	/* Others may be evicted to memory, which is not worth a task. */
 	struct ttm_operation_ctx ctx = {
 		.interruptible = true,
+		.gfp_retry_mayfail = true,
 	};
 	struct dma_resv *resv = NULL;
 	struct vttm_bo *bo;

@@ -270,6 +270,8 @@ struct vttm_bo *vttm_bo_create(struct vttm_device *vdev, u64 size, u32 caching,
 			       struct dma_buf *dma_buf, struct sg_table *sg);
 int vttm_bo_leave_vram(struct ttm_buffer_object *tbo, struct ttm_operation_ctx *ctx);
 int vttm_bo_prepare(struct vttm_bo *bo, struct ttm_operation_ctx *ctx);
+void *vttm_bo_map_local(struct vttm_bo *bo, u64 offset, u64 *len);
+void vttm_bo_unmap_local(struct vttm_bo *bo, void *vaddr);
 void vttm_bo_account(struct ttm_buffer_object *tbo);
 int vttm_bo_madvise(struct vttm_bo *bo, bool purgeable);
 pgoff_t vttm_bo_shrinkable(struct ttm_buffer_object *tbo,

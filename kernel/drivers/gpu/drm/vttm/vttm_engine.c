@@ -10,7 +10,6 @@
 #include <linux/dma-fence.h>
 #include <linux/dma-fence-chain.h>
 #include <linux/dma-resv.h>
-#include <linux/highmem.h>
 #include <linux/jiffies.h>
 #include <linux/rcupdate.h>
 #include <linux/sched.h>
@@ -102,35 +101,6 @@ static const struct dma_fence_ops vttm_fence_ops = {
 	.get_timeline_name = vttm_fence_get_timeline_name,
 };
 
-/*
- * Map the page at @offset and cut @len down to what is contiguous there.
- * Mappings nest and are not kept, as the pages of a large buffer object would
- * not fit into the kernel's address space everywhere.
- */
-static void *vttm_engine_map(struct vttm_bo *bo, u64 offset, u64 *len)
-{
-	struct ttm_tt *tt = bo->tbo.ttm;
-	struct page *page;
-	pgprot_t prot;
-
-	if (drm_gem_is_imported(&bo->tbo.base))
-		return bo->map.vaddr + offset;
-	if (vttm_vram_contains(&bo->tbo))
-		return vttm_vram_map(&bo->tbo) + offset;
-
-	page = tt->pages[offset >> PAGE_SHIFT];
-	prot = ttm_io_prot(&bo->tbo, bo->tbo.resource, PAGE_KERNEL);
-	*len = min(*len, PAGE_SIZE - offset_in_page(offset));
-
-	return kmap_local_page_prot(page, prot) + offset_in_page(offset);
-}
-
-static void vttm_engine_unmap(struct vttm_bo *bo, void *vaddr)
-{
-	if (!drm_gem_is_imported(&bo->tbo.base) && !vttm_vram_contains(&bo->tbo))
-		kunmap_local(vaddr);
-}
-
 /* The file is closed, or an earlier job has taken too long. */
 static bool vttm_job_is_cancelled(const struct vttm_job *job)
 {
@@ -142,10 +112,10 @@ static void vttm_engine_fill(const struct vttm_job *job, struct vttm_bo *dst,
 {
 	while (size && !vttm_job_is_cancelled(job)) {
 		u64 len = min_t(u64, size, PAGE_SIZE);
-		void *vaddr = vttm_engine_map(dst, offset, &len);
+		void *vaddr = vttm_bo_map_local(dst, offset, &len);
 
 		memset32(vaddr, value, len / sizeof(u32));
-		vttm_engine_unmap(dst, vaddr);
+		vttm_bo_unmap_local(dst, vaddr);
 
 		offset += len;
 		size -= len;
@@ -159,12 +129,12 @@ static void vttm_engine_copy(const struct vttm_job *job, struct vttm_bo *dst,
 {
 	while (size && !vttm_job_is_cancelled(job)) {
 		u64 len = min_t(u64, size, PAGE_SIZE);
-		void *to = vttm_engine_map(dst, dst_offset, &len);
-		void *from = vttm_engine_map(src, src_offset, &len);
+		void *to = vttm_bo_map_local(dst, dst_offset, &len);
+		void *from = vttm_bo_map_local(src, src_offset, &len);
 
 		memcpy(to, from, len);
-		vttm_engine_unmap(src, from);
-		vttm_engine_unmap(dst, to);
+		vttm_bo_unmap_local(src, from);
+		vttm_bo_unmap_local(dst, to);
 
 		dst_offset += len;
 		src_offset += len;
@@ -180,10 +150,10 @@ static u32 vttm_engine_crc32(const struct vttm_job *job, struct vttm_bo *src,
 
 	while (size && !vttm_job_is_cancelled(job)) {
 		u64 len = min_t(u64, size, PAGE_SIZE);
-		void *vaddr = vttm_engine_map(src, offset, &len);
+		void *vaddr = vttm_bo_map_local(src, offset, &len);
 
 		crc = crc32_le(crc, vaddr, len);
-		vttm_engine_unmap(src, vaddr);
+		vttm_bo_unmap_local(src, vaddr);
 
 		offset += len;
 		size -= len;

@@ -8,6 +8,7 @@
 #include <linux/dma-resv.h>
 #include <linux/mm.h>
 #include <linux/sizes.h>
+#include <linux/string.h>
 
 #include <drm/drm_drv.h>
 #include <drm/drm_dumb_buffers.h>
@@ -16,6 +17,8 @@
 #include <drm/drm_gem_ttm_helper.h>
 #include <drm/drm_mode.h>
 #include <drm/drm_prime.h>
+#include <drm/drm_vma_manager.h>
+#include <drm/ttm/ttm_bo.h>
 #include <drm/ttm/ttm_placement.h>
 #include <uapi/drm/vttm_drm.h>
 
@@ -290,11 +293,59 @@ static vm_fault_t vttm_bo_fault(struct vm_fault *vmf)
 	return ret;
 }
 
+/*
+ * What a debugger reads or writes. TTM's function would have the OOM killer make room
+ * and wait for it whatever signal comes, it shows what may be purged, and not what is in
+ * VRAM.
+ */
+static int vttm_bo_access(struct vm_area_struct *vma, unsigned long addr, void *buf,
+			  int len, int write)
+{
+	struct ttm_buffer_object *tbo = vma->vm_private_data;
+	struct vttm_bo *bo = ttm_to_vttm_bo(tbo);
+	struct ttm_operation_ctx ctx = {
+		.interruptible = true,
+		.gfp_retry_mayfail = true,
+	};
+	u64 offset, part;
+	int ret, done;
+
+	offset = addr - vma->vm_start +
+		 ((u64)(vma->vm_pgoff - drm_vma_node_start(&tbo->base.vma_node)) << PAGE_SHIFT);
+	if (len < 1 || offset + len > tbo->base.size)
+		return -EIO;
+
+	ret = ttm_bo_reserve(tbo, true, false, NULL);
+	if (ret)
+		return ret;
+
+	ret = bo->madv == VTTM_MADV_WILLNEED ? ttm_bo_populate(tbo, &ctx) : -EIO;
+	if (ret)
+		goto out_unreserve;
+
+	for (done = 0; done < len; done += part) {
+		void *vaddr;
+
+		part = len - done;
+		vaddr = vttm_bo_map_local(bo, offset + done, &part);
+		if (write)
+			memcpy(vaddr, buf + done, part);
+		else
+			memcpy(buf + done, vaddr, part);
+		vttm_bo_unmap_local(bo, vaddr);
+	}
+	ret = len;
+
+out_unreserve:
+	ttm_bo_unreserve(tbo);
+	return ret;
+}
+
 static const struct vm_operations_struct vttm_vm_ops = {
 	.fault = vttm_bo_fault,
 	.open = ttm_bo_vm_open,
 	.close = ttm_bo_vm_close,
-	.access = ttm_bo_vm_access,
+	.access = vttm_bo_access,
 };
 
 const struct drm_gem_object_funcs vttm_gem_funcs = {
