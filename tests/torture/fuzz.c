@@ -59,6 +59,7 @@ static struct shared *sh;
 static uint64_t seed;
 static unsigned int seconds = 30, nr_threads = 4;
 static bool has_vram;
+static int mem_fd;	/* of /proc/self/mem, for what debuggers do */
 
 static long call(int fd, unsigned long request, void *arg)
 {
@@ -280,6 +281,16 @@ static void use_map(struct rng *r, uint8_t *map, uint64_t size)
 		else
 			atomic_fetch_add(&sh->sigbus, 1);
 	}
+	if (rng_one_in(r, 4)) {
+		uint8_t bytes[2 * PAGE];
+		size_t len = 1 + rng_below(r, sizeof(bytes));
+		off_t at = (uintptr_t)map + rng_below(r, size);
+
+		/* over the end as well; of what is written, nobody says what it should be */
+		if (pread(mem_fd, bytes, len, at) > 0 && rng_one_in(r, 2) &&
+		    at + len <= (uintptr_t)map + size)
+			pwrite(mem_fd, bytes, len, at);
+	}
 	madvise(map, size, rng_one_in(r, 2) ? MADV_DONTNEED : MADV_WILLNEED);
 }
 
@@ -431,6 +442,11 @@ static void user(unsigned int run)
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (setgroups(0, NULL) || setgid(NOBODY) || setuid(NOBODY))
 		die("cannot become nobody: %s", strerror(errno));
+	/* what has been root is not to be looked at, not even by itself */
+	prctl(PR_SET_DUMPABLE, 1);
+	mem_fd = open("/proc/self/mem", O_RDWR | O_CLOEXEC);
+	if (mem_fd < 0)
+		die("cannot open /proc/self/mem: %s", strerror(errno));
 	for (i = 0; i < DEVICES; i++) {
 		snprintf(path, sizeof(path), "/dev/dri/renderD%u", 128 + i);
 		dev[i].fd = open(path, O_RDWR | O_CLOEXEC);
