@@ -166,7 +166,9 @@ static void evict(void *arg)
 	ASSERT(bo_new_flags(&g, &in_vram, VRAM_SIZE, caching, DRM_VTTM_CREATE_VRAM, 1));
 	ASSERT_OK(vttm_info(g.fd, in_vram.handle, &i));
 	ASSERT(i.flags & DRM_VTTM_INFO_VRAM);
-	rest = (meminfo_kib("MemAvailable") - VRAM_SIZE / 2 / KiB) * KiB / PAGE * PAGE;
+	/* what the pools have is not available, and is to be had */
+	pools_drain();
+	rest = (meminfo_kib("MemAvailable") - VRAM_SIZE / 4 / KiB) * KiB / PAGE * PAGE;
 	ASSERT(bo_new(&g, &in_memory, rest, caching, 2));
 	EXPECT_ERR(vttm_create_flags(g.fd, &size, caching, DRM_VTTM_CREATE_VRAM, &handle),
 		   ENOMEM);
