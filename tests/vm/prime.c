@@ -221,7 +221,7 @@ static const struct test tests[] = {
 	{ "prime_dmabuf_mmap", dmabuf_mmap },
 	{ "prime_self_import_is_same_handle", self_import },
 	{ "prime_refuses_bad_input", bad_input },
-	{ "c118_read_only_for_debuggers", read_only },
+	{ "c116_read_only_for_debuggers", read_only },
 };
 
 int main(void)

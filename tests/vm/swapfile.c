@@ -160,9 +160,9 @@ static void all_orders_backwards(void)
 }
 
 static const struct test tests[] = {
-	{ "c116_swap_file_read_in_one_order", one_order },
-	{ "c116_swap_file_read_in_all_orders", all_orders },
-	{ "c116_swap_file_read_backwards", all_orders_backwards },
+	{ "c117_swap_file_read_in_one_order", one_order },
+	{ "c117_swap_file_read_in_all_orders", all_orders },
+	{ "c117_swap_file_read_backwards", all_orders_backwards },
 };
 
 int main(void)

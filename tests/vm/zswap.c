@@ -214,7 +214,7 @@ static void only_zswap(void)
 
 static const struct test tests[] = {
 	/* from a swap file, as on a block device it does not hold */
-	{ "c119_zswap_only_takes_single_pages", only_zswap },
+	{ "c118_zswap_only_takes_single_pages", only_zswap },
 	{ "c87_zswap_has_it", on },
 	{ "c87_zswap_has_it_and_is_turned_off", turned_off },
 	{ "c87_zswap_is_turned_on_later", turned_on },

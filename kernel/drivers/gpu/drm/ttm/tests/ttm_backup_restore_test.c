@@ -373,7 +373,7 @@ static void backup_c57_split_while_a_chunk_is_copied(struct kunit *test)
 }
 
 /* An assertion may end a case before it has switched them off. */
-static void backup_c117_faults_end_with_the_case(struct kunit *test)
+static void backup_c119_faults_end_with_the_case(struct kunit *test)
 {
 	unsigned long *probability = backup_debugfs_value("fail_page_alloc",
 							  "probability");
@@ -745,7 +745,7 @@ static struct kunit_case backup_restore_cases[] = {
 	KUNIT_CASE(backup_c52_rest_of_a_folio_is_copied),
 	KUNIT_CASE(backup_c57_rest_of_a_split_folio_is_extracted),
 	KUNIT_CASE(backup_c57_split_while_a_chunk_is_copied),
-	KUNIT_CASE(backup_c117_faults_end_with_the_case),
+	KUNIT_CASE(backup_c119_faults_end_with_the_case),
 #endif
 	KUNIT_CASE(backup_c54_drop_in_mid_restore),
 #endif
