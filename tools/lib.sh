@@ -77,6 +77,7 @@ hook_bases()
 #   arm64, arm64-16k, arm64-64k
 #               such ones, for arm64, with pages of that size
 #   hibernate   the feature, configured as linux, with hibernation
+#   liveupdate  the source of alternatives, configured as such a one
 #   selftests-pristine, hibernate-pristine
 #               the source of pristine, configured as selftests and hibernate
 trees()
@@ -95,6 +96,12 @@ trees()
 is_pristine()
 {
 	[[ $1 == pristine || $1 == *-pristine ]]
+}
+
+# is_alternatives TREE: are hooks/alternatives in it?
+is_alternatives()
+{
+	[[ $1 == alternatives || $1 == liveupdate ]]
 }
 
 # tree_arch TREE: the kind of machine that a tree is for, as make calls it
