@@ -348,6 +348,11 @@ elif $want == "altrest" then ($b | [
 	["code, bytes"] + [$b.sizes.pristine, $b.sizes.insert, $b.sizes.native, $b.sizes.native | tostring]
 	] | map(row) | table(["what", "upstream", "this series", "native", "native, kept"]))
 
+elif $want == "data-alternatives" then ($b | [orders[] as $o |
+	[$o] + [("pristine", "insert", "native") as $m | ins($m; "backup"; "resident"; "wc"; $o)] +
+	[("pristine", "insert", "native") as $m | net($m; "resident"; "wc"; $o)] |
+	if any(. == null) then error("no cost of order \($o)") else . end | map(tostring) | join(" ")] | .[])
+
 elif $want == "altmemory" then ($b | ["pristine", "insert", "native", "movable"] as $ms |
 	def each4(name; p; f; text): [$ms[] as $m | first(figure(name; $m; p) | f) // null |
 		if . == null then "–" else text end];
