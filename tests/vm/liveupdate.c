@@ -56,8 +56,8 @@ struct luo_finish {
 #define LUO_FINISH		_IO(0xBA, 0x42)
 
 /* Those of tools/testing/selftests/liveupdate that go over a kexec */
-#define OTHERS(other)		\
-	other(luo_kexec_simple)	\
+#define OTHERS(other)			\
+	other(luo_kexec_simple)		\
 	other(luo_multi_session)	\
 	other(luo_stress_files)	\
 	other(luo_stress_sessions)
