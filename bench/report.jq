@@ -357,6 +357,7 @@ elif $want == "altmemory" then ($b | ["pristine", "insert", "native", "movable"]
 	def each4(name; p; f; text): [$ms[] as $m | first(figure(name; $m; p) | f) // null |
 		if . == null then "–" else text end];
 	def cycle(f; text): each4("fragmentation"; "cycle"; f; text);
+	def chunks(order): cycle(.pages_by_order // [] | if . == [] then null else .[order:] | add / 10 end; digits(0));
 	[
 	["free blocks of 2 MiB before the first pin, 256 MiB of RAM"] + each4("alone"; "pins"; .free_order9_before; tostring),
 	["with 8 MiB pinned in single pages, after compaction"] + each4("alone"; "pins"; .free_order9; tostring),
@@ -364,8 +365,8 @@ elif $want == "altmemory" then ($b | ["pristine", "insert", "native", "movable"]
 	["150 % of RAM read ten times: completed"] + cycle(if .completed then "yes" else "**no**" end; .),
 	["OOM kills meanwhile"] + cycle(.oom_kill; tostring),
 	["read, s"] + cycle(if .completed then .read_ns else null end; seconds),
-	["pages in chunks of 2 MiB at the end, %"] + cycle(.pages_by_order // [] | if . == [] then null else .[9:] | add / 10 end; digits(0)),
-	["pages in chunks of 64 KiB and more, %"] + cycle(.pages_by_order // [] | if . == [] then null else .[4:] | add / 10 end; digits(0)),
+	["pages in chunks of 2 MiB at the end, %"] + chunks(9),
+	["pages in chunks of 64 KiB and more, %"] + chunks(4),
 	["2 MiB swapped out whole"] + cycle(.thp_swpout; tostring),
 	["2 MiB that were split for swap"] + cycle(.thp_swpout_fallback; tostring),
 	["page blocks then: unmovable"] + cycle(.full.page_blocks.Unmovable; tostring),

@@ -152,22 +152,26 @@ static void gets_full(void)
 	zswap_set("max_pool_percent", "20");
 }
 
-static void fill_but_one(uint8_t *huge, uint64_t seed)
+/* each of another byte and number, so that no two are stored as one */
+static void compressible_page(uint8_t *page, uint64_t nr)
 {
-	uint64_t i, state = seed + 1;
+	memset(page, (int)(nr % 255), PAGE);
+	*(uint64_t *)page = nr;
+}
 
-	/* each page of another byte, so that it is not stored as one */
-	for (i = 0; i < PMD_PAGES; i++) {
-		memset(huge + i * PAGE, (int)(i % 255), PAGE);
-		*(uint64_t *)(huge + i * PAGE) = seed * PMD_PAGES + i;
-	}
+static void fill_but_one(uint8_t *huge, uint64_t nr)
+{
+	uint64_t i, state = nr + 1;
+
+	for (i = 0; i < PMD_PAGES; i++)
+		compressible_page(huge + i * PAGE, nr + i);
 	for (i = 1; i < PAGE / 8; i++)
 		((uint64_t *)huge)[i] = xorshift(&state);
 }
 
 static void without_writeback(void *arg)
 {
-	uint64_t out, i, j, wrong = 0;
+	uint64_t out, i, wrong = 0;
 	uint8_t *map, page[PAGE];
 
 	(void)arg;
@@ -177,8 +181,8 @@ static void without_writeback(void *arg)
 	ASSERT(map != MAP_FAILED);
 	map += -(uintptr_t)map & (2 * MiB - 1);
 	out = vmstat("thp_fault_alloc");
-	for (i = 0; i < SIZE / (2 * MiB); i++)
-		fill_but_one(map + i * 2 * MiB, i);
+	for (i = 0; i < PAGES(SIZE); i += PMD_PAGES)
+		fill_but_one(map + i * PAGE, i);
 	ASSERT_EQ(vmstat("thp_fault_alloc") - out, SIZE / (2 * MiB));
 
 	out = vmstat("zswpout");
@@ -187,12 +191,12 @@ static void without_writeback(void *arg)
 	test_note("%" PRIu64 " of %" PRIu64 " pages went to zswap", out, PAGES(SIZE));
 	EXPECT_EQ(out, PAGES(SIZE) - SIZE / (2 * MiB));
 
-	for (i = 0; i < SIZE / (2 * MiB); i++)
-		for (j = 1; j < PMD_PAGES; j++) {
-			memset(page, (int)(j % 255), PAGE);
-			*(uint64_t *)page = i * PMD_PAGES + j;
-			wrong += !!memcmp(page, map + i * 2 * MiB + j * PAGE, PAGE);
-		}
+	for (i = 0; i < PAGES(SIZE); i++) {
+		if (!(i % PMD_PAGES))
+			continue;
+		compressible_page(page, i);
+		wrong += !!memcmp(page, map + i * PAGE, PAGE);
+	}
 	EXPECT_EQ(wrong, 0);
 }
 
