@@ -15,11 +15,13 @@ for tree in linux pristine hibernate hibernate-pristine; do
 	echo 7.3.4 >"$copy/build/$tree/include/config/kernel.release"
 done
 printf '%%/bench-cost %%/bench-behave:\n\t@:\n' >"$copy/tests/vm/programs.mk"
-# Each call is noted. Those that match the file "fails" fail, as often as it says.
+# Each call is noted. Those that match the file "fails" fail, as often as it says, also if
+# two ask at the same time.
 cat >"$copy/vm/run" <<'EOF'
 #!/bin/bash
 cd "$(dirname "$0")/.."
 echo "$*" >>calls
+exec 9>lock && flock 9
 if [[ -f fails ]] && read -r times pattern <fails && [[ "$*" == *$pattern* ]] && ((times)); then
 	echo "$((times - 1)) $pattern" >fails
 	echo "Out of memory: Killed process 1" >&2
