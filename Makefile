@@ -15,6 +15,7 @@ help:
 	@echo '              could have been done, and makes docs/alternatives.md'
 	@echo 'make test     run all tests; T=PATTERN runs those whose name matches;'
 	@echo '              MACHINE=arm64 in machines of that kind, or arm64-16k, arm64-64k'
+	@echo '              JOBS=N runs that many machines side by side, not what fits'
 	@echo 'make torture  debug kernels, everything at random, allocations that fail:'
 	@echo '              TIME=40m SEED=N PHASE="kasan lockdep fault variants machines oom reports selftests mutate clauses"'
 	@echo '              KERNEL="no-thp distro ..." of variants and machines only those'
@@ -86,10 +87,10 @@ test:
 	@$(MAKE) -s -f tests/vm/programs.mk BIN=build/bin-$(MACHINE) programs
 	@tools/assemble $(MACHINE)
 	@tools/build-kernel $(MACHINE)
-	@tests/run --kernel build/$(MACHINE) --skips-ok $(if $(T),'$(T)')
+	@tests/run --kernel build/$(MACHINE) --skips-ok --jobs '$(or $(JOBS),auto)' $(if $(T),'$(T)')
 else
 test: programs kernel-linux-test
-	@tests/run $(if $(T),'$(T)')
+	@tests/run --jobs '$(or $(JOBS),auto)' $(if $(T),'$(T)')
 endif
 
 # Builds the kernels that its phases need, which are not the test's

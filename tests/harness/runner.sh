@@ -59,7 +59,7 @@ while [[ $1 != -- ]]; do
 	esac
 done
 [[ "$*" == "-- sh /script" ]] || { echo "stub: what is $*?" >&2; exit 126; }
-timeout "$timeout" sh "$script"
+exec timeout "$timeout" sh "$script"
 END
 chmod +x "$copy/vm/run"
 
@@ -117,6 +117,60 @@ done
 check "$copy" "a skip that the table allows is counted apart" '# SKIP' \
 	"1 passed, 0 failed, 1 skipped" '' \
 	'printf "KTAP version 1\n1..2\nok 1 a\nok 2 b # SKIP no device\n"' skip-ok
+
+# side NAME STATUS MUST ARGUMENT...: the tests of the table, which ends in that way with
+# those lines
+side()
+{
+	local name=$1 must=$3 status=0
+
+	rm -f "$work/met-"*
+	"$copy/tests/run" --kernel "$KERNEL" --results "$work/results" --list "$work/list" \
+		"${@:4}" >"$work/out" 2>&1 || status=$?
+	if [[ $status == "$2" && $(grep -v '^#' "$work/out") == "$must" ]]; then
+		pass "$name"
+	else
+		sed 's/^/# /' "$work/out" | tail -n 30
+		fail "$name"
+	fi
+}
+
+# Each waits until the other is there, and the first one ends last
+for row in a b; do
+	cat >"$work/script-$row" <<END
+touch $work/met-$row
+for try in \$(seq 100); do
+	[ "\$(ls $work/met-* | wc -l)" != 2 ] || break
+	sleep 0.1
+done
+[ "\$(ls $work/met-* | wc -l)" = 2 ] || exit 1
+[ $row = b ] || sleep 2
+printf 'KTAP version 1\n1..1\nok 1 met\n'
+END
+	echo "$row | --file $work/script-$row:/script | sh /script"
+done >"$work/list"
+told=$'ok 1 vm/a: met\nok 2 vm/b: met\n1..2\n2 passed, 0 failed'
+side "two machines run side by side, and are told of in order" 0 "$told" --jobs 2
+side "with more than there are to run as well" 0 "$told" --jobs 9
+side "unless it is one after the other" 1 \
+	$'not ok 1 vm/a: output: reports nothing\nok 2 vm/b: met\n1..2\n1 passed, 1 failed'
+for jobs in 0 -1 some ''; do
+	side "'$jobs' machines side by side are none" 1 \
+		"run: --jobs: '$jobs' is no number above 0" --jobs "$jobs"
+done
+# What is interrupted leaves no machine behind
+"$copy/tests/run" --kernel "$KERNEL" --results "$work/results" --list "$work/list" \
+	--jobs 1 >"$work/out" 2>&1 &
+rm -f "$work/met-"*
+until [[ -e $work/met-a ]]; do sleep 0.1; done
+kill $!
+wait $! || true
+if pgrep -f "sh $work/script-a" >/dev/null; then
+	fail "a run that is ended leaves no machine behind"
+else
+	pass "a run that is ended leaves no machine behind"
+fi
+
 # options for all machines: the script says which one it does not know
 more "--vm has machines of a table started with options" --list "$work/list"
 : >"$copy/tests/vm/list"
