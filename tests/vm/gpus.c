@@ -328,12 +328,45 @@ static void moved_back(void)
 	drmModeFreeResources(resources);
 }
 
+/* What is mapped for reading only is not written as a debugger can, either. */
+static void read_only(void)
+{
+	enum kind kind;
+	uint32_t word, changed;
+	uint64_t offset;
+	uint8_t *map;
+	struct card c;
+	struct bo b;
+	int mem;
+
+	mem = open("/proc/self/mem", O_RDWR | O_CLOEXEC);
+	ASSERT(mem >= 0);
+	ASSERT(card_open(&c));
+	kind = in_system(&c);
+	ASSERT(buffer_new(&c, &b, kind, ODD, 1));
+	ASSERT_OK(map_offset(&c, kind, &b, &offset));
+	map = mmap(NULL, b.size, PROT_READ, MAP_SHARED, c.fd, offset);
+	ASSERT(map != MAP_FAILED);
+	EXPECT_EQ(pread(mem, &word, sizeof(word), (uintptr_t)map), sizeof(word));
+	changed = ~word;
+	EXPECT_EQ(pwrite(mem, &changed, sizeof(changed), (uintptr_t)map), -1);
+	EXPECT(bo_check_map(&b));
+	/* what may be written is */
+	EXPECT_EQ(pwrite(mem, &changed, sizeof(changed), (uintptr_t)b.map), sizeof(changed));
+	EXPECT_EQ(*(volatile uint32_t *)map, changed);
+	munmap(map, b.size);
+	close(mem);
+	buffer_free(&c, &b);
+	close(c.fd);
+}
+
 static const struct test tests[] = {
 	{ "c114_swapped_out_and_back", round_trip },
 	{ "c114_through_swap", through_swap },
 	{ "c114_limit_is_kept", limit_is_kept },
 	{ "c114_swapout_needs_no_memory", needs_no_memory },
 	{ "c114_evicted_and_swapped_out", evicted },
+	{ "c116_read_only_for_debuggers", read_only },
 	/* radeon only, so it comes last */
 	{ "c114_moved_to_the_gpu_from_swap", moved_back },
 };

@@ -319,11 +319,48 @@ static void swapout_c96_write_back_fails(struct kunit *test)
 }
 #endif
 
+/* A debugger reads what is mapped for reading only, and writes what may be written. */
+static void swapout_c116_read_only_mapping(struct kunit *test)
+{
+	const unsigned long offset = 3 * PAGE_SIZE - 4;
+	struct vm_area_struct vma = { .vm_start = PAGE_SIZE };
+	struct ttm_buffer_object *bo;
+	u64 word, zero = 0, was;
+
+	swapout_device(test, 0);
+	bo = swapout_bo(test, ttm_write_combined, SWAPOUT_PAGES, NULL);
+	vma.vm_private_data = bo;
+	vma.vm_end = vma.vm_start + bo->base.size;
+	KUNIT_EXPECT_EQ(test, swapout_run(test), SWAPOUT_PAGES);
+
+	vm_flags_init(&vma, VM_READ | VM_SHARED);
+	KUNIT_EXPECT_EQ(test, -EACCES,
+			ttm_bo_vm_access(&vma, vma.vm_start + offset, &zero, sizeof(zero), 1));
+	swapout_expect_swapped(test, bo);
+	KUNIT_EXPECT_EQ(test, sizeof(was),
+			ttm_bo_vm_access(&vma, vma.vm_start + offset, &was, sizeof(was), 0));
+	swapout_expect_populated(test, bo);
+
+	vm_flags_init(&vma, VM_READ | VM_WRITE | VM_SHARED);
+	KUNIT_EXPECT_EQ(test, sizeof(zero),
+			ttm_bo_vm_access(&vma, vma.vm_start + offset, &zero, sizeof(zero), 1));
+	KUNIT_EXPECT_EQ(test, sizeof(word),
+			ttm_bo_vm_access(&vma, vma.vm_start + offset, &word, sizeof(word), 0));
+	KUNIT_EXPECT_EQ(test, word, zero);
+	KUNIT_EXPECT_NE(test, word, was);
+	KUNIT_EXPECT_EQ(test, sizeof(was),
+			ttm_bo_vm_access(&vma, vma.vm_start + offset, &was, sizeof(was), 1));
+	swapout_expect_populated(test, bo);
+	swapout_bo_free(test, bo);
+	swapout_expect_baseline(test);
+}
+
 static struct kunit_case swapin_cases[] = {
 	KUNIT_CASE(swapout_c96_signals_are_ignored),
 	KUNIT_CASE(swapout_c96_no_memory_for_the_rest),
 	KUNIT_CASE(swapout_c94_c96_rest_cannot_go),
 	KUNIT_CASE(swapout_c96_copy_fails),
+	KUNIT_CASE(swapout_c116_read_only_mapping),
 #if defined(CONFIG_FAIL_PAGE_ALLOC) && defined(CONFIG_FAULT_INJECTION_DEBUG_FS)
 	KUNIT_CASE(swapout_c96_pieces_go_again),
 	KUNIT_CASE(swapout_c97_pieces_are_dropped),
