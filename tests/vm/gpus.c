@@ -2,7 +2,7 @@
 /*
  * Drivers of GPUs that QEMU emulates, qxl and radeon: TTM swaps their buffers out, by
  * the drivers' own hooks. For build/gpus and vm/run --gpu; "test-gpus copy" where the
- * pages are those of the DMA API, which are copied.
+ * pages are those of the DMA API, which are copied. With "hibernate" only that is tried.
  */
 
 #include <fcntl.h>
@@ -360,6 +360,58 @@ static void read_only(void)
 	close(c.fd);
 }
 
+/*
+ * A real image is written and resumed. Before it is made, the drivers evict what memory of
+ * the GPU holds, which QEMU would not lose; the rest is in swap, in files, and in memory.
+ * Nothing comes back before it is used.
+ */
+static void hibernated(void)
+{
+	enum { IN_SWAP, IN_SHMEM, RESIDENT, NR_PLACES };
+	struct bo local[MAX_LOCAL], b[NR_PLACES], fresh;
+	const uint64_t all = (MAX_LOCAL + NR_PLACES) * PAGES(ODD);
+	struct backup_counters then, since;
+	unsigned int place, i;
+	uint64_t out, more;
+	struct card c;
+	int64_t ret;
+
+	ASSERT(reclaim_prepare());
+	ASSERT(card_open(&c));
+	ASSERT(fill_local(&c, local, &out));
+	for (place = 0; place < NR_PLACES; place++) {
+		ASSERT(buffer_new(&c, &b[place], in_system(&c), ODD, 100 + place));
+		if (place == RESIDENT)
+			break;
+		ASSERT(shrink_all(PAGES(ODD)));
+		out += PAGES(ODD);
+		if (place == IN_SWAP)
+			reclaim_all();
+	}
+
+	backup_counters(&then);
+	ASSERT_OK(hibernate());
+	backup_counters_since(&then, &since);
+	EXPECT_EQ(restored_pages(&since), 0);
+	/* Where nothing is left in memory of the GPU, all of it can be swapped out. */
+	for (more = 0; (ret = tt_shrink()) > 0; more += ret)
+		;
+	EXPECT_EQ(ret, 0);
+	EXPECT_GE(more, all - out);
+	for (i = 0; i < MAX_LOCAL; i++)
+		EXPECT(bo_check_map(&local[i]));
+	for (place = 0; place < NR_PLACES; place++)
+		EXPECT(bo_check_map(&b[place]));
+	EXPECT(back_since(&then, all));
+	/* There is memory of the GPU as before. */
+	ASSERT(buffer_new(&c, &fresh, LOCAL, ODD, 200));
+	EXPECT(bo_check_map(&fresh));
+}
+
+static const struct test hibernate_tests[] = {
+	{ "c114_hibernated", hibernated },
+};
+
 static const struct test tests[] = {
 	{ "c114_swapped_out_and_back", round_trip },
 	{ "c114_through_swap", through_swap },
@@ -373,7 +425,9 @@ static const struct test tests[] = {
 
 int main(int argc, char **argv)
 {
+	bool hibernation = false;
 	struct card c;
+	int i;
 
 	mount_all();
 	/* a single page in the LRU batch of another processor comes back by a copy */
@@ -382,6 +436,11 @@ int main(int argc, char **argv)
 	if (!card_open(&c))
 		die("neither qxl nor radeon: to be run with vm/run --gpu");
 	close(c.fd);
-	copied = argc > 1 && !strcmp(argv[1], "copy");
+	for (i = 1; i < argc; i++) {
+		copied |= !strcmp(argv[i], "copy");
+		hibernation |= !strcmp(argv[i], "hibernate");
+	}
+	if (hibernation)
+		return ktap_run(hibernate_tests, ARRAY_LEN(hibernate_tests));
 	return ktap_run(tests, ARRAY_LEN(tests) - !c.radeon);
 }
