@@ -247,6 +247,22 @@ bool bo_check_engine(const struct gpu *g, const struct bo *b)
 	return true;
 }
 
+void bo_check_read_only(const struct bo *b, const void *map)
+{
+	int mem = open("/proc/self/mem", O_RDWR | O_CLOEXEC);
+	uint32_t word, changed;
+
+	ASSERT(mem >= 0);
+	EXPECT_EQ(pread(mem, &word, sizeof(word), (uintptr_t)map), sizeof(word));
+	changed = ~word;
+	EXPECT_EQ(pwrite(mem, &changed, sizeof(changed), (uintptr_t)map), -1);
+	EXPECT(bo_check_map(b));
+	EXPECT_EQ(pwrite(mem, &changed, sizeof(changed), (uintptr_t)b->map), sizeof(changed));
+	EXPECT_EQ(*(const volatile uint32_t *)map, changed);
+	EXPECT_EQ(pwrite(mem, &word, sizeof(word), (uintptr_t)b->map), sizeof(word));
+	close(mem);
+}
+
 bool bo_check_where(const struct gpu *g, const struct bo *b,
 		    uint64_t resident, uint64_t backed_up, uint64_t inserted)
 {
