@@ -263,6 +263,22 @@ void bo_check_read_only(const struct bo *b, const void *map)
 	close(mem);
 }
 
+void bo_check_debugger_writes(const struct bo *b, const void *map)
+{
+	int mem = open("/proc/self/mem", O_RDWR | O_CLOEXEC);
+	uint32_t word, changed;
+
+	ASSERT(mem >= 0);
+	EXPECT_EQ(pread(mem, &word, sizeof(word), (uintptr_t)map), sizeof(word));
+	EXPECT_EQ(word, *(const volatile uint32_t *)b->map);
+	changed = ~word;
+	EXPECT_EQ(pwrite(mem, &changed, sizeof(changed), (uintptr_t)map), sizeof(changed));
+	EXPECT_EQ(*(const volatile uint32_t *)b->map, changed);
+	EXPECT_EQ(pwrite(mem, &word, sizeof(word), (uintptr_t)map), sizeof(word));
+	EXPECT(bo_check_map(b));
+	close(mem);
+}
+
 bool bo_check_where(const struct gpu *g, const struct bo *b,
 		    uint64_t resident, uint64_t backed_up, uint64_t inserted)
 {

@@ -43,6 +43,8 @@ bool bo_check_map(const struct bo *b);
 bool bo_check_engine(const struct gpu *g, const struct bo *b);
 /* "map" has the buffer for reading only: a debugger cannot write there, only to b->map */
 void bo_check_read_only(const struct bo *b, const void *map);
+/* "map" has the buffer without PROT_WRITE, which its task might add: a debugger can */
+void bo_check_debugger_writes(const struct bo *b, const void *map);
 bool bo_check_where(const struct gpu *g, const struct bo *b,
 		    uint64_t resident, uint64_t backed_up, uint64_t inserted);
 

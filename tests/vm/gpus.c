@@ -328,23 +328,47 @@ static void moved_back(void)
 	drmModeFreeResources(resources);
 }
 
-/* What is mapped for reading only is not written as a debugger can, either. */
+/* What is given for reading only is not written as a debugger can, either. */
 static void read_only(void)
 {
+	uint8_t *map;
+	struct card c;
+	struct bo b;
+	int fd;
+
+	ASSERT(card_open(&c));
+	ASSERT(buffer_new(&c, &b, in_system(&c), ODD, 1));
+	ASSERT_EQ(drmPrimeHandleToFD(c.fd, b.handle, DRM_CLOEXEC, &fd), 0);
+	map = mmap(NULL, b.size, PROT_READ, MAP_SHARED, fd, 0);
+	ASSERT(map != MAP_FAILED);
+	bo_check_read_only(&b, map);
+	munmap(map, b.size);
+	close(fd);
+	buffer_free(&c, &b);
+	close(c.fd);
+}
+
+/* As ROCm maps memory of the GPU that the processor does not get to */
+static void not_accessible(void)
+{
+	static const int prots[] = { PROT_NONE, PROT_READ };
 	enum kind kind;
 	uint64_t offset;
 	uint8_t *map;
 	struct card c;
+	unsigned int i;
 	struct bo b;
 
 	ASSERT(card_open(&c));
 	kind = in_system(&c);
 	ASSERT(buffer_new(&c, &b, kind, ODD, 1));
 	ASSERT_OK(map_offset(&c, kind, &b, &offset));
-	map = mmap(NULL, b.size, PROT_READ, MAP_SHARED, c.fd, offset);
-	ASSERT(map != MAP_FAILED);
-	bo_check_read_only(&b, map);
-	munmap(map, b.size);
+	for (i = 0; i < ARRAY_LEN(prots); i++) {
+		map = mmap(NULL, b.size, prots[i], MAP_SHARED, c.fd, offset);
+		ASSERT(map != MAP_FAILED);
+		bo_check_debugger_writes(&b, map);
+		munmap(map, b.size);
+	}
 	buffer_free(&c, &b);
 	close(c.fd);
 }
@@ -408,6 +432,7 @@ static const struct test tests[] = {
 	{ "c114_swapout_needs_no_memory", needs_no_memory },
 	{ "c114_evicted_and_swapped_out", evicted },
 	{ "c116_read_only_for_debuggers", read_only },
+	{ "c116_debuggers_write_what_is_not_accessible", not_accessible },
 	/* radeon only, so it comes last */
 	{ "c114_moved_to_the_gpu_from_swap", moved_back },
 };

@@ -202,6 +202,27 @@ static void read_only(void)
 	bo_free(&g, &b);
 }
 
+/* No file that is read-only here, so that the task may have access if it likes to. */
+static void not_accessible(void)
+{
+	static const int prots[] = { PROT_NONE, PROT_READ };
+	unsigned int i;
+	struct gpu g;
+	uint8_t *map;
+	struct bo b;
+
+	ASSERT(gpu_open(&g));
+	ASSERT(bo_new(&g, &b, SIZE, DRM_VTTM_WC, 1));
+	for (i = 0; i < ARRAY_LEN(prots); i++) {
+		map = vttm_map(g.fd, b.handle, b.size);
+		ASSERT(map != MAP_FAILED);
+		ASSERT_EQ(mprotect(map, b.size, prots[i]), 0);
+		bo_check_debugger_writes(&b, map);
+		munmap(map, b.size);
+	}
+	bo_free(&g, &b);
+}
+
 static const struct test tests[] = {
 	{ "prime_import_sees_content", content },
 	{ "prime_import_of_backed_up_buffer", content_backed_up },
@@ -211,6 +232,7 @@ static const struct test tests[] = {
 	{ "prime_self_import_is_same_handle", self_import },
 	{ "prime_refuses_bad_input", bad_input },
 	{ "c116_read_only_for_debuggers", read_only },
+	{ "c116_debuggers_write_what_is_not_accessible", not_accessible },
 };
 
 int main(void)

@@ -295,8 +295,8 @@ static vm_fault_t vttm_bo_fault(struct vm_fault *vmf)
 
 /*
  * What a debugger reads or writes. TTM's function would have the OOM killer make room
- * and wait for it whatever signal comes, it writes to what is mapped for reading only, and
- * it shows what may be purged, and not what is in VRAM.
+ * and wait for it whatever signal comes, and it shows what may be purged, and not what
+ * is in VRAM.
  */
 static int vttm_bo_access(struct vm_area_struct *vma, unsigned long addr, void *buf,
 			  int len, int write)
@@ -314,8 +314,8 @@ static int vttm_bo_access(struct vm_area_struct *vma, unsigned long addr, void *
 		 ((u64)(vma->vm_pgoff - drm_vma_node_start(&tbo->base.vma_node)) << PAGE_SHIFT);
 	if (len < 1 || offset + len > tbo->base.size)
 		return -EIO;
-	/* As for other shared memory */
-	if (write && !(vma->vm_flags & VM_WRITE))
+	/* Debuggers write where their task does not, but not where it never may. */
+	if (write && !(vma->vm_flags & VM_MAYWRITE))
 		return -EIO;
 
 	ret = ttm_bo_reserve(tbo, true, false, NULL);

@@ -319,38 +319,77 @@ static void swapout_c96_write_back_fails(struct kunit *test)
 }
 #endif
 
-/* A debugger reads what is mapped for reading only, and writes what may be written. */
+static int swapin_debug(struct ttm_buffer_object *bo, vm_flags_t flags, fmode_t mode,
+			u64 *word, bool write)
+{
+	struct vm_area_struct vma = {
+		.vm_start = PAGE_SIZE,
+		.vm_end = PAGE_SIZE + bo->base.size,
+		.vm_private_data = bo,
+	};
+	struct file *file = kzalloc_obj(*file, GFP_KERNEL | __GFP_NOFAIL);
+	int ret;
+
+	file->f_mode = mode;
+	vma.vm_file = file;
+	vm_flags_init(&vma, flags);
+	ret = ttm_bo_vm_access(&vma, vma.vm_start + 3 * PAGE_SIZE - 4, word,
+			       sizeof(*word), write);
+	kfree(file);
+
+	return ret;
+}
+
+/*
+ * A debugger reads all that is mapped, and writes what its task may write or might
+ * if it mapped it anew.
+ */
 static void swapout_c116_read_only_mapping(struct kunit *test)
 {
-	const unsigned long offset = 3 * PAGE_SIZE - 4;
-	struct vm_area_struct vma = { .vm_start = PAGE_SIZE };
+	static const struct {
+		vm_flags_t flags;
+		fmode_t mode;
+		int ret;
+	} mappings[] = {
+		{ VM_READ | VM_MAYREAD | VM_MAYSHARE, FMODE_READ, -EACCES },
+		/* of a file like this, but the driver does not want that */
+		{ VM_READ | VM_MAYREAD | VM_MAYSHARE, FMODE_READ | FMODE_WRITE, -EACCES },
+		{ VM_READ | VM_MAYREAD, FMODE_READ, -EACCES },
+		/* amdgpu's of PROT_NONE and MAP_PRIVATE */
+		{ VM_MAYREAD, FMODE_READ | FMODE_WRITE, sizeof(u64) },
+		{ VM_READ | VM_SHARED | VM_MAYREAD | VM_MAYWRITE | VM_MAYSHARE,
+		  FMODE_READ | FMODE_WRITE, sizeof(u64) },
+		{ VM_READ | VM_WRITE | VM_SHARED | VM_MAYREAD | VM_MAYWRITE | VM_MAYSHARE,
+		  FMODE_READ | FMODE_WRITE, sizeof(u64) },
+	};
+	const vm_flags_t all = VM_READ | VM_WRITE | VM_SHARED | VM_MAYREAD | VM_MAYWRITE |
+			       VM_MAYSHARE;
 	struct ttm_buffer_object *bo;
-	u64 word, zero = 0, was;
+	u64 word, was;
+	unsigned int i;
 
 	swapout_device(test, 0);
 	bo = swapout_bo(test, ttm_write_combined, SWAPOUT_PAGES, NULL);
-	vma.vm_private_data = bo;
-	vma.vm_end = vma.vm_start + bo->base.size;
-	KUNIT_EXPECT_EQ(test, swapout_run(test), SWAPOUT_PAGES);
+	KUNIT_ASSERT_EQ(test, sizeof(was),
+			swapin_debug(bo, all, FMODE_READ | FMODE_WRITE, &was, false));
+	for (i = 0; i < ARRAY_SIZE(mappings); i++) {
+		vm_flags_t flags = mappings[i].flags;
+		fmode_t mode = mappings[i].mode;
+		int ret = mappings[i].ret;
+		u64 new = was + 1;
 
-	vm_flags_init(&vma, VM_READ | VM_SHARED);
-	KUNIT_EXPECT_EQ(test, -EACCES,
-			ttm_bo_vm_access(&vma, vma.vm_start + offset, &zero, sizeof(zero), 1));
-	swapout_expect_swapped(test, bo);
-	KUNIT_EXPECT_EQ(test, sizeof(was),
-			ttm_bo_vm_access(&vma, vma.vm_start + offset, &was, sizeof(was), 0));
-	swapout_expect_populated(test, bo);
-
-	vm_flags_init(&vma, VM_READ | VM_WRITE | VM_SHARED);
-	KUNIT_EXPECT_EQ(test, sizeof(zero),
-			ttm_bo_vm_access(&vma, vma.vm_start + offset, &zero, sizeof(zero), 1));
-	KUNIT_EXPECT_EQ(test, sizeof(word),
-			ttm_bo_vm_access(&vma, vma.vm_start + offset, &word, sizeof(word), 0));
-	KUNIT_EXPECT_EQ(test, word, zero);
-	KUNIT_EXPECT_NE(test, word, was);
-	KUNIT_EXPECT_EQ(test, sizeof(was),
-			ttm_bo_vm_access(&vma, vma.vm_start + offset, &was, sizeof(was), 1));
-	swapout_expect_populated(test, bo);
+		KUNIT_EXPECT_EQ(test, swapout_run(test), SWAPOUT_PAGES);
+		KUNIT_EXPECT_EQ_MSG(test, ret, swapin_debug(bo, flags, mode, &new, true),
+				    "mapping %u", i);
+		if (ret < 0)
+			swapout_expect_swapped(test, bo);
+		KUNIT_EXPECT_EQ(test, sizeof(word),
+				swapin_debug(bo, flags, mode, &word, false));
+		KUNIT_EXPECT_EQ_MSG(test, word, ret < 0 ? was : new, "mapping %u", i);
+		KUNIT_EXPECT_EQ(test, sizeof(was),
+				swapin_debug(bo, all, FMODE_READ | FMODE_WRITE, &was, true));
+		swapout_expect_populated(test, bo);
+	}
 	swapout_bo_free(test, bo);
 	swapout_expect_baseline(test);
 }
