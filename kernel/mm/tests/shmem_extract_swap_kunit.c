@@ -14,6 +14,9 @@
 #include "shmem_insert_kunit.h"
 #include "../swap.h"
 
+/* Less than the machine has swap for */
+#define HIBERNATION_PAGES	(SZ_32M / PAGE_SIZE)
+
 /* Is it a device that everybody reads large folios from? */
 static bool extract_synchronous(struct kunit *test, swp_entry_t entry)
 {
@@ -805,6 +808,63 @@ static void extract_c45_fput_after_swap(struct kunit *test)
 	}
 }
 
+/* Pages of folios that are still being written, and pages that are in swap. */
+static void extract_count_written(struct file *file, unsigned long *busy,
+				 unsigned long *swapped)
+{
+	XA_STATE(xas, &file->f_mapping->i_pages, 0);
+	struct folio *folio;
+	void *entry;
+
+	*busy = 0;
+	*swapped = SHMEM_I(file_inode(file))->swapped;
+	for (;;) {
+		rcu_read_lock();
+		entry = xas_find(&xas, ULONG_MAX);
+		xas_pause(&xas);
+		rcu_read_unlock();
+		if (!entry)
+			break;
+		if (!xa_is_value(entry))
+			continue;
+		folio = swap_cache_get_folio(radix_to_swp_entry(entry));
+		if (!folio)
+			continue;
+		if (folio_test_writeback(folio))
+			*busy += folio_nr_pages(folio);
+		folio_put(folio);
+	}
+}
+
+/*
+ * Large folios, so that reclaim is faster than the device; on a synchronous one nothing
+ * is ever under writeback.
+ */
+static void extract_c112_hibernation_waits_for_writeback(struct kunit *test)
+{
+	unsigned int order = insert_swap_order();
+	struct file *file = insert_file(test, insert_always, HIBERNATION_PAGES);
+	unsigned long busy, swapped;
+	pgoff_t index;
+
+	if (!IS_ENABLED(CONFIG_HIBERNATION))
+		kunit_skip(test, "needs CONFIG_HIBERNATION");
+
+	for (index = 0; index < HIBERNATION_PAGES; index += 1UL << order) {
+		struct folio *folio = insert_folio(test, file, order, index);
+
+		insert_expect_inserted(test, file, folio, index);
+		kunit_release_action(test, insert_put, folio);
+	}
+	lru_add_drain_all();
+
+	/* more than there is */
+	shrink_all_memory(totalram_pages());
+	extract_count_written(file, &busy, &swapped);
+	KUNIT_EXPECT_GE(test, swapped, HIBERNATION_PAGES / 2);
+	KUNIT_EXPECT_EQ(test, busy, 0);
+}
+
 static struct kunit_case extract_swap_cases[] = {
 	KUNIT_CASE(extract_c31_hole_beside_swap),
 	KUNIT_CASE_SLOW(extract_c32_swap_cache_hit),
@@ -832,6 +892,7 @@ static struct kunit_case extract_swap_cases[] = {
 #endif
 	KUNIT_CASE_SLOW(extract_c88_readahead),
 	KUNIT_CASE_SLOW(extract_c45_fput_after_swap),
+	KUNIT_CASE_SLOW(extract_c112_hibernation_waits_for_writeback),
 	{}
 };
 
