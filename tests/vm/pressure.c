@@ -4,6 +4,7 @@
  * from everybody's allocations, its owners' and others'.
  */
 
+#include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -159,10 +160,150 @@ static void exit_early(void)
 	EXPECT(load_end(pid));
 }
 
+/* of the flags in /proc/kpageflags */
+#define KPF_LRU		(1ULL << 5)
+#define KPF_SLAB	(1ULL << 7)
+#define KPF_HEAD	(1ULL << 15)
+#define KPF_TAIL	(1ULL << 16)
+
+/* What all pages of the machine are. User space cannot tell what it has mapped of TTM's. */
+static uint64_t *page_flags(size_t *nr)
+{
+	size_t max = 2 * ram() / PAGE + 1024 * MiB / PAGE;
+	uint64_t *flags = malloc(max * sizeof(*flags));
+	int fd = open("/proc/kpageflags", O_RDONLY | O_CLOEXEC);
+	ssize_t ret = 0;
+
+	if (!flags || fd < 0)
+		die("/proc/kpageflags: %s", strerror(errno));
+	for (*nr = 0; *nr < max; *nr += ret / sizeof(*flags)) {
+		ret = read(fd, flags + *nr, (max - *nr) * sizeof(*flags));
+		if (ret <= 0)
+			break;
+	}
+	if (ret < 0)
+		die("/proc/kpageflags: %s", strerror(errno));
+	close(fd);
+	return flags;
+}
+
+/* A folio of 2 MiB that belongs to a driver, and was none before, or 0 */
+static uint64_t new_chunk(const uint64_t *before, const uint64_t *now, size_t nr)
+{
+	const uint64_t pages = PAGES(2 * MiB);
+	uint64_t pfn, i;
+
+	for (pfn = pages; pfn + pages < nr; pfn += pages) {
+		if (before[pfn] & KPF_HEAD || !(now[pfn] & KPF_HEAD) ||
+		    now[pfn] & (KPF_LRU | KPF_SLAB))
+			continue;
+		for (i = 1; i < pages && now[pfn + i] & KPF_TAIL; i++)
+			;
+		if (i == pages)
+			return pfn;
+	}
+	return 0;
+}
+
+/*
+ * A chunk that can never be inserted is what the shrinker meets first, each time. It
+ * has more pages than the shrinker is asked for at a time. It stays in that state, so
+ * this comes last.
+ */
+static void poisoned(void)
+{
+	enum { OTHERS = 8, SIZE = 4 * MiB };
+	struct bo bad, b[OTHERS];
+	uint64_t *before, *now, pfn, left;
+	unsigned int i, tries;
+	struct vttm_state s;
+	struct gpu g;
+	size_t nr;
+
+	ASSERT(gpu_open(&g));
+	pools_drain();
+	before = page_flags(&nr);
+	ASSERT(bo_new(&g, &bad, SIZE, DRM_VTTM_CACHED, 1));
+	now = page_flags(&nr);
+	pfn = new_chunk(before, now, nr);
+	free(before);
+	free(now);
+	ASSERT(pfn);
+	for (i = 0; i < OTHERS; i++)
+		ASSERT(bo_new(&g, &b[i], SIZE, i % 3, i + 2));
+
+	/* -EBUSY says that the page is in use, and it is marked nevertheless */
+	write_file(DEBUGFS "/hwpoison/corrupt-pfn", "%" PRIu64, pfn + 1);
+	for (tries = 0; tries < 50; tries++) {
+		reclaim(32 * MiB);
+		for (left = 0, i = 0; i < OTHERS; i++) {
+			ASSERT(bo_info(&g, &b[i], &s));
+			left += s.resident_pages;
+		}
+		if (!left)
+			break;
+	}
+	EXPECT_EQ(left, 0);
+	/* Or this proves nothing */
+	EXPECT(bo_check_where(&g, &bad, PAGES(2 * MiB), PAGES(2 * MiB), PAGES(2 * MiB)));
+	EXPECT(bo_check_map(&bad));
+	bo_free(&g, &bad);
+	for (i = 0; i < OTHERS; i++) {
+		EXPECT(bo_check_map(&b[i]));
+		bo_free(&g, &b[i]);
+	}
+}
+
+static unsigned int count_purged(const struct gpu *g, const struct bo *b, unsigned int nr)
+{
+	struct vttm_state s;
+	unsigned int i, n = 0;
+
+	for (i = 0; i < nr; i++)
+		n += bo_info(g, &b[i], &s) && s.flags & DRM_VTTM_INFO_PURGED;
+	return n;
+}
+
+/* Reclaim takes nothing that is needed as long as there is something that is not. */
+static void purged_first(void)
+{
+	enum { NR = 16, SIZE = 2 * MiB };
+	unsigned int i, tries, purged = 0, between = 0;
+	struct bo keep[NR], drop[NR];
+	struct gpu g;
+
+	ASSERT(gpu_open(&g));
+	for (i = 0; i < NR; i++)
+		ASSERT(bo_new(&g, &keep[i], SIZE, i % 3, i + 1));
+	for (i = 0; i < NR; i++) {
+		ASSERT(bo_new(&g, &drop[i], SIZE, i % 3, i + 100));
+		ASSERT_OK(vttm_madvise(g.fd, drop[i].handle, DRM_VTTM_MADV_DONTNEED, NULL));
+	}
+	for (tries = 0; tries < 500 && purged < NR; tries++) {
+		reclaim(256 * KiB);
+		purged = count_purged(&g, drop, NR);
+		between += purged && purged < NR;
+		if (purged == NR)
+			break;
+		for (i = 0; i < NR; i++)
+			ASSERT(bo_check_where(&g, &keep[i], PAGES(SIZE), 0, 0));
+	}
+	EXPECT_EQ(purged, NR);
+	/* Or this proves nothing */
+	EXPECT_GT(between, 0);
+	for (i = 0; i < NR; i++) {
+		EXPECT(bo_check_map(&keep[i]));
+		bo_free(&g, &keep[i]);
+		bo_free(&g, &drop[i]);
+	}
+}
+
 static const struct test tests[] = {
 	{ "c46_two_processes_over_ram", two_processes },
 	{ "c25_buffers_make_way_for_anon_memory", makes_way },
 	{ "c53_exit_under_pressure_frees_all", exit_early },
+	{ "c55_reclaim_purges_first", purged_first },
+	{ "c77_poisoned_does_not_stop_the_shrinker", poisoned },
 };
 
 int main(void)

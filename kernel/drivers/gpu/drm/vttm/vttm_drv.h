@@ -36,6 +36,7 @@ struct shrinker;
  * struct vttm_shrinker - per-device shrinker
  * @shrinkable_pages: Resident pages that could be backed up.
  * @purgeable_pages: Resident pages that could be freed.
+ * @purged_in_vain: When, in jiffies, less was purgeable than asked for.
  * @shrink: The shrinker registered with the memory manager.
  * @busy_wq: Queue that @busy_work runs on.
  * @busy_work: Shrinks buffer objects that have to be waited for, for kswapd.
@@ -49,6 +50,7 @@ struct vttm_shrinker {
 	spinlock_t lock;
 	long shrinkable_pages;
 	long purgeable_pages;
+	unsigned long purged_in_vain;
 	struct shrinker *shrink;
 	struct workqueue_struct *busy_wq;
 	struct delayed_work busy_work;

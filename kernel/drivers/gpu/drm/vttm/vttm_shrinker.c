@@ -23,6 +23,9 @@
 #define VTTM_BUSY_DELAY	(HZ / 10)
 #define VTTM_BUSY_TRIES	150
 
+/* How soon it is worth while to look again for what can be freed */
+#define VTTM_PURGE_DELAY	(HZ / 10)
+
 /**
  * vttm_shrinker_mod_pages() - change the page counters
  * @vdev: Device.
@@ -88,11 +91,15 @@ int vttm_shrinker_give_way(struct vttm_device *vdev, struct vttm_bo *bo)
 
 static int vttm_shrink_bo(struct ttm_buffer_object *tbo, struct vttm_shrink_walk *walk)
 {
+	unsigned long before = walk->scanned;
 	long ret;
 
 	ret = vttm_bo_shrink(&walk->ctx, tbo, walk->flags, &walk->scanned);
 	if (ret > 0)
 		walk->freed += ret;
+	else if (walk->scanned > before)
+		/* A large one that always fails is not to be all that is tried. */
+		walk->scanned = before + 1;
 
 	/* Try the next one. */
 	return ret == -EBUSY ? 0 : min(ret, 0L);
@@ -184,6 +191,30 @@ static unsigned long vttm_shrinker_count(struct shrinker *shrink,
 }
 
 /*
+ * Free buffer objects that are not needed. The walk meets all others on its way, so it
+ * takes a share of what there is at a time, and when it has got all that is idle, it
+ * leaves some time for others to become so.
+ */
+static void vttm_shrinker_purge(struct vttm_device *vdev, struct vttm_shrink_walk *walk)
+{
+	struct vttm_shrinker *shrinker = &vdev->shrinker;
+	unsigned long pages = READ_ONCE(shrinker->purgeable_pages);
+	unsigned long in_vain = READ_ONCE(shrinker->purged_in_vain);
+	unsigned long to_scan = walk->to_scan;
+
+	if (!pages || time_in_range(jiffies, in_vain, in_vain + VTTM_PURGE_DELAY))
+		return;
+
+	walk->flags.purge = true;
+	walk->to_scan = max(to_scan, pages / 8);
+	vttm_shrinker_walk(vdev, walk);
+	if (!vttm_shrink_done(walk))
+		WRITE_ONCE(shrinker->purged_in_vain, jiffies);
+	walk->flags.purge = false;
+	walk->to_scan = to_scan;
+}
+
+/*
  * Frees buffer objects that are not needed, then backs up idle ones, then does
  * the same with writeback, if kswapd asks. Once only busy ones are left, a
  * worker gets these.
@@ -195,18 +226,15 @@ static unsigned long vttm_shrinker_scan(struct shrinker *shrink,
 	struct vttm_shrinker *shrinker = &vdev->shrinker;
 	struct vttm_shrink_walk walk = {
 		.ctx.no_wait_gpu = true,
-		.flags.purge = true,
 		.to_scan = sc->nr_to_scan,
 		.to_free = ULONG_MAX,
 	};
 
-	if (READ_ONCE(shrinker->purgeable_pages))
-		vttm_shrinker_walk(vdev, &walk);
+	vttm_shrinker_purge(vdev, &walk);
 
 	if (!(sc->gfp_mask & __GFP_FS))
 		goto out;
 
-	walk.flags.purge = false;
 	if (!vttm_shrink_done(&walk))
 		vttm_shrinker_walk(vdev, &walk);
 
@@ -242,6 +270,7 @@ int vttm_shrinker_init(struct vttm_device *vdev)
 	spin_lock_init(&shrinker->lock);
 	INIT_DELAYED_WORK(&shrinker->busy_work, vttm_shrinker_busy_work);
 	init_waitqueue_head(&shrinker->busy_wait);
+	shrinker->purged_in_vain = jiffies - VTTM_PURGE_DELAY - 1;
 	/* 0 means that a buffer object is not claimed. */
 	shrinker->busy_round = 1;
 	if (!vttm_has_shrinker)
