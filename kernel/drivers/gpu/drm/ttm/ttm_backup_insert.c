@@ -299,6 +299,12 @@ static long ttm_backup_copy_chunk(struct ttm_pool *pool, struct ttm_tt *tt,
 	return nr;
 }
 
+/* What there is no memory for any more */
+struct ttm_backup_insert_lack {
+	bool nodes;		/* of the xarray */
+	bool copies;
+};
+
 /*
  * Back up the chunk at @idx, together with chunks behind it if they can be inserted in
  * one batch. Returns the number of pages backed up, which can be less than a chunk if
@@ -306,23 +312,35 @@ static long ttm_backup_copy_chunk(struct ttm_pool *pool, struct ttm_tt *tt,
  */
 static long ttm_backup_insert_chunk(struct ttm_pool *pool, struct ttm_tt *tt,
 				    unsigned int order, bool writeback,
-				    pgoff_t idx, pgoff_t end, gfp_t gfp)
+				    pgoff_t idx, pgoff_t end, gfp_t gfp,
+				    struct ttm_backup_insert_lack *lack)
 {
-	long ret = ttm_backup_insert_run(pool, tt, writeback, idx, end, gfp);
+	long ret = -ENOMEM;
+
+	if (!lack->nodes)
+		ret = ttm_backup_insert_run(pool, tt, writeback, idx, end, gfp);
+	lack->nodes = ret == -ENOMEM;
+	if (ret != -EOPNOTSUPP)
+		return ret;
 
 	/* Copy what is not a folio, and what the huge policy no longer allows. */
-	if (ret == -EOPNOTSUPP)
+	ret = -ENOMEM;
+	if (!lack->copies)
 		ret = ttm_backup_copy_chunk(pool, tt, order, writeback, idx, gfp);
+	lack->copies = ret == -ENOMEM;
 
 	return ret;
 }
 
-/* Try to back up each chunk once. Prefers -EBUSY to other errors. */
+/*
+ * Try to back up each chunk once. Prefers -EBUSY to other errors, unless there is no
+ * memory for anything.
+ */
 static int ttm_backup_insert_pass(struct ttm_pool *pool, struct ttm_tt *tt,
 				  bool writeback, pgoff_t num_pages, gfp_t gfp,
 				  long *backed_up, long *retained)
 {
-	bool no_memory = false;
+	struct ttm_backup_insert_lack lack = {};
 	pgoff_t i, nr;
 	int err = 0;
 	long ret;
@@ -342,9 +360,8 @@ static int ttm_backup_insert_pass(struct ttm_pool *pool, struct ttm_tt *tt,
 		if (i + nr > num_pages)
 			break;
 
-		ret = no_memory ? -ENOMEM :
-				  ttm_backup_insert_chunk(pool, tt, order, writeback,
-							  i, num_pages, gfp);
+		ret = ttm_backup_insert_chunk(pool, tt, order, writeback, i, num_pages,
+					      gfp, &lack);
 		if (ret > 0) {
 			*backed_up += ret;
 			/* If pages are left, they are single pages now. */
@@ -356,11 +373,9 @@ static int ttm_backup_insert_pass(struct ttm_pool *pool, struct ttm_tt *tt,
 		/* -EBUSY means that a second pass is worth it. */
 		if (err != -EBUSY)
 			err = ret;
-		/* It won't get better with the next chunk, so just count the rest. */
-		no_memory = ret == -ENOMEM;
 	}
 
-	return no_memory ? -ENOMEM : err;
+	return lack.nodes ? -ENOMEM : err;
 }
 
 /**

@@ -287,6 +287,24 @@ static void backup_c54_drop_of_a_folio_taken_apart(struct kunit *test)
 	backup_expect_baseline(test);
 }
 
+/* Where a copy has failed, what can be inserted goes nevertheless. */
+static void backup_c60_goes_on_after_a_copy(struct kunit *test)
+{
+	struct ttm_tt *tt = backup_filled_tt(test, ttm_write_combined, 192, true);
+
+	backup_needs_large(test, tt);
+	KUNIT_ASSERT_EQ(test, backup_order(test, tt, 0), 7);
+	KUNIT_ASSERT_EQ(test, backup_order(test, tt, 128), 6);
+	tt->pages[0]->private &= ~TTM_POOL_PAGE_FOLIO;
+	KUNIT_EXPECT_EQ(test, backup_run_with_pages(test, tt, 40), 64);
+	backup_expect_pages(test, tt, 128, 64, 64);
+	backup_expect_retained(test, tt, 128);
+
+	KUNIT_EXPECT_EQ(test, backup_run(test, tt), 128);
+	backup_expect_pages(test, tt, 0, 192, 64);
+	backup_expect_round_trip(test, tt);
+}
+
 /* Insertion hardly needs any memory. */
 static void backup_c60_succeeds_without_memory(struct kunit *test)
 {
@@ -307,6 +325,7 @@ static struct kunit_case backup_copy_cases[] = {
 	KUNIT_CASE(backup_writeback_without_swap),
 #if defined(CONFIG_FAIL_PAGE_ALLOC) && defined(CONFIG_FAULT_INJECTION_DEBUG_FS)
 	KUNIT_CASE(backup_c60_succeeds_without_memory),
+	KUNIT_CASE(backup_c60_goes_on_after_a_copy),
 	KUNIT_CASE(backup_c75_copy_of_a_folio_is_all_or_nothing),
 	KUNIT_CASE(backup_c75_part_of_a_block_is_copied),
 	KUNIT_CASE(backup_copy_of_a_folio_is_all_or_nothing),
