@@ -109,7 +109,7 @@ static void nothing_is_unmapped(void)
 	}
 	EXPECT(s.flags & DRM_VTTM_INFO_PURGED);
 	/* or it was idle when kswapd came */
-	EXPECT_GT(looks, 10);
+	EXPECT_GT(looks, 0);
 	faults = page_faults();
 	for (at = 0; at < keep.size; at += PAGE)
 		*(volatile uint8_t *)(keep.map + at);
@@ -122,9 +122,10 @@ static void nothing_is_unmapped(void)
 }
 
 static const struct test tests[] = {
+	/* first, as kswapd, once it has given up without swap, may do so for a long time */
+	{ "c59_nothing_is_unmapped_without_swap", nothing_is_unmapped },
 	{ "c59_no_backup_without_swap", no_backup },
 	{ "c55_purge_without_swap", purge },
-	{ "c59_nothing_is_unmapped_without_swap", nothing_is_unmapped },
 };
 
 /* booted with ttm.zero_copy=0 */
