@@ -10,12 +10,13 @@
 #include <linux/kobject.h>
 #include <linux/mm.h>
 #include <linux/swapops.h>
+#include <linux/workqueue.h>
 
 #include "shmem_insert_kunit.h"
 #include "../swap.h"
 
-/* Less than the machine has swap for */
-#define HIBERNATION_PAGES	(SZ_32M / PAGE_SIZE)
+/* It takes longer to write them than to find out that nothing else can be reclaimed. */
+#define HIBERNATION_FOLIOS	16
 
 /* Is it a device that everybody reads large folios from? */
 static bool extract_synchronous(struct kunit *test, swp_entry_t entry)
@@ -808,61 +809,65 @@ static void extract_c45_fput_after_swap(struct kunit *test)
 	}
 }
 
-/* Pages of folios that are still being written, and pages that are in swap. */
-static void extract_count_written(struct file *file, unsigned long *busy,
-				 unsigned long *swapped)
-{
-	XA_STATE(xas, &file->f_mapping->i_pages, 0);
-	struct folio *folio;
-	void *entry;
+/* Folios under writeback, of which one is done after the other. */
+struct extract_writer {
+	struct delayed_work work;
+	struct folio *folios[HIBERNATION_FOLIOS];
+	unsigned int done;
+};
 
-	*busy = 0;
-	*swapped = SHMEM_I(file_inode(file))->swapped;
-	for (;;) {
-		rcu_read_lock();
-		entry = xas_find(&xas, ULONG_MAX);
-		xas_pause(&xas);
-		rcu_read_unlock();
-		if (!entry)
-			break;
-		if (!xa_is_value(entry))
-			continue;
-		folio = swap_cache_get_folio(radix_to_swp_entry(entry));
-		if (!folio)
-			continue;
-		if (folio_test_writeback(folio))
-			*busy += folio_nr_pages(folio);
-		folio_put(folio);
-	}
+static void extract_writer_end_one(struct extract_writer *writer)
+{
+	struct folio *folio = writer->folios[writer->done];
+
+	folio_end_writeback(folio);
+	folio_put(folio);
+	WRITE_ONCE(writer->done, writer->done + 1);
 }
 
-/*
- * Large folios, so that reclaim is faster than the device; on a synchronous one nothing
- * is ever under writeback.
- */
+static void extract_writer_work(struct work_struct *work)
+{
+	struct extract_writer *writer = container_of(to_delayed_work(work),
+						     struct extract_writer, work);
+
+	extract_writer_end_one(writer);
+	if (writer->done < HIBERNATION_FOLIOS)
+		schedule_delayed_work(&writer->work, HZ / 2);
+}
+
+/* They are large, so that each of them shows in the count of all processors. */
 static void extract_c112_hibernation_waits_for_writeback(struct kunit *test)
 {
-	unsigned int order = insert_swap_order();
-	struct file *file = insert_file(test, insert_always, HIBERNATION_PAGES);
-	unsigned long busy, swapped;
-	pgoff_t index;
+	unsigned int order = insert_swap_order(), i;
+	struct extract_writer *writer;
+	struct file *file;
 
 	if (!IS_ENABLED(CONFIG_HIBERNATION))
 		kunit_skip(test, "needs CONFIG_HIBERNATION");
 
-	for (index = 0; index < HIBERNATION_PAGES; index += 1UL << order) {
-		struct folio *folio = insert_folio(test, file, order, index);
-
-		insert_expect_inserted(test, file, folio, index);
-		kunit_release_action(test, insert_put, folio);
+	writer = kunit_kzalloc(test, sizeof(*writer), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, writer);
+	INIT_DELAYED_WORK(&writer->work, extract_writer_work);
+	file = insert_file(test, insert_always, HIBERNATION_FOLIOS << order);
+	for (i = 0; i < HIBERNATION_FOLIOS; i++) {
+		writer->folios[i] = insert_folio(test, file, order, i);
+		insert_expect_inserted(test, file, writer->folios[i], i << order);
+		kunit_remove_action(test, insert_put, writer->folios[i]);
 	}
-	lru_add_drain_all();
+	for (i = 0; i < HIBERNATION_FOLIOS; i++) {
+		folio_lock(writer->folios[i]);
+		folio_start_writeback(writer->folios[i]);
+		folio_unlock(writer->folios[i]);
+	}
 
+	schedule_delayed_work(&writer->work, HZ / 2);
 	/* more than there is */
 	shrink_all_memory(totalram_pages());
-	extract_count_written(file, &busy, &swapped);
-	KUNIT_EXPECT_GE(test, swapped, HIBERNATION_PAGES / 2);
-	KUNIT_EXPECT_EQ(test, busy, 0);
+	KUNIT_EXPECT_EQ(test, READ_ONCE(writer->done), HIBERNATION_FOLIOS);
+
+	cancel_delayed_work_sync(&writer->work);
+	while (writer->done < HIBERNATION_FOLIOS)
+		extract_writer_end_one(writer);
 }
 
 static struct kunit_case extract_swap_cases[] = {

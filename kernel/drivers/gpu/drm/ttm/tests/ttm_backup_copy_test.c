@@ -287,6 +287,21 @@ static void backup_c54_drop_of_a_folio_taken_apart(struct kunit *test)
 	backup_expect_baseline(test);
 }
 
+/* Where there was no memory for one copy, the others are not tried. */
+static void backup_copies_end_without_memory(struct kunit *test)
+{
+	struct ttm_tt *tt = backup_filled_tt(test, ttm_write_combined, 192, true);
+
+	backup_needs_large(test, tt);
+	backup_make_foreign(test, tt);
+	backup_memory_fails(test, 40, 1);
+	KUNIT_EXPECT_EQ(test, backup_run(test, tt), -ENOMEM);
+	backup_memory_works(test);
+	backup_expect_populated(test, tt);
+	KUNIT_EXPECT_EQ(test, backup_run(test, tt), 192);
+	backup_expect_round_trip(test, tt);
+}
+
 /* Where a copy has failed, what can be inserted goes nevertheless. */
 static void backup_c60_goes_on_after_a_copy(struct kunit *test)
 {
@@ -326,6 +341,7 @@ static struct kunit_case backup_copy_cases[] = {
 #if defined(CONFIG_FAIL_PAGE_ALLOC) && defined(CONFIG_FAULT_INJECTION_DEBUG_FS)
 	KUNIT_CASE(backup_c60_succeeds_without_memory),
 	KUNIT_CASE(backup_c60_goes_on_after_a_copy),
+	KUNIT_CASE(backup_copies_end_without_memory),
 	KUNIT_CASE(backup_c75_copy_of_a_folio_is_all_or_nothing),
 	KUNIT_CASE(backup_c75_part_of_a_block_is_copied),
 	KUNIT_CASE(backup_copy_of_a_folio_is_all_or_nothing),
