@@ -97,9 +97,9 @@ static int vttm_shrink_bo(struct ttm_buffer_object *tbo, struct vttm_shrink_walk
 	ret = vttm_bo_shrink(&walk->ctx, tbo, walk->flags, &walk->scanned);
 	if (ret > 0)
 		walk->freed += ret;
-	else if (walk->scanned > before)
+	else
 		/* A large one that always fails is not to be all that is tried. */
-		walk->scanned = before + 1;
+		walk->scanned = min(walk->scanned, before + SWAP_CLUSTER_MAX);
 
 	/* Try the next one. */
 	return ret == -EBUSY ? 0 : min(ret, 0L);
