@@ -98,6 +98,13 @@ is "which is said" says "the log does not tell of an image"
 echo 12 >"$copy/vm/error"
 is "hibernation that fails has none" only
 is "nor a figure of it" first '.error == 12 and .image_bytes == null'
+mv "$copy/build/pristine" "$work/pristine"
+is "of other kernels there is no need" only
+mv "$work/pristine" "$copy/build/pristine"
+mv "$copy/build/hibernate" "$work/hibernate"
+is "but of its own" fails only
+is "which is said in one line" one_line "no kernel in build/hibernate: make bench"
+mv "$work/hibernate" "$copy/build/hibernate"
 is "no part has that name" fails bench --only nothing
 is "which is said in one line" one_line "no part has a name like 'nothing'"
 is "the bench's own figures stay" cmp "$json" "$work/bench.json"
