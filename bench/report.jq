@@ -22,6 +22,7 @@ def ratio(a; b): if a == null or b == null or b == 0 then null else a / b end;
 def mib: . / 1048576 | digits(1);
 def seconds: . / 1e9 | digits(1);
 def percent_of($all): if $all > 0 then 100 * . / $all | digits(1) else "–" end;
+def restored: .restored_adopted_pages + .restored_extracted_pages + .restored_merged_pages + .restored_copied_pages;
 def row: "| " + join(" | ") + " |";
 def table(head): (head | row), (head | map("---") | row), .[];
 
@@ -121,8 +122,7 @@ elif $want == "expected" then ($b | [
 	(("ssd", "hdd") as $d | ratio(part("readback-\($d)"; "insert")[0].read_ns; part("readback-\($d)"; "pristine")[0].read_ns) as $v |
 		["time to read back from \({ssd: "an SSD", hdd: "a hard disk"}[$d]), against upstream", "≤ 0.3 ×", ($v | times), (if $v then $v <= 0.3 else null end | met)]),
 	(([("fragmentation", "sweep", "swap-disk", "swap-file", "swap-zram", "swap-zswap") as $n | part($n; "insert")[] |
-		(.restored_adopted_pages + .restored_extracted_pages + .restored_merged_pages + .restored_copied_pages) as $back |
-		select($back > 0) | .restored_copied_pages / $back] | max) as $v |
+		restored as $back | select($back > 0) | .restored_copied_pages / $back] | max) as $v |
 		["restored by a copy, merging aside, on any kind of swap, at most", "≤ 3 %", ($v // 0 | "\(. * 100 | digits(1)) %"), (if $v then $v <= 0.03 else null end | met)]),
 	(([part("sweep"; "insert")[] | select(.percent >= 100) | .percent as $p | ratio(.read_ns; $b | at("sweep"; "pristine"; $p).read_ns)] | max) as $v |
 		["more buffers than memory on a disk: time to read, against upstream, at most", "≤ 0.12 ×", ($v | times), (if $v then $v <= 0.12 else null end | met)]),
@@ -276,9 +276,8 @@ elif $want == "sweep" then ($b | [([part("sweep"; "pristine")[].percent] | uniqu
 	["\($p / 100) ×", ($m | title), (if .completed then .fill_ns | seconds else "–" end),
 	 (if .completed then .read_ns | seconds else "not completed" end), "\(.oom_kill)",
 	 "\(.thp_swpout)", "\(.pswpout - 512 * .thp_swpout)", "\(.thp_swpout_fallback)",
-	 (if .restored_extracted_pages then .restored_copied_pages as $c |
-		(.restored_adopted_pages + .restored_extracted_pages + .restored_merged_pages + $c) as $back |
-		$c | percent_of($back) else "–" end)]] |
+	 (if .restored_extracted_pages then restored as $back |
+		.restored_copied_pages | percent_of($back) else "–" end)]] |
 	map(row) | table(["buffers, of RAM", "kernel", "fill, s", "read once, s", "OOM kills",
 		"2 MiB swap entries", "4 KiB swap entries", "2 MiB that were split", "restored by a copy, %"]))
 
@@ -305,7 +304,7 @@ elif $want == "spinner" then ($b | [modes[] as $m | [(false, true) as $u |
 	map(row) | table(["kernel", "longest, ms", "all, ms", "without the server: longest, ms", "all, ms"]))
 
 elif $want == "swapkinds" then ($b | [("disk", "file", "zram", "zswap") as $s | modes[] as $m | part("swap-\($s)"; $m)[] |
-	(.restored_adopted_pages + .restored_extracted_pages + .restored_merged_pages + .restored_copied_pages) as $back |
+	restored as $back |
 	[({disk: "a disk", file: "a file", zram: "zram", zswap: "zswap before a disk"}[$s]), ($m | title),
 	 (if .completed then .read_ns | seconds else "not completed" end), "\(.oom_kill)",
 	 "\(.thp_swpout)", "\(.thp_swpout_fallback)"] +

@@ -6,6 +6,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <xf86drm.h>
+
 #include "fixture.h"
 
 const struct source *test_source(void)
@@ -247,12 +249,17 @@ bool bo_check_engine(const struct gpu *g, const struct bo *b)
 	return true;
 }
 
-void bo_check_read_only(const struct bo *b, const void *map)
+void bo_check_read_only(int device, const struct bo *b)
 {
-	int mem = open("/proc/self/mem", O_RDWR | O_CLOEXEC);
+	int mem = open("/proc/self/mem", O_RDWR | O_CLOEXEC), fd;
 	uint32_t word, changed;
+	void *map;
 
 	ASSERT(mem >= 0);
+	ASSERT_EQ(drmPrimeHandleToFD(device, b->handle, DRM_CLOEXEC, &fd), 0);
+	EXPECT(mmap(NULL, b->size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0) == MAP_FAILED);
+	map = mmap(NULL, b->size, PROT_READ, MAP_SHARED, fd, 0);
+	ASSERT(map != MAP_FAILED);
 	EXPECT_EQ(pread(mem, &word, sizeof(word), (uintptr_t)map), sizeof(word));
 	changed = ~word;
 	EXPECT_EQ(pwrite(mem, &changed, sizeof(changed), (uintptr_t)map), -1);
@@ -260,6 +267,8 @@ void bo_check_read_only(const struct bo *b, const void *map)
 	EXPECT_EQ(pwrite(mem, &changed, sizeof(changed), (uintptr_t)b->map), sizeof(changed));
 	EXPECT_EQ(*(const volatile uint32_t *)map, changed);
 	EXPECT_EQ(pwrite(mem, &word, sizeof(word), (uintptr_t)b->map), sizeof(word));
+	munmap(map, b->size);
+	close(fd);
 	close(mem);
 }
 

@@ -41,8 +41,8 @@ bool bo_backup(const struct gpu *g, const struct bo *b, bool writeback);
 /* bytes as stored, seen through the CPU mapping; through the engine */
 bool bo_check_map(const struct bo *b);
 bool bo_check_engine(const struct gpu *g, const struct bo *b);
-/* "map" has the buffer for reading only: a debugger cannot write there, only to b->map */
-void bo_check_read_only(const struct bo *b, const void *map);
+/* as a dma-buf that is for reading only: a debugger cannot write there, only to b->map */
+void bo_check_read_only(int device, const struct bo *b);
 /* "map" has the buffer without PROT_WRITE, which its task might add: a debugger can */
 void bo_check_debugger_writes(const struct bo *b, const void *map);
 bool bo_check_where(const struct gpu *g, const struct bo *b,
