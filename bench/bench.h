@@ -53,10 +53,11 @@ uint64_t gpu_active(void);
 /* ---- contents: a stamp in each page, and bytes that compress or do not ---- */
 
 void fill_page(void *page, uint32_t seed, uint64_t nr, bool noise);
-/* die if a page is not what fill_page() left there */
+/* die if a byte of a page is not what fill_page() left there */
 void check_page(const void *page, uint32_t seed, uint64_t nr);
-/* the pages of a buffer; checking restores it */
+/* the pages of a buffer; both restore it: look() compares the stamps, check() all bytes */
 void fill(struct bo *b, uint32_t seed, bool noise);
+void look(const struct bo *b, uint32_t seed);
 void check(const struct bo *b, uint32_t seed);
 
 /* for qsort() of uint64_t */

@@ -19,7 +19,11 @@ extern uint64_t ram;		/* bytes */
 /* Buffers worth so many bytes, filled and mapped; every other one WC */
 void fill_buffers(uint64_t bytes, uint64_t size, bool noise);
 void unmap_buffers(void);
-/* die if one has not what was filled in; those that are not mapped, are then */
+/*
+ * die if one has not what was filled in; those that are not mapped, are then. What is
+ * timed compares the stamps only.
+ */
+void look_at_buffers(void);
 void check_buffers(void);
 void free_buffers(void);
 

@@ -27,15 +27,25 @@ void unmap_buffers(void)
 		bo_unmap(&bos[i]);
 }
 
-void check_buffers(void)
+static void each_buffer(void (*what)(const struct bo *b, uint32_t seed))
 {
 	unsigned int i;
 
 	for (i = 0; i < nr_bos; i++) {
 		if (!bos[i].map)
 			gpu_map(&gpu, &bos[i], NULL);
-		check(&bos[i], i + 1);
+		what(&bos[i], i + 1);
 	}
+}
+
+void look_at_buffers(void)
+{
+	each_buffer(look);
+}
+
+void check_buffers(void)
+{
+	each_buffer(check);
 }
 
 void free_buffers(void)

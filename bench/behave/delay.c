@@ -34,7 +34,7 @@ void readback(char **values)
 		backup_counters(&then);
 	in = vmstat("pswpin");
 	t = now_ns();
-	check_buffers();
+	look_at_buffers();
 	t = now_ns() - t;
 	printf("{\"part\":\"readback\",\"bytes\":%" PRIu64 ",\"read_ns\":%" PRIu64
 	       ",\"pswpin\":%" PRIu64, mib * MiB, t, vmstat("pswpin") - in);
@@ -43,6 +43,8 @@ void readback(char **values)
 		print_restored(&c);
 	}
 	puts("}");
+	fflush(stdout);
+	check_buffers();
 	free_buffers();
 }
 
@@ -152,7 +154,7 @@ void spinner(char **values)
 	start = now_ns();
 	for (i = 0; i < nr_bos; i++) {
 		t = now_ns();
-		check(&bos[i], i + 1);
+		look(&bos[i], i + 1);
 		t = now_ns() - t;
 		if (t > longest)
 			longest = t;
@@ -166,5 +168,7 @@ void spinner(char **values)
 	printf("{\"part\":\"spinner\",\"buffers\":%" PRIu64 ",\"spins_ns\":%" PRIu64
 	       ",\"unfair\":%s,\"longest_ns\":%" PRIu64 ",\"total_ns\":%" PRIu64 "}\n",
 	       nr, seconds * 1000000000, unfair ? "true" : "false", longest, spun);
+	fflush(stdout);
+	check_buffers();
 	free_buffers();
 }
