@@ -63,7 +63,7 @@ static const struct {
 	{ "direct", "ORDER...", 1, INT_MAX, direct,
 	  "what it costs to put 2 MiB of folios of an ORDER into the swap\n"
 	  "cache and to take them back, and into a shmem file" },
-	{ "held", "MIB", 1, 1, held,
+	{ "held", "MIB ORDER", 2, 2, held,
 	  "the same with 2 MiB folios worth MIB, with swapoff and reclaim\n"
 	  "while they are there; both need the kernel of build/alternatives" },
 	{ "oom", "KIND PERCENT half|noise TOUCH half|noise", 5, 5, oom,

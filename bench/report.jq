@@ -80,6 +80,13 @@ def each(name; p; f; text): [ways[] as $m | first(figure(name; $m; p) | f) // nu
 	if . == null then "–" else text end];
 def costs(op; state; c; o): [ways[] as $m | ins($m; op; state; c; o) | count];
 def nets(state; c; o): [ways[] as $m | net($m; state; c; o) | count];
+def mib0: . / 1048576 | round | tostring;
+def grouplimited: first(figure("alone"; "insert"; "group") | select(.limit_bytes < .bytes)) |
+	"\(.bytes | mib0) MiB in a group that may have \(.limit_bytes | mib0)";
+def grouped($ms): [$ms[] as $m | first(figure("alone"; $m; "group") | select(.limit_bytes < .bytes)) // null |
+	if . == null then "–" elif .signal == 0 then "limit not applied"
+	else "\(if .signal == 9 then "killed" else "SIGBUS" end) after \(.made_bytes | mib0) MiB" end];
+def cyclepercent: first(figure("fragmentation"; "insert"; "cycle").percent);
 def percent_of_blocks(f): .page_blocks as $b | ($b | add) as $all | ($b | f) | percent_of($all);
 
 def met: if . == null then "not measured" elif . then "yes" else "**no**" end;
@@ -345,12 +352,31 @@ elif $want == "exponents" then ($b | [caching[] as $c | modes[] as $m | growth($
 	 (map([.bytes, .restore_ns]) | exponent | digits(3))]] |
 	map(row) | table(["caching", "kernel", "backup", "restore"]))
 
-elif $want == "altchurn" then ($b | [
-	(caching[] as $c | ["create and destroy 8 MiB, \($c | title)"] +
-		each("counted"; "churn"; select(.caching == $c).ns; count)),
+elif $want == "altsummary" then ($b | ["pristine", "insert", "native", "kept"] as $ms |
+	def of(name; p; f; text): [$ms[] as $m | first(figure(name; $m; p) | f) // null | if . == null then "–" else text end];
+	first(figure("churn"; "insert"; "churn").bytes | mib0) as $frame |
+	def churned(name; c): of(name; "churn"; select(.caching == c).ns; count);
+	def cycled(f; text): of("fragmentation"; "cycle"; f; text);
+	[
+	["create and destroy a buffer of \($frame) MiB, cached"] + churned("churn"; "cached"),
+	["WC"] + churned("churn"; "wc"),
+	["WC, after single pages have been WC"] + churned("counted"; "wc")] +
+	[(9, 0) as $o | caching[] as $c | ["backup of 2 MiB, order \($o), \($c | title)"] + costs("backup"; "resident"; $c; $o)] +
+	[(9, 0) as $o | caching[] as $c | ["restore, order \($o), \($c | title)"] + nets("resident"; $c; $o)] +
+	[["\(grouplimited)"] + grouped($ms),
+	["reading \(cyclepercent) % of RAM ten times, from a disk, s"] + cycled(if .completed then .read_ns else null end; seconds),
+	["buffers then in chunks of 64 KiB and more, %"] + cycled(.pages_by_order // [] | if . == [] then null else .[4:] | add / 10 end; digits(0)),
+	["2 MiB pages that a process gets afterwards, of half of RAM, %"] + cycled(100 * .thp_fault_alloc / .thp_asked; digits(0)),
+	["code, bytes"] + [$b.sizes.pristine, $b.sizes.insert, $b.sizes.native, $b.sizes.native | tostring]
+	] | map(row) | table(["what", "upstream", "this series", "native", "native, kept"]))
+
+elif $want == "altchurn" then ($b | first(figure("churn"; "insert"; "churn").bytes | mib0) as $frame | [
+	(caching[] as $c | ["create and destroy \($frame) MiB, \($c | title)"] +
+		each("churn"; "churn"; select(.caching == $c).ns; count)),
+	["WC, after single pages have been WC"] + each("counted"; "churn"; select(.caching == "wc").ns; count),
 	(caching[] as $c | ["pages allocated for that, \($c | title)"] +
-		each("counted"; "churn"; select(.caching == $c).pages_allocated; digits(0))),
-	(caching[] as $c | ["interrupts to flush TLBs for that, 4 processors, \($c | title)"] +
+		each("churn"; "churn"; select(.caching == $c).pages_allocated; digits(0))),
+	(caching[] as $c | ["interrupts for that, 4 processors, \($c | title)"] +
 		each("alone"; "churn"; select(.caching == $c).ipis; digits(1)))
 	] | map(row) | table(["what", "upstream", "this series", "native", "native, kept"]))
 
@@ -359,23 +385,33 @@ elif $want == "altcost" then ($b | [caching[] as $c | orders[] as $o |
 	map(row) | table(["caching", "order", "backup: upstream", "this series", "native",
 		"restore: upstream", "this series", "native"]))
 
+elif $want == "altcaching" then ($b |
+	def part_of(op): "native" as $m | [9, 0] | map(. as $o |
+		if op == "restore" then net($m; "resident"; "wc"; $o) - net($m; "resident"; "cached"; $o)
+		else ins($m; "backup"; "resident"; "wc"; $o) - ins($m; "backup"; "resident"; "cached"; $o) end | count);
+	[["to write-combined"] + part_of("restore"), ["back to write-back"] + part_of("backup")] |
+	map(row) | table(["native, 2 MiB", "one entry of the direct map", "512 single pages"]))
+
 elif $want == "altdrop" then ($b | [caching[] as $c | orders[] as $o |
 	[($c | title), "\($o)"] + costs("drop"; "resident"; $c; $o)[:3] + costs("purge"; "resident"; $c; $o)[:3]] |
 	map(row) | table(["caching", "order", "destroy what is backed up: upstream", "this series", "native",
 		"purge: upstream", "this series", "native"]))
 
-elif $want == "altrest" then ($b | [
-	(caching[] as $c | ["interrupts for the backup of 1 GiB, 4 processors, \($c | title)"] +
-		each("alone"; "flush"; select(.caching == $c) | .backup_ipis * 1073741824 / .bytes; digits(0))[:3] + ["–"]),
+elif $want == "altrest" then ($b | ["pristine", "insert", "native"] as $ms |
+	def of(name; p; f; text): [$ms[] as $m | first(figure(name; $m; p) | f) // null | if . == null then "–" else text end];
+	first(figure("flush"; "insert"; "flush").bytes | mib0) as $flushed | [
+	(caching[] as $c | ["interrupts for the backup of \($flushed) MiB, 4 processors, \($c | title)"] +
+		of("flush"; "flush"; select(.caching == $c) | .backup_ipis; tostring)),
 	(caching[] as $c | ["for the restore, \($c | title)"] +
-		each("alone"; "flush"; select(.caching == $c) | .restore_ipis * 1073741824 / .bytes; digits(0))[:3] + ["–"]),
+		of("flush"; "flush"; select(.caching == $c) | .restore_ipis; tostring)),
 	["what is resident and charged to the group of its owner, %"] +
-		each("alone"; "group"; select(.limit_bytes > .bytes) | 100 * .charged_resident_bytes / .bytes; digits(0))[:3] + ["–"],
-	["backed up, and charged to it, %"] + each("alone"; "group"; select(.limit_bytes > .bytes) | 100 * .charged_backed_up_bytes / .bytes; digits(0))[:3] + ["–"],
-	["96 MiB in a group that may have 32"] + [ways[:3][] as $m | first(figure("alone"; $m; "group") | select(.limit_bytes < .bytes)) // null |
-		if . == null then "–" elif .signal == 0 then "goes well" else "\(if .signal == 9 then "killed" else "SIGBUS" end) after \(.made_bytes | mib) MiB" end] + ["–"],
-	["code, bytes"] + [$b.sizes.pristine, $b.sizes.insert, $b.sizes.native, $b.sizes.native | tostring]
-	] | map(row) | table(["what", "upstream", "this series", "native", "native, kept"]))
+		of("alone"; "group"; select(.limit_bytes > .bytes) | 100 * .charged_resident_bytes / .bytes; digits(0)),
+	["backed up, and charged to the group of who did it, %"] +
+		of("alone"; "group"; select(.limit_bytes > .bytes) | 100 * .charged_backed_up_bytes / .bytes; digits(0)),
+	["\(grouplimited)"] + grouped($ms),
+	["code, bytes"] + [$b.sizes.pristine, $b.sizes.insert, $b.sizes.native | tostring],
+	["more than upstream in all of the kernel, bytes", "0", ($b.sizes.kernel.insert - $b.sizes.kernel.pristine | tostring), "(a part of this series' kernel)"]
+	] | map(row) | table(["what", "upstream", "this series", "native"]))
 
 elif $want == "data-alternatives" then ($b | [orders[] as $o |
 	[$o] + [("pristine", "insert", "native") as $m | ins($m; "backup"; "resident"; "wc"; $o)] +
@@ -389,9 +425,9 @@ elif $want == "altmemory" then ($b | ["pristine", "insert", "native", "movable"]
 	def chunks(order): cycle(.pages_by_order // [] | if . == [] then null else .[order:] | add / 10 end; digits(0));
 	[
 	["free blocks of 2 MiB before the first pin, 256 MiB of RAM"] + each4("alone"; "pins"; .free_order9_before; tostring),
-	["with 8 MiB pinned in single pages, after compaction"] + each4("alone"; "pins"; .free_order9; tostring),
+	["with \(first(figure("alone"; "insert"; "pins").pinned_bytes | mib)) MiB pinned in single pages, after compaction"] + each4("alone"; "pins"; .free_order9; tostring),
 	["after they have gone"] + each4("alone"; "pins"; .free_order9_after; tostring),
-	["150 % of RAM read ten times: completed"] + cycle(if .completed then "yes" else "**no**" end; .),
+	["\(cyclepercent) % of RAM read ten times: completed"] + cycle(if .completed then "yes" else "**no**" end; .),
 	["OOM kills meanwhile"] + cycle(.oom_kill; tostring),
 	["read, s"] + cycle(if .completed then .read_ns else null end; seconds),
 	["pages in chunks of 2 MiB at the end, %"] + chunks(9),
@@ -402,25 +438,30 @@ elif $want == "altmemory" then ($b | ["pristine", "insert", "native", "movable"]
 	["reclaimable"] + cycle(.full.page_blocks.Reclaimable; tostring),
 	["movable"] + cycle(.full.page_blocks.Movable; tostring),
 	["unusable index, order 9, all freed"] + cycle(.after.unusable_index_order9; digits(3)),
-	["direct map in 4 KiB, MiB"] + cycle(.full.direct_map_4k_bytes; mib)
+	["direct map in 4 KiB, MiB"] + cycle(.full.direct_map_4k_bytes; mib),
+	["2 MiB pages that a process gets afterwards, of half of RAM, %"] + cycle(100 * .thp_fault_alloc / .thp_asked; digits(0)),
+	["for which compaction succeeded, and failed"] + cycle("\(.compact_success), \(.compact_fail)"; .)
 	] | map(row) | table(["what", "upstream", "this series", "native", "native, movable"]))
 
-elif $want == "altdirect" then ($b | [[figure("counted"; "direct"; "direct")] | group_by(.order)[] |
+elif $want == "altdirect" then ($b | [[figure("counted"; "direct"; "direct")] | group_by(.order) | reverse[] |
 	(map(select(.way == "swap")) | first) as $s | (map(select(.way == "shmem")) | first) as $f |
-	["\($s.order)", ($s.put_ns | count), ($f.put_ns | count), ($s.take_ns | count), ($f.take_ns | count),
-	 ($s.slots | digits(0)), ($f.slots | digits(0)), ($s.pages_allocated | digits(1)), ($f.pages_allocated | digits(1))]] |
-	map(row) | table(["order", "in: swap cache", "in: file", "out: swap cache", "out: file",
-		"slots: swap cache", "slots: file", "pages allocated: swap cache", "pages allocated: file"]))
+	["\($s.order)", ($f.put_ns | count), ($s.put_ns | count), ($f.take_ns | count), ($s.take_ns | count),
+	 ($f.slots | digits(0)), ($s.slots | digits(0)), ($f.pages_allocated | digits(1)), ($s.pages_allocated | digits(1))]] |
+	map(row) | table(["order", "in: file", "in: swap cache", "out: file", "out: swap cache",
+		"slots: file", "slots: swap cache", "pages allocated: file", "pages allocated: swap cache"]))
 
-elif $want == "altheld" then ($b | first(figure("alone"; "direct"; "held")) |
-	"* \(.bytes | mib) MiB put there take \(.slots) slots and write \(.written_pages) pages.",
-	"* swapoff \(if .swapoff == -4 then "made no end in \(.swapoff_s) s, and was interrupted" else "gave \(.swapoff)" end). After they had been taken back it \(if .swapoff_after == 0 then "ended well" else "gave \(.swapoff_after)" end).",
-	"* Reclaim of all memory wrote \(.reclaimed_pages) pages; \(.swapcached_after_pages) of \(.swapcached_pages) pages were left in the swap cache, and \(.read_folios) folios were read back, whole, with the right contents.")
+elif $want == "altheld" then ($b | [[figure("alone"; "direct"; "held")] | group_by(.order) | reverse[][] |
+	["\(.order)", (.bytes | mib0), "\(.slots)", "\(.written_pages)",
+	 (if .swapoff == -4 then "no end in \(.swapoff_s) s" else "\(.swapoff)" end),
+	 "\(.reclaimed_pages)", "\(.swapcached_after_pages) of \(.swapcached_pages)", "\(.read_folios)",
+	 (if .swapoff_after == 0 then "ended" else "\(.swapoff_after)" end)]] |
+	map(row) | table(["order", "MiB", "slots taken", "pages written for that", "swapoff",
+		"pages written by reclaim of all memory", "left in the swap cache", "folios read back", "swapoff after that"]))
 
 elif $want == "altmachine" then ([
-	["kernel, upstream", "Linux \($b.kernels.pristine.release) and vttm, nothing else"],
-	["kernel, this series", "Linux \($b.kernels.linux.release) and this project at \($b.commit)"],
-	["kernel, native", "the same and hooks/alternatives; .config of all three \([$b.kernels[].config_sha256] | unique | join(", "))"],
+	["kernel, upstream", "Linux \($b.kernels.pristine.release) and vttm, nothing else; .config \($b.kernels.pristine.config_sha256)"],
+	["kernel, this series", "Linux \($b.kernels.linux.release) and this project at \($b.commit); .config \($b.kernels.linux.config_sha256)"],
+	["kernel, native", "the same and hooks/alternatives; .config \($b.kernels.alternatives.config_sha256)"],
 	["emulator, compiler", "QEMU \($b.host.qemu), TCG; \($b.host.compiler)"],
 	["took", "\($b.seconds / 60 | digits(1)) minutes"],
 	(if [ways[] as $m | select([.results[] | select(.mode == $m)] == [])] == [] then empty

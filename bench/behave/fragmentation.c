@@ -98,6 +98,36 @@ static void memory_state(const char *when)
 	       meminfo_kib("DirectMap4k") * KiB, blocks);
 }
 
+/*
+ * How many 2 MiB pages a process gets that wants half of RAM in such, and what
+ * compaction does for it
+ */
+static void thp_share(void)
+{
+	static const char *const counters[] = {
+		"thp_fault_alloc", "compact_success", "compact_fail",
+	};
+	uint64_t huge = PAGE << PMD_NR, size = ram / 2 / huge * huge;
+	uint64_t then[ARRAY_LEN(counters)];
+	uint8_t *map, *p;
+	unsigned int i;
+
+	map = mmap(NULL, size + huge, PROT_READ | PROT_WRITE,
+		   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (map == MAP_FAILED)
+		die("no address space: %s", strerror(errno));
+	p = (uint8_t *)(((uintptr_t)map + huge - 1) / huge * huge);
+	if (madvise(p, size, MADV_HUGEPAGE))
+		die("madvise: %s", strerror(errno));
+	for (i = 0; i < ARRAY_LEN(counters); i++)
+		then[i] = vmstat(counters[i]);
+	memset(p, 1, size);
+	printf(",\"thp_asked\":%" PRIu64, size / huge);
+	for (i = 0; i < ARRAY_LEN(counters); i++)
+		printf(",\"%s\":%" PRIu64, counters[i], vmstat(counters[i]) - then[i]);
+	munmap(map, size + huge);
+}
+
 /* ---- cycle ---- */
 
 /*
@@ -110,7 +140,7 @@ static void check_chunks(void)
 	unsigned int i, j, nr = 0;
 
 	for (i = 0; i < nr_bos; i++) {
-		check(&bos[i], i + 1);
+		look(&bos[i], i + 1);
 		if (gpu.dumb)
 			continue;
 		nr = vttm_chunks(gpu.minor, pages, ARRAY_LEN(pages));
@@ -135,11 +165,12 @@ static void cycle_child(uint64_t percent, uint64_t rounds)
 	fill_buffers(ram * percent / 100, 4 * MiB, false);
 	filled = now_ns();
 	for (i = 1; i < rounds; i++)
-		check_buffers();
+		look_at_buffers();
 	check_chunks();
 	printf(",\"fill_ns\":%" PRIu64 ",\"read_ns\":%" PRIu64, filled - t,
 	       now_ns() - filled);
 	memory_state("full");
+	check_buffers();
 	free_buffers();
 	fflush(stdout);
 	_exit(0);
@@ -195,6 +226,7 @@ void cycle(char **values)
 	pools_drain();
 	write_file("/proc/sys/vm/drop_caches", "3");
 	memory_state("after");
+	thp_share();
 	puts("}");
 }
 
@@ -218,7 +250,7 @@ static uint64_t compacted_order9(void)
 void pins(char **values)
 {
 	uint64_t percent = parse_number("pins", values[0], 1, 90);
-	uint64_t nr = ram * percent / 100 / PAGE / (BETWEEN + 1), i, before, fail, success;
+	uint64_t nr = ram * percent / 100 / PAGE / (BETWEEN + 1), i, before;
 	uint64_t size = nr * BETWEEN * PAGE, after, gone;
 	char blocks[256];
 	uint8_t *others;
@@ -238,16 +270,12 @@ void pins(char **values)
 	}
 	nr_bos = nr;
 	munmap(others, size);
-	success = vmstat("compact_success");
-	fail = vmstat("compact_fail");
 	after = compacted_order9();
 	page_blocks(blocks, sizeof(blocks));
 	printf("{\"part\":\"pins\",\"percent\":%" PRIu64 ",\"pins\":%" PRIu64
 	       ",\"free_order9_before\":%" PRIu64 ",\"free_order9\":%" PRIu64
-	       ",\"free_bytes\":%" PRIu64 ",\"compact_success\":%" PRIu64
-	       ",\"compact_fail\":%" PRIu64 ",\"page_blocks\":%s",
-	       percent, nr, before, after, meminfo_kib("MemFree") * KiB,
-	       vmstat("compact_success") - success, vmstat("compact_fail") - fail, blocks);
+	       ",\"pinned_bytes\":%" PRIu64 ",\"free_bytes\":%" PRIu64 ",\"page_blocks\":%s",
+	       percent, nr, before, after, nr * PAGE, meminfo_kib("MemFree") * KiB, blocks);
 	check_buffers();
 	free_buffers();
 	gone = compacted_order9();

@@ -84,7 +84,7 @@ static void check_cleared(const struct bo *b)
 {
 	uint64_t i;
 
-	for (i = 0; i < b->size; i += 64)
+	for (i = 0; i < b->size; i += sizeof(i))
 		if (*(volatile uint64_t *)(b->map + i))
 			die("a new buffer is not cleared");
 }
@@ -96,7 +96,14 @@ void churn(char **values)
 	uint64_t size = mib * MiB, i, ns, alloc, ipis;
 	struct bo *b = &bos[0];
 	uint32_t caching;
+	int ret = run_on(0);
 
+	/*
+	 * Whom unmapping interrupts depends on where this has run before. Whom the change of
+	 * the caching interrupts does not.
+	 */
+	if (ret)
+		die("cannot run on processor 0: %s", strerror(-ret));
 	for (caching = DRM_VTTM_CACHED; caching <= DRM_VTTM_WC; caching++) {
 		/* two that are full, for the first ones to follow */
 		for (i = 0; i < 2; i++) {

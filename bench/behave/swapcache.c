@@ -63,22 +63,23 @@ void direct(char **values)
 void held(char **values)
 {
 	uint64_t mib = parse_number("held", values[0], 2, 4096);
-	uint64_t nr = mib / 2, slots, written, resident;
+	uint64_t order = parse_number("held", values[1], 0, PMD_NR);
+	uint64_t nr = (mib * MiB / PAGE) >> order, slots, written, resident;
 	struct swap_list swaps;
 	int ret, off, again;
 
 	swap_list(&swaps);
 	slots = swap_used_pages();
 	written = vmstat("pswpout");
-	ret = direct_do("hold", PMD_NR, nr);
+	ret = direct_do("hold", order, nr);
 	if (ret)
 		die("hold: %s", strerror(-ret));
 	slots = swap_used_pages() - slots;
 	written = vmstat("pswpout") - written;
 	off = swap_all_off(&swaps, SWAPOFF_S);
-	printf("{\"part\":\"held\",\"bytes\":%" PRIu64 ",\"slots\":%" PRIu64
+	printf("{\"part\":\"held\",\"order\":%" PRIu64 ",\"bytes\":%" PRIu64 ",\"slots\":%" PRIu64
 	       ",\"written_pages\":%" PRIu64 ",\"swapoff_s\":%u,\"swapoff\":%d",
-	       mib * MiB, slots, written, SWAPOFF_S, off);
+	       order, mib * MiB, slots, written, SWAPOFF_S, off);
 
 	/* They must be there still, or what follows would be about nothing. */
 	written = vmstat("pswpout");
@@ -95,4 +96,6 @@ void held(char **values)
 	printf(",\"read_folios\":%" PRId64, direct_value("read "));
 	again = swap_all_off(&swaps, 60);
 	printf(",\"swapoff_after\":%d}\n", again);
+	fflush(stdout);
+	swap_all_on(&swaps);
 }

@@ -117,9 +117,10 @@ for tree in alternatives linux pristine; do
 	cp "$copy/build/linux/"{vmlinux,.config} "$copy/build/$tree/" 2>/dev/null || true
 	echo 7.3.4 >"$copy/build/$tree/include/config/kernel.release"
 	# what the sizes are taken of
+	cp /bin/true "$copy/build/$tree/vmlinux"
 	mkdir -p "$copy/build/$tree"/{mm,drivers/gpu/drm/{ttm,vttm}}
 	for object in mm/shmem_insert drivers/gpu/drm/vttm/vttm_native \
-			drivers/gpu/drm/ttm/ttm_{pool,backup,backup_file,backup_insert,backup_restore,backup_stats}; do
+			drivers/gpu/drm/ttm/ttm_{pool,backup,backup_file,backup_insert,backup_restore,backup_stats,swapout}; do
 		cp /bin/true "$copy/build/$tree/$object.o"
 	done
 done
