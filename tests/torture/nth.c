@@ -10,6 +10,9 @@
  * it is tried again. In buffers of more than 64 pages, whose places differ by the
  * page only, the first hundred fail in turn and then one in eight.
  *
+ * Booted with vttm.shrinker=0, it is TTM that swaps out: when it is asked to, and for
+ * lack of room below its limit.
+ *
  * With --seconds, the sequence starts anew with other sizes until the time is up.
  */
 
@@ -41,6 +44,7 @@ static struct totals {
 struct scene {
 	struct gpu g, other;
 	struct buffer b;
+	struct buffer leaves;	/* of the same size, if used; has to make room for b */
 	uint32_t value;		/* differs each time */
 	uint64_t pages;
 	uint32_t caching;
@@ -51,15 +55,20 @@ struct scene {
 
 /* ---- states to start from ---- */
 
-static bool prepare_buffer(struct scene *s, bool map)
+static bool prepare(struct scene *s, struct buffer *b, bool map)
 {
-	int ret = buffer_create(s->g.fd, &s->b, s->pages, s->caching, false);
+	int ret = buffer_create(s->g.fd, b, s->pages, s->caching, false);
 
 	if (!ret && map)
-		ret = bo_map(s->g.fd, &s->b.bo);
+		ret = bo_map(s->g.fd, &b->bo);
 	if (ret)
 		FAIL("preparing: %s", strerror(-ret));
 	return !ret;
+}
+
+static bool prepare_buffer(struct scene *s, bool map)
+{
+	return prepare(s, &s->b, map);
 }
 
 static bool state_none(struct scene *s)
@@ -83,6 +92,18 @@ static bool state_resident(struct scene *s)
 		return true;
 	FAIL("preparing: SIGBUS");
 	return false;
+}
+
+/* TTM may not allocate it as long as the other one is resident */
+static bool state_limited(struct scene *s)
+{
+	if (!prepare(s, &s->leaves, true))
+		return false;
+	if (buffer_write(&s->leaves, 0, s->pages, s->value) != ACCESS_OK) {
+		FAIL("preparing: SIGBUS");
+		return false;
+	}
+	return limit_set(s->pages + s->pages / 2) && state_untouched(s);
 }
 
 static bool back_up(struct scene *s, bool writeback)
@@ -335,38 +356,41 @@ struct scenario {
 	uint64_t max_pages;	/* larger ones have too many places to be done here */
 	bool swap;		/* needs some */
 	bool may_be_safe;	/* may have no place that can fail */
+	bool swapout;		/* only where it is TTM that swaps out */
 };
 
 static const struct scenario scenarios[] = {
-	{ "open", state_none, do_open, 1, false, false },
-	{ "create", state_none, do_create, 600, false, false },
-	{ "map", state_resident, do_map, 13, false, false },
-	{ "first touch", state_untouched, do_touch, 1100, false, false },
-	{ "submit to untouched", state_untouched, do_fill, 1100, false, false },
-	{ "submit to resident", state_resident, do_fill, 600, false, false },
-	{ "wait", state_resident, do_wait, 1, false, true },
-	{ "info", state_resident, do_info, 1, false, true },
-	{ "shrink", state_resident, do_shrink, 1100, true, false },
-	{ "shrink with writeback", state_resident, do_writeback, 1100, true, false },
-	{ "shrink what is left", state_partial, do_shrink, 600, true, false },
-	{ "touch after backup", state_backed_up, do_touch, 1100, true, false },
-	{ "touch after swapout", state_swapped, do_touch, 1100, true, false },
-	{ "touch after half a backup", state_partial, do_touch, 600, true, true },
-	{ "submit after backup", state_backed_up, do_fill, 1100, true, false },
-	{ "submit after swapout", state_swapped, do_fill, 1100, true, false },
-	{ "peek after backup", state_backed_up, do_peek, 600, true, false },
-	{ "close after backup", state_backed_up, do_close, 600, true, true },
-	{ "close after swapout", state_swapped, do_close, 600, true, true },
-	{ "close after half a backup", state_partial, do_close, 600, true, true },
-	{ "madvise after swapout", state_swapped, do_dontneed, 600, true, true },
-	{ "purge", state_dontneed, do_purge, 600, false, true },
-	{ "export", state_backed_up, do_export, 13, true, false },
-	{ "import after backup", state_exported, do_import, 600, true, false },
-	{ "shrinkers", state_resident, do_drop_caches, 13, true, false },
-	{ "reclaim after backup", state_backed_up, do_reclaim, 600, true, false },
-	{ "swapoff", state_swapped, do_swapoff, 13, true, false },
-	{ "compaction after backup", state_backed_up, do_compact, 600, true, true },
-	{ "drain", state_resident, do_drain, 13, false, true },
+	{ "open", state_none, do_open, 1, false, false, false },
+	{ "create", state_none, do_create, 600, false, false, false },
+	{ "map", state_resident, do_map, 13, false, false, false },
+	{ "first touch", state_untouched, do_touch, 1100, false, false, false },
+	{ "submit to untouched", state_untouched, do_fill, 1100, false, false, false },
+	{ "submit to resident", state_resident, do_fill, 600, false, false, false },
+	{ "wait", state_resident, do_wait, 1, false, true, false },
+	{ "info", state_resident, do_info, 1, false, true, false },
+	{ "shrink", state_resident, do_shrink, 1100, true, false, false },
+	{ "shrink with writeback", state_resident, do_writeback, 1100, true, false, false },
+	{ "shrink what is left", state_partial, do_shrink, 600, true, false, false },
+	{ "touch after backup", state_backed_up, do_touch, 1100, true, false, false },
+	{ "touch after swapout", state_swapped, do_touch, 1100, true, false, false },
+	{ "touch after half a backup", state_partial, do_touch, 600, true, true, false },
+	{ "submit after backup", state_backed_up, do_fill, 1100, true, false, false },
+	{ "submit after swapout", state_swapped, do_fill, 1100, true, false, false },
+	{ "peek after backup", state_backed_up, do_peek, 600, true, false, false },
+	{ "close after backup", state_backed_up, do_close, 600, true, true, false },
+	{ "close after swapout", state_swapped, do_close, 600, true, true, false },
+	{ "close after half a backup", state_partial, do_close, 600, true, true, false },
+	{ "madvise after swapout", state_swapped, do_dontneed, 600, true, true, false },
+	{ "purge", state_dontneed, do_purge, 600, false, true, false },
+	{ "export", state_backed_up, do_export, 13, true, false, false },
+	{ "import after backup", state_exported, do_import, 600, true, false, false },
+	{ "shrinkers", state_resident, do_drop_caches, 13, true, false, false },
+	{ "reclaim after backup", state_backed_up, do_reclaim, 600, true, false, false },
+	{ "swapoff", state_swapped, do_swapoff, 13, true, false, false },
+	{ "compaction after backup", state_backed_up, do_compact, 600, true, true, false },
+	{ "drain", state_resident, do_drain, 13, false, true, false },
+	{ "first touch at the limit", state_limited, do_touch, 1100, true, false, true },
+	{ "submit at the limit", state_limited, do_fill, 1100, true, false, true },
 };
 
 /* ---- one after the other ---- */
@@ -386,14 +410,27 @@ static bool allowed(int ret)
 	return false;
 }
 
+static bool bytes_right(const struct scene *s, struct buffer *b, const char *what)
+{
+	char text[200] = "SIGBUS";
+	enum access a;
+	uint64_t at;
+
+	a = buffer_check(b, 0, s->pages, &at);
+	if (a == ACCESS_OK)
+		return true;
+	if (a == ACCESS_WRONG)
+		buffer_explain(b, b->bo.map, at, text, sizeof(text));
+	FAIL("%s: page %" PRIu64 " of %" PRIu64 ", %s: %s", what, at, s->pages,
+	     caching_name(s->caching), text);
+	return false;
+}
+
 static bool all_right(struct scene *s, const char *what)
 {
 	struct drm_vttm_op op = { .opcode = DRM_VTTM_OP_CRC32 };
 	uint32_t crc, retained;
-	char text[200] = "SIGBUS";
 	struct buffer result;
-	enum access a;
-	uint64_t at;
 	int ret;
 
 	if (s->b.dontneed) {
@@ -419,14 +456,10 @@ static bool all_right(struct scene *s, const char *what)
 		FAIL("%s: mmap afterwards: %s", what, strerror(-ret));
 		return false;
 	}
-	a = buffer_check(&s->b, 0, s->pages, &at);
-	if (a != ACCESS_OK) {
-		if (a == ACCESS_WRONG)
-			buffer_explain(&s->b, s->b.bo.map, at, text, sizeof(text));
-		FAIL("%s: page %" PRIu64 " of %" PRIu64 ", %s: %s", what, at,
-		     s->pages, caching_name(s->caching), text);
+	if (!bytes_right(s, &s->b, what))
 		return false;
-	}
+	if (s->leaves.used && !bytes_right(s, &s->leaves, what))
+		return false;
 	/* and what the engine sees, of a part */
 	ret = buffer_create(s->g.fd, &result, 1, DRM_VTTM_CACHED, false);
 	op.dst = result.bo.handle;
@@ -451,17 +484,25 @@ static bool all_right(struct scene *s, const char *what)
 	return true;
 }
 
+static void clean_up_buffer(const struct scene *s, struct buffer *b)
+{
+	if (!b->used)
+		return;
+	bo_unmap(&b->bo);
+	if (!b->closed)
+		EXPECT_OK(buffer_close(s->g.fd, b));
+	buffer_forget(b);
+}
+
 static void clean_up(struct scene *s)
 {
 	if (s->dmabuf >= 0)
 		close(s->dmabuf);
 	s->dmabuf = -1;
-	if (!s->b.used)
-		return;
-	bo_unmap(&s->b.bo);
-	if (!s->b.closed)
-		EXPECT_OK(buffer_close(s->g.fd, &s->b));
-	buffer_forget(&s->b);
+	clean_up_buffer(s, &s->b);
+	if (s->leaves.used)
+		limit_restore();
+	clean_up_buffer(s, &s->leaves);
 }
 
 static bool time_up(uint64_t until)
@@ -614,6 +655,9 @@ static void rounds(void)
 	test_source();
 	nth_prepare();
 	leaks_forget();
+	/* which keeps its file open */
+	if (!vttm_has_shrinker())
+		tt_shrink();
 	ASSERT(balance_take(&before));
 	for (round = 0; (until || round < 4) && !time_up(until); round++) {
 		for (i = 0; i < ARRAY_LEN(scenarios) && !time_up(until); i++) {
@@ -622,7 +666,8 @@ static void rounds(void)
 			const struct scenario *c = &scenarios[nr];
 			uint64_t pages = pick_pages(round, c, nr);
 
-			if (!strstr(c->name, only) || !pages)
+			if (!strstr(c->name, only) || !pages ||
+			    (c->swapout && vttm_has_shrinker()))
 				continue;
 			one_scenario(c, pages, mix(mix(seed, nr), round) % 3,
 				     !round, until);
@@ -638,6 +683,11 @@ out:
 
 static const struct test tests[] = {
 	{ "c20_c52_c53_c54_c56_every_site_fails", rounds },
+};
+
+/* booted with vttm.shrinker=0 */
+static const struct test tests_swapout[] = {
+	{ "c94_c96_c97_every_site_of_a_swapout_fails", rounds },
 };
 
 /* booted with ttm.zero_copy=0 */
@@ -678,7 +728,9 @@ int main(int argc, char **argv)
 	if (seconds)
 		end_ns = now_ns() + seconds * 1000000000ULL;
 	mount_all();
-	if (zero_copy_get())
+	if (zero_copy_get() && !vttm_has_shrinker())
+		ret = ktap_run(tests_swapout, ARRAY_LEN(tests_swapout));
+	else if (zero_copy_get())
 		ret = ktap_run(tests, ARRAY_LEN(tests));
 	else
 		ret = ktap_run(tests_copy, ARRAY_LEN(tests_copy));
