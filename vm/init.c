@@ -302,7 +302,7 @@ int main(void)
 	const unsigned long bad = TAINT_BAD_PAGE | TAINT_DIE | TAINT_WARN |
 				  TAINT_LOCKUP;
 	int interactive, out, status = 0;
-	const char *swap;
+	const char *swap, *disk;
 	unsigned long tainted;
 	char **argv;
 	pid_t child, pid;
@@ -327,6 +327,12 @@ int main(void)
 		swap_on("/dev/vda");
 	} else if (swap && !strcmp(swap, "file")) {
 		swap_on_file("/dev/vda", setting("swap_bytes"));
+	}
+	disk = setting("disk");
+	if (disk) {
+		mkdir("/disk", 0755);
+		if (mount(disk, "/disk", "ext4", 0, NULL))
+			fail("mount %s on /disk: %s", disk, strerror(errno));
 	}
 
 	child = fork();
