@@ -85,13 +85,14 @@ static int syncobj_result(const struct gpu *g, uint32_t syncobj)
 
 static void too_long(void)
 {
-	uint32_t syncobj[2], i;
+	uint32_t syncobj[2], i, word;
 	struct gpu g, other;
 	struct bo b, theirs;
 
 	ASSERT(gpu_open(&g));
 	ASSERT(gpu_open(&other));
 	ASSERT(bo_new(&g, &b, 6 * MiB, DRM_VTTM_CACHED, 1));
+	word = *(uint32_t *)b.map;
 	ASSERT(bo_new(&other, &theirs, PAGE, DRM_VTTM_CACHED, 2));
 	for (i = 0; i < ARRAY_LEN(syncobj); i++)
 		ASSERT_OK(drmSyncobjCreate(g.fd, 0, &syncobj[i]));
@@ -106,8 +107,9 @@ static void too_long(void)
 	EXPECT_OK(submit_fill(&other, &theirs, 0, 0, 0x4711));
 	EXPECT_OK(vttm_wait(other.fd, theirs.handle, -1));
 	EXPECT_EQ(*(uint32_t *)theirs.map, 0x4711);
-	/* nor has the CPU */
-	EXPECT_EQ(pattern_check(test_source(), 1, b.map + PAGE, 0), -1);
+	/* nor has the CPU, and nothing was written but the first word */
+	*(uint32_t *)b.map = word;
+	EXPECT(bo_check_map(&b));
 }
 
 static void closed(void)
@@ -307,6 +309,61 @@ static pid_t kswapd_pid(void)
 	die("there is no kswapd");
 }
 
+/*
+ * Waits for fences that the kernel tells of itself, from waits_trace() on, of the tasks that
+ * a filter says. Looking at stacks now and then would miss short ones.
+ */
+#define WAITS	TRACING "/events/dma_fence/dma_fence_wait_start"
+
+static unsigned int waits_traced(void)
+{
+	const char *p = must_read(TRACING "/trace");
+	unsigned int nr;
+
+	for (nr = 0; (p = strstr(p, ": dma_fence_wait_start: ")); nr++)
+		p++;
+	return nr;
+}
+
+/* An own one is told of first, as it would be easy to hear of none. */
+static bool waits_trace(const char *filter)
+{
+	unsigned int i;
+	struct gpu g;
+	struct bo b;
+	int ret;
+
+	ret = write_file(WAITS "/filter", "common_pid == %d", getpid());
+	if (ret) {
+		FAIL(WAITS "/filter: %s", strerror(-ret));
+		return false;
+	}
+	if (!trace_on("dma_fence:dma_fence_wait_start") || !gpu_open(&g) ||
+	    !bo_new(&g, &b, PAGE, DRM_VTTM_CACHED, 1))
+		return false;
+	/* the job may have ended before it was waited for */
+	for (i = 0; i < 100 && !waits_traced(); i++) {
+		EXPECT_OK(bo_keep_busy(&g, &b, 1, 0));
+		EXPECT_OK(vttm_wait(g.fd, b.handle, -1));
+	}
+	if (!waits_traced()) {
+		FAIL("no wait is told of");
+		return false;
+	}
+	bo_free(&g, &b);
+	close(g.fd);
+	ret = write_file(WAITS "/filter", "%s", filter) ?: trace_clear();
+	if (ret)
+		FAIL(WAITS "/filter, \"%s\": %s", filter, strerror(-ret));
+	return !ret;
+}
+
+static void waits_trace_off(void)
+{
+	trace_off();
+	EXPECT_OK(write_file(WAITS "/filter", "0"));
+}
+
 /* Does any of the kernel's workers wait for a fence, for the shrinker? */
 static bool worker_waits(void)
 {
@@ -398,22 +455,68 @@ static void busy_end(struct shared *s, pid_t pid)
 	EXPECT_EQ(status, 0);
 }
 
+/* Does it run, or sleep until something has been done for it? Idle, it just sleeps. */
+static bool at_work(pid_t pid)
+{
+	char path[32];
+	const char *state;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	state = strrchr(must_read(path), ')');
+	return state && (state[2] == 'R' || state[2] == 'D');
+}
+
+/* So many looks have to meet who must not wait, while memory is taken. */
+enum { LOOKS = 50, ROUNDS = 20 };
+
+struct looks {
+	unsigned int rounds, taken, met, waits;
+};
+
+/*
+ * Memory is taken, as often as it takes to have looked so often. The first hog has been
+ * started before; kswapd is to be met, or a worker of the shrinker.
+ */
+static void look(struct looks *l, struct hog *hog, pid_t kswapd)
+{
+	int status;
+
+	memset(l, 0, sizeof(*l));
+	do {
+		if (l->rounds++)
+			hog_start(hog, 12 * MiB);
+		hog_go(hog);
+		while (!waitpid(hog->pid, &status, WNOHANG)) {
+			l->taken++;
+			l->met += kswapd ? at_work(kswapd) : 1;
+			l->waits += kswapd ? waits_for_fence(kswapd) : worker_waits();
+			usleep(1000);
+		}
+		EXPECT_EQ(status, 0);
+	} while (!status && !l->waits && l->met < LOOKS && l->rounds < ROUNDS);
+	EXPECT_GE(l->met, LOOKS);
+	EXPECT_EQ(l->waits, 0);
+}
+
 /*
  * All that the engine may be given, while somebody else needs memory: kswapd gets it
  * from what is idle, if there is any, and waits for nothing.
  */
 static void kswapd_and(unsigned int idle)
 {
-	unsigned int i, waits = 0, looks = 0;
 	struct backup_counters then, now;
 	struct shared *s = shared_memory(sizeof(*s));
 	pid_t kswapd = kswapd_pid(), busy;
 	static struct bo b[IDLE];
+	struct looks looks;
 	struct hog hog;
 	uint64_t scanned;
+	char filter[32];
 	struct gpu g;
-	int status;
+	unsigned int i;
 
+	snprintf(filter, sizeof(filter), "common_pid == %d", kswapd);
+	ASSERT(waits_trace(filter));
 	ASSERT(gpu_open(&g));
 	/* busy ones first, so that they are the first in line for the shrinker too */
 	busy = busy_start(s, 0);
@@ -424,20 +527,14 @@ static void kswapd_and(unsigned int idle)
 	busy_go(s, busy);
 	scanned = vmstat("pgscan_kswapd");
 	backup_counters(&then);
-	hog_go(&hog);
-	while (!waitpid(hog.pid, &status, WNOHANG)) {
-		waits += waits_for_fence(kswapd);
-		looks++;
-		usleep(5000);
-	}
-	EXPECT_EQ(status, 0);
+	look(&looks, &hog, kswapd);
 	backup_counters_since(&then, &now);
-	EXPECT_EQ(waits, 0);
-	test_note("kswapd looked at %u times; %" PRIu64 " pages scanned by it, %" PRIu64 " backed up, %u jobs",
-		  looks, vmstat("pgscan_kswapd") - scanned, now.inserted + now.copied,
-		  s->count);
+	EXPECT_EQ(waits_traced(), 0);
+	waits_trace_off();
+	test_note("kswapd at work in %u of %u looks, %u rounds; %" PRIu64 " pages scanned by it, %" PRIu64 " backed up, %u jobs",
+		  looks.met, looks.taken, looks.rounds, vmstat("pgscan_kswapd") - scanned,
+		  now.inserted + now.copied, s->count);
 	/* or there was no pressure and this proved nothing */
-	EXPECT_GT(looks, 0);
 	EXPECT_GT(vmstat("pgscan_kswapd"), scanned);
 	if (idle)
 		EXPECT_GT(now.inserted + now.copied, 0);
@@ -462,33 +559,35 @@ static void kswapd_all_busy(void)
  */
 static void never_idle(void)
 {
-	struct backup_counters then, c;
-	unsigned int i, waits = 0;
 	struct shared *s = shared_memory(sizeof(*s));
+	struct backup_counters then, c;
+	struct looks looks;
+	unsigned int i, jobs;
 	struct hog hog;
 	pid_t busy;
-	int status;
 
+	ASSERT(waits_trace("comm ~ \"kworker/*\""));
 	busy = busy_start(s, DRM_VTTM_CREATE_LOCAL);
 	hog_start(&hog, 12 * MiB);
 	busy_go(s, busy);
 	backup_counters(&then);
-	hog_go(&hog);
-	while (!waitpid(hog.pid, &status, WNOHANG)) {
-		waits += worker_waits();
-		usleep(10000);
-	}
-	EXPECT_EQ(status, 0);
+	look(&looks, &hog, 0);
 	/* it may have to wait for as many jobs as there can be */
-	for (i = 0; i < 3000; i++) {
+	jobs = s->count;
+	for (i = 0; i < 3000 || s->count - jobs < 4 * MAX_JOBS; i++) {
 		backup_counters_since(&then, &c);
-		waits += worker_waits();
+		looks.waits += worker_waits();
+		looks.taken++;
 		if (c.inserted)
 			break;
 		usleep(10000);
 	}
 	EXPECT_GT(c.inserted, 0);
-	EXPECT_EQ(waits, 0);
+	EXPECT_EQ(looks.waits, 0);
+	EXPECT_EQ(waits_traced(), 0);
+	waits_trace_off();
+	test_note("no worker waits in %u looks, %u rounds; %" PRIu64 " pages inserted, %u jobs",
+		  looks.taken, looks.rounds, c.inserted, s->count);
 	busy_end(s, busy);
 }
 
