@@ -3,8 +3,12 @@
 
 #include <fcntl.h>
 #include <linux/dma-buf.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <xf86drm.h>
@@ -215,6 +219,651 @@ static void not_accessible(void)
 	bo_free(&g, &b);
 }
 
+/* ---- one buffer, and what stands for it ---- */
+
+static bool same_file(int a, int b)
+{
+	struct stat x, y;
+
+	return !fstat(a, &x) && !fstat(b, &y) && x.st_ino == y.st_ino && x.st_dev == y.st_dev;
+}
+
+/* As often as it is exported, one dma-buf; as often as that is imported, one handle. */
+static void one_handle(void)
+{
+	struct pair p;
+	struct bo b;
+	int again, copy, other, back;
+	uint32_t handle;
+
+	ASSERT(share(&p, DRM_VTTM_CACHED, false));
+	ASSERT(bo_new(&p.exporter, &b, PAGE, DRM_VTTM_CACHED, 7));
+	ASSERT_OK(to_fd(&p.exporter, p.b.handle, &again));
+	ASSERT_OK(to_fd(&p.exporter, b.handle, &other));
+	copy = dup(p.fd);
+	ASSERT_GE(copy, 0);
+	EXPECT(same_file(p.fd, again));
+	EXPECT(same_file(p.fd, copy));
+	EXPECT(!same_file(p.fd, other));
+	/* where it is from */
+	ASSERT_OK(to_handle(&p.exporter, again, &handle));
+	EXPECT_EQ(handle, p.b.handle);
+	ASSERT_OK(to_handle(&p.exporter, copy, &handle));
+	EXPECT_EQ(handle, p.b.handle);
+	ASSERT_OK(to_handle(&p.exporter, other, &handle));
+	EXPECT_EQ(handle, b.handle);
+	/* where it has been imported, and with the first file descriptor gone */
+	close(p.fd);
+	ASSERT_OK(to_handle(&p.importer, again, &handle));
+	EXPECT_EQ(handle, p.imported);
+	ASSERT_OK(to_handle(&p.importer, copy, &handle));
+	EXPECT_EQ(handle, p.imported);
+	ASSERT_OK(to_handle(&p.importer, other, &handle));
+	EXPECT(handle != p.imported);
+	/* what is exported there is not a dma-buf of the importer's */
+	ASSERT_OK(to_fd(&p.importer, p.imported, &back));
+	EXPECT(same_file(back, again));
+	ASSERT_OK(to_handle(&p.exporter, back, &handle));
+	EXPECT_EQ(handle, p.b.handle);
+	/* the handle was one for all of these */
+	ASSERT_OK(vttm_close(p.importer.fd, p.imported));
+	EXPECT_ERR(vttm_close(p.importer.fd, p.imported), EINVAL);
+	close(again);
+	close(copy);
+	close(other);
+	close(back);
+}
+
+/* From a device to another and back to a second file of the first: the very buffer. */
+static void round_trip(void)
+{
+	struct drm_vttm_op op = { .opcode = DRM_VTTM_OP_FILL, .size = 4, .value = 0x4711 };
+	struct vttm_state i;
+	struct gpu third;
+	struct pair p;
+	uint32_t word;
+	struct bo b;
+	int fd;
+
+	ASSERT(share(&p, DRM_VTTM_WC, false));
+	ASSERT(gpu_open_nth(&third, 0));
+	word = *(uint32_t *)p.b.map;
+	ASSERT_OK(to_fd(&p.importer, p.imported, &fd));
+	b = p.b;
+	ASSERT_OK(to_handle(&third, fd, &b.handle));
+	ASSERT_OK(bo_map(third.fd, &b));
+	EXPECT(bo_check_map(&b));
+	EXPECT(bo_check_engine(&third, &b));
+	/* its own there, so it may be backed up and written as such */
+	ASSERT_OK(vttm_info(third.fd, b.handle, &i));
+	EXPECT(!(i.flags & DRM_VTTM_INFO_IMPORTED));
+	EXPECT_EQ(i.caching, p.b.caching);
+	op.dst = b.handle;
+	ASSERT_OK(vttm_submit(third.fd, &op, 1));
+	ASSERT_OK(vttm_wait(p.exporter.fd, p.b.handle, -1));
+	EXPECT_EQ(*(uint32_t *)p.b.map, 0x4711);
+	ASSERT_OK(vttm_close(p.importer.fd, p.imported));
+	close(fd);
+	close(p.fd);
+	ASSERT(bo_backup(&p.exporter, &p.b, false));
+	EXPECT_EQ(*(uint32_t *)p.b.map, 0x4711);
+	*(uint32_t *)b.map = word;
+	EXPECT(bo_check_map(&b));
+	EXPECT(bo_check_map(&p.b));
+}
+
+/* ---- how long it lives ---- */
+
+/* Without a handle, the dma-buf has the buffer, whether that is backed up or not. */
+static void no_handle(void)
+{
+	struct vttm_state i;
+	unsigned int round;
+	struct gpu g;
+	struct bo b;
+	int fd;
+
+	for (round = 0; round < 2; round++) {
+		ASSERT(gpu_open(&g));
+		ASSERT(bo_new(&g, &b, SIZE, DRM_VTTM_WC, 1 + round));
+		ASSERT_OK(to_fd(&g, b.handle, &fd));
+		if (round)
+			ASSERT(bo_backup(&g, &b, false));
+		bo_free(&g, &b);
+		EXPECT_ERR(vttm_info(g.fd, b.handle, &i), ENOENT);
+		/* nor a file of the device */
+		close(g.fd);
+		ASSERT(gpu_open(&g));
+		ASSERT_OK(to_handle(&g, fd, &b.handle));
+		close(fd);
+		EXPECT_ERR(to_handle(&g, fd, &b.handle), EBADF);
+		ASSERT_OK(bo_map(g.fd, &b));
+		EXPECT(bo_check_map(&b));
+		EXPECT(bo_check_engine(&g, &b));
+		bo_free(&g, &b);
+		close(g.fd);
+	}
+}
+
+/* An import keeps the pages where they are, and nothing does when it has gone. */
+static void unpinned(void)
+{
+	struct vttm_state i;
+	unsigned int round;
+	struct pair p;
+
+	ASSERT(share(&p, DRM_VTTM_CACHED, false));
+	for (round = 0; round < 3; round++) {
+		vttm_shrink(p.exporter.minor, PAGES(p.b.size), false, NULL);
+		ASSERT(bo_info(&p.exporter, &p.b, &i));
+		EXPECT_EQ(i.resident_pages, PAGES(p.b.size));
+		ASSERT_OK(vttm_close(p.importer.fd, p.imported));
+		ASSERT(bo_backup(&p.exporter, &p.b, false));
+		/* to import it again brings it back */
+		ASSERT_OK(to_handle(&p.importer, p.fd, &p.imported));
+		ASSERT(bo_info(&p.exporter, &p.b, &i));
+		EXPECT_EQ(i.backed_up_pages, 0);
+		EXPECT(bo_check_map(&p.b));
+	}
+	close(p.fd);
+	close(p.importer.fd);
+	ASSERT(bo_backup(&p.exporter, &p.b, false));
+	EXPECT(bo_check_map(&p.b));
+}
+
+/* ---- the file ---- */
+
+static void size_and_seek(void)
+{
+	static const int whence[] = { SEEK_CUR, SEEK_DATA, SEEK_HOLE, 17 };
+	int fd[2], other;
+	struct pair p;
+	unsigned int i, n;
+	char byte;
+
+	ASSERT(share(&p, DRM_VTTM_CACHED, true));
+	fd[0] = p.fd;
+	ASSERT_OK(to_fd(&p.importer, p.imported, &fd[1]));
+	for (i = 0; i < ARRAY_LEN(fd); i++) {
+		EXPECT_EQ(lseek(fd[i], 0, SEEK_END), p.b.size);
+		EXPECT_EQ(lseek(fd[i], 0, SEEK_SET), 0);
+		for (n = 0; n < ARRAY_LEN(whence); n++) {
+			EXPECT_EQ(lseek(fd[i], 0, whence[n]), -1);
+			EXPECT_EQ(errno, EINVAL);
+		}
+		EXPECT_EQ(lseek(fd[i], PAGE, SEEK_SET), -1);
+		EXPECT_EQ(errno, EINVAL);
+		EXPECT_EQ(lseek(fd[i], -(off_t)PAGE, SEEK_END), -1);
+		EXPECT_EQ(errno, EINVAL);
+		/* it is there to be mapped */
+		EXPECT_EQ(read(fd[i], &byte, 1), -1);
+		EXPECT_EQ(write(fd[i], &byte, 1), -1);
+		EXPECT_EQ(ftruncate(fd[i], PAGE), -1);
+	}
+	ASSERT_OK(to_fd(&p.exporter, p.b.handle, &other));
+	EXPECT_EQ(lseek(other, 0, SEEK_END), p.b.size);
+	close(other);
+	close(fd[1]);
+	EXPECT(bo_check_map(&p.b));
+}
+
+static void *map_dma_buf(int fd, uint64_t offset, uint64_t size, int prot)
+{
+	void *map = mmap(NULL, size, prot, MAP_SHARED, fd, offset);
+
+	return map == MAP_FAILED ? NULL : map;
+}
+
+static void write_as_child(void *arg)
+{
+	const struct bo *b = arg;
+
+	EXPECT(bo_check_map(b));
+	*(uint32_t *)(b->map + PAGE) = 0xc0ffee;
+}
+
+/* Parts of it, in other processes, and when all else has gone. */
+static void mapped(void)
+{
+	struct bo through, part;
+	struct pair p;
+	uint32_t *word;
+	int fd[2];
+
+	ASSERT(share(&p, DRM_VTTM_WC, false));
+	fd[0] = p.fd;
+	/* an import of it, which is mapped through the exporter */
+	ASSERT_OK(to_fd(&p.importer, p.imported, &fd[1]));
+	through = p.b;
+	through.map = map_dma_buf(fd[1], 0, p.b.size, PROT_READ | PROT_WRITE);
+	ASSERT(through.map);
+	EXPECT(bo_check_map(&through));
+	/* neither past the end nor private */
+	EXPECT(!map_dma_buf(p.fd, p.b.size, PAGE, PROT_READ));
+	EXPECT(!map_dma_buf(p.fd, PAGE, p.b.size, PROT_READ));
+	EXPECT(!map_dma_buf(p.fd, 0, p.b.size + PAGE, PROT_READ));
+	/* the middle of it, twice */
+	part.map = map_dma_buf(p.fd, 2 * MiB, MiB, PROT_READ | PROT_WRITE);
+	ASSERT(part.map);
+	word = map_dma_buf(p.fd, 2 * MiB, PAGE, PROT_READ | PROT_WRITE);
+	ASSERT(word);
+	EXPECT(!memcmp(part.map, through.map + 2 * MiB, MiB));
+	EXPECT_EQ(*word, *(uint32_t *)(p.b.map + 2 * MiB));
+	munmap(part.map, MiB);
+	munmap(word, PAGE);
+	/* a child has what its parent has mapped, and not a copy */
+	word = (uint32_t *)(p.b.map + PAGE);
+	EXPECT(ktap_child(write_as_child, &through));
+	EXPECT_EQ(*word, 0xc0ffee);
+	EXPECT(bo_fill(&p.b, 3));
+	through.seed = p.b.seed;
+	through.crc = p.b.crc;
+	/* the mapping is all that is left */
+	munmap(p.b.map, p.b.size);
+	close(fd[0]);
+	close(fd[1]);
+	close(p.importer.fd);
+	close(p.exporter.fd);
+	EXPECT(bo_check_map(&through));
+	vttm_shrink(p.exporter.minor, PAGES(p.b.size), false, NULL);
+	EXPECT(bo_check_map(&through));
+	munmap(through.map, through.size);
+}
+
+/* DRM_RDWR decides who may write, for all that is opened in its place as well. */
+static void access_mode(void)
+{
+	int ro, rw, copy;
+	struct gpu g;
+	uint8_t *map;
+	struct bo b;
+
+	/* the first to export decides, so it takes two buffers */
+	ASSERT(gpu_open(&g));
+	ASSERT(bo_new(&g, &b, 2 * PAGE, DRM_VTTM_CACHED, 1));
+	ASSERT_EQ(drmPrimeHandleToFD(g.fd, b.handle, DRM_CLOEXEC, &ro), 0);
+	EXPECT_EQ(fcntl(ro, F_GETFL) & O_ACCMODE, O_RDONLY);
+	EXPECT_EQ(fcntl(ro, F_GETFD) & FD_CLOEXEC, FD_CLOEXEC);
+	copy = dup(ro);
+	EXPECT(!map_dma_buf(ro, 0, b.size, PROT_READ | PROT_WRITE));
+	EXPECT_EQ(errno, EACCES);
+	EXPECT(!map_dma_buf(copy, 0, b.size, PROT_WRITE));
+	EXPECT_EQ(errno, EACCES);
+	map = map_dma_buf(ro, 0, b.size, PROT_READ);
+	ASSERT(map);
+	EXPECT(!memcmp(map, b.map, b.size));
+	EXPECT_EQ(mprotect(map, b.size, PROT_READ | PROT_WRITE), -1);
+	munmap(map, b.size);
+	close(copy);
+	close(ro);
+	bo_free(&g, &b);
+
+	ASSERT(bo_new(&g, &b, 2 * PAGE, DRM_VTTM_CACHED, 2));
+	ASSERT_EQ(drmPrimeHandleToFD(g.fd, b.handle, DRM_RDWR, &rw), 0);
+	EXPECT_EQ(fcntl(rw, F_GETFL) & O_ACCMODE, O_RDWR);
+	EXPECT_EQ(fcntl(rw, F_GETFD) & FD_CLOEXEC, 0);
+	map = map_dma_buf(rw, 0, b.size, PROT_READ | PROT_WRITE);
+	ASSERT(map);
+	*(uint32_t *)(map + PAGE) = 0xabcd;
+	EXPECT_EQ(*(uint32_t *)(b.map + PAGE), 0xabcd);
+	munmap(map, b.size);
+	close(rw);
+	/* no flag of somebody else's */
+	EXPECT_EQ(drmPrimeHandleToFD(g.fd, b.handle, O_APPEND, &rw), -1);
+	EXPECT_EQ(errno, EINVAL);
+	bo_free(&g, &b);
+}
+
+/* ---- fences ---- */
+
+static int cpu_sync(int fd, uint64_t flags)
+{
+	struct dma_buf_sync sync = { .flags = flags };
+
+	return ioctl(fd, DMA_BUF_IOCTL_SYNC, &sync) ? -errno : 0;
+}
+
+static void sync_arguments(void)
+{
+	static const uint64_t bad[] = {
+		0, DMA_BUF_SYNC_END, DMA_BUF_SYNC_RW << 2, DMA_BUF_SYNC_RW | 1ULL << 63,
+		DMA_BUF_SYNC_VALID_FLAGS_MASK + 1,
+	};
+	static const uint64_t good[] = {
+		DMA_BUF_SYNC_READ, DMA_BUF_SYNC_WRITE, DMA_BUF_SYNC_RW,
+	};
+	unsigned int i;
+	struct pair p;
+
+	ASSERT(share(&p, DRM_VTTM_CACHED, false));
+	for (i = 0; i < ARRAY_LEN(good); i++) {
+		EXPECT_OK(cpu_sync(p.fd, DMA_BUF_SYNC_START | good[i]));
+		/* they may be within each other */
+		EXPECT_OK(cpu_sync(p.fd, DMA_BUF_SYNC_START | DMA_BUF_SYNC_READ));
+		EXPECT_OK(cpu_sync(p.fd, DMA_BUF_SYNC_END | DMA_BUF_SYNC_READ));
+		EXPECT_OK(cpu_sync(p.fd, DMA_BUF_SYNC_END | good[i]));
+	}
+	for (i = 0; i < ARRAY_LEN(bad); i++)
+		EXPECT_ERR(cpu_sync(p.fd, bad[i]), EINVAL);
+	EXPECT_EQ(ioctl(p.fd, DMA_BUF_IOCTL_SYNC, NULL), -1);
+	EXPECT_EQ(errno, EFAULT);
+	EXPECT_EQ(ioctl(p.fd, _IO(DMA_BUF_BASE, 99)), -1);
+	EXPECT_EQ(errno, ENOTTY);
+	EXPECT(bo_check_map(&p.b));
+}
+
+/* A job with so many operations that read "src" and write to the first word of "dst" */
+static int read_often(const struct gpu *g, const struct bo *dst, const struct bo *src,
+		      unsigned int nr)
+{
+	static struct drm_vttm_op ops[DRM_VTTM_SUBMIT_MAX_OPS];
+	unsigned int i;
+
+	for (i = 0; i < nr; i++)
+		ops[i] = (struct drm_vttm_op){
+			.opcode = DRM_VTTM_OP_CRC32, .dst = dst->handle,
+			.src = src->handle, .size = src->size,
+		};
+	return vttm_submit(g->fd, ops, nr);
+}
+
+/* What the engine writes, on whichever device, is there when CPU access has begun. */
+static void sync_waits(void)
+{
+	struct bo src, dst;
+	unsigned int nr, side;
+	struct pair p;
+
+	ASSERT(share(&p, DRM_VTTM_CACHED, false));
+	for (side = 0; side < 2; side++) {
+		const struct gpu *g = side ? &p.importer : &p.exporter;
+
+		dst = p.b;
+		if (side)
+			dst.handle = p.imported;
+		ASSERT(bo_new(g, &src, 64 * KiB, DRM_VTTM_CACHED, 5));
+		/* one that is still at work when the other file asks, then that one waits */
+		for (nr = 16; nr <= DRM_VTTM_SUBMIT_MAX_OPS; nr *= 2) {
+			*(uint32_t *)p.b.map = ~src.crc;
+			ASSERT_OK(read_often(g, &dst, &src, nr));
+			if (vttm_wait(p.exporter.fd, p.b.handle, 0) == -ETIME)
+				break;
+			ASSERT_OK(vttm_wait(p.exporter.fd, p.b.handle, -1));
+		}
+		/* or there was nothing to wait for */
+		EXPECT_LE(nr, DRM_VTTM_SUBMIT_MAX_OPS);
+		EXPECT_OK(cpu_sync(p.fd, DMA_BUF_SYNC_START | DMA_BUF_SYNC_READ));
+		EXPECT_OK(vttm_wait(p.exporter.fd, p.b.handle, 0));
+		EXPECT_EQ(*(uint32_t *)p.b.map, src.crc);
+		EXPECT_OK(cpu_sync(p.fd, DMA_BUF_SYNC_END | DMA_BUF_SYNC_READ));
+		bo_free(g, &src);
+	}
+}
+
+static bool polls(int fd, int events, int timeout)
+{
+	struct pollfd p = { .fd = fd, .events = events };
+
+	return poll(&p, 1, timeout) == 1 && p.revents == events;
+}
+
+/*
+ * To read it, one waits for who writes, and to write it for who reads as well. The job is
+ * of the importer's, and goes on until its file is closed.
+ */
+static void polled(void)
+{
+	struct bo b[2];
+	struct pair p;
+	int read;
+
+	ASSERT(share(&p, DRM_VTTM_CACHED, false));
+	ASSERT(polls(p.fd, POLLIN, 0));
+	ASSERT(polls(p.fd, POLLOUT, 0));
+	ASSERT(bo_new(&p.importer, &b[1], SIZE, DRM_VTTM_CACHED, 9));
+	ASSERT_OK(to_fd(&p.importer, b[1].handle, &read));
+	b[0] = p.b;
+	b[0].handle = p.imported;
+	ASSERT_OK(read_often(&p.importer, &b[0], &b[1], DRM_VTTM_SUBMIT_MAX_OPS));
+	EXPECT(!polls(p.fd, POLLIN, 0));
+	EXPECT(!polls(p.fd, POLLOUT, 0));
+	EXPECT(polls(read, POLLIN, 0));
+	EXPECT(!polls(read, POLLOUT, 0));
+	/* reading beside a reader waits for nothing */
+	EXPECT_OK(cpu_sync(read, DMA_BUF_SYNC_START | DMA_BUF_SYNC_READ));
+	/* all of that while the job went on */
+	EXPECT_ERR(vttm_wait(p.exporter.fd, p.b.handle, 0), ETIME);
+	EXPECT_OK(cpu_sync(read, DMA_BUF_SYNC_END | DMA_BUF_SYNC_READ));
+	munmap(b[1].map, b[1].size);
+	close(p.importer.fd);
+	EXPECT(polls(p.fd, POLLIN, -1));
+	EXPECT(polls(p.fd, POLLOUT, -1));
+	EXPECT(polls(read, POLLOUT, -1));
+	EXPECT_OK(vttm_wait(p.exporter.fd, p.b.handle, -1));
+	close(read);
+	close(p.fd);
+}
+
+/* Its fences come out as a file, and what is in such a file goes to another buffer. */
+static void sync_files(void)
+{
+	struct dma_buf_export_sync_file out = { .flags = DMA_BUF_SYNC_RW };
+	struct dma_buf_import_sync_file in = { .flags = DMA_BUF_SYNC_WRITE };
+	struct bo busy, idle;
+	struct gpu g, other;
+	int fd[2];
+
+	ASSERT(gpu_open_nth(&g, 0));
+	ASSERT(gpu_open_nth(&other, 1));
+	ASSERT(bo_new(&g, &busy, SIZE, DRM_VTTM_CACHED, 1));
+	ASSERT(bo_new(&other, &idle, PAGE, DRM_VTTM_CACHED, 2));
+	ASSERT_OK(to_fd(&g, busy.handle, &fd[0]));
+	ASSERT_OK(to_fd(&other, idle.handle, &fd[1]));
+	ASSERT_EQ(ioctl(fd[0], DMA_BUF_IOCTL_EXPORT_SYNC_FILE, &out), 0);
+	EXPECT(polls(out.fd, POLLIN, 0));
+	close(out.fd);
+	ASSERT_OK(bo_keep_busy(&g, &busy, 1, 0));
+	ASSERT_EQ(ioctl(fd[0], DMA_BUF_IOCTL_EXPORT_SYNC_FILE, &out), 0);
+	EXPECT(!polls(out.fd, POLLIN, 0));
+	EXPECT_OK(vttm_wait(other.fd, idle.handle, 0));
+	in.fd = out.fd;
+	ASSERT_EQ(ioctl(fd[1], DMA_BUF_IOCTL_IMPORT_SYNC_FILE, &in), 0);
+	EXPECT(!polls(fd[1], POLLIN, 0));
+	EXPECT_ERR(vttm_wait(other.fd, idle.handle, 0), ETIME);
+	/* neither without a direction nor of what is no fence */
+	in.flags = 0;
+	EXPECT_EQ(ioctl(fd[1], DMA_BUF_IOCTL_IMPORT_SYNC_FILE, &in), -1);
+	EXPECT_EQ(errno, EINVAL);
+	in.flags = DMA_BUF_SYNC_WRITE;
+	in.fd = fd[0];
+	EXPECT_EQ(ioctl(fd[1], DMA_BUF_IOCTL_IMPORT_SYNC_FILE, &in), -1);
+	EXPECT_EQ(errno, EINVAL);
+	munmap(busy.map, busy.size);
+	close(g.fd);
+	EXPECT(polls(out.fd, POLLIN, -1));
+	EXPECT(polls(fd[1], POLLIN, -1));
+	EXPECT_OK(vttm_wait(other.fd, idle.handle, -1));
+	EXPECT(bo_check_map(&idle));
+	close(out.fd);
+	close(fd[0]);
+	close(fd[1]);
+}
+
+/* ---- races ---- */
+
+enum { RACE_ROUNDS = 1000, RACERS = 3 };
+
+struct racer {
+	pthread_t thread;
+	const struct gpu *g;
+	int fd;				/* to import from */
+	pthread_barrier_t *barrier;	/* where each round begins and ends */
+	atomic_uint *handle;		/* to export, 0 while there is none */
+	atomic_bool *over;
+	unsigned int done;
+};
+
+/* Handles are one for all threads of a file, and any of these may close it first. */
+static void *import_and_close(void *arg)
+{
+	struct racer *r = arg;
+	unsigned int i;
+	uint32_t handle;
+	int ret;
+
+	for (i = 0; i < RACE_ROUNDS; i++) {
+		pthread_barrier_wait(r->barrier);
+		ret = to_handle(r->g, r->fd, &handle);
+		if (ret) {
+			FAIL("import: %s", strerror(-ret));
+		} else {
+			ret = vttm_close(r->g->fd, handle);
+			if (ret && ret != -EINVAL)
+				FAIL("close: %s", strerror(-ret));
+			r->done += !ret;
+		}
+		pthread_barrier_wait(r->barrier);
+	}
+	return NULL;
+}
+
+/* Devices that are attached to dma-bufs, all in all */
+static unsigned int attached(void)
+{
+	const char *p = must_read(DEBUGFS "/dma_buf/bufinfo");
+	unsigned int nr = 0;
+
+	while ((p = strstr(p, "Total "))) {
+		p += strlen("Total ");
+		if (!strncmp(p + strspn(p, "0123456789"), " devices", strlen(" devices")))
+			nr += strtoul(p, NULL, 10);
+	}
+	return nr;
+}
+
+static void race_import_close(void)
+{
+	struct bo as_imported;
+	struct racer r[RACERS];
+	pthread_barrier_t barrier;
+	unsigned int i, round, side, done;
+	struct pair p;
+
+	ASSERT(share(&p, DRM_VTTM_CACHED, false));
+	ASSERT_EQ(attached(), 1);
+	ASSERT(!pthread_barrier_init(&barrier, NULL, RACERS + 1));
+	/* where it is a handle of the buffer's own, and where it is attached each time */
+	for (side = 0; side < 2; side++) {
+		struct gpu g;
+
+		ASSERT(gpu_open_nth(&g, side));
+		for (i = 0, done = 0; i < RACERS; i++) {
+			r[i] = (struct racer){ .g = &g, .fd = p.fd, .barrier = &barrier };
+			ASSERT(!pthread_create(&r[i].thread, NULL, import_and_close, &r[i]));
+		}
+		for (round = 0; round < RACE_ROUNDS; round++) {
+			pthread_barrier_wait(&barrier);
+			pthread_barrier_wait(&barrier);
+			/*
+			 * A worker detaches what was locked when it was closed. Debugging of
+			 * the DMA API warns if a page is mapped more often than seven times.
+			 */
+			while (attached() > 1)
+				usleep(1000);
+		}
+		for (i = 0; i < RACERS; i++) {
+			pthread_join(r[i].thread, NULL);
+			done += r[i].done;
+		}
+		test_note("%u handles closed in %u rounds", done, round);
+		/* or nobody ever had one */
+		EXPECT_GE(done, RACE_ROUNDS);
+		as_imported = p.b;
+		ASSERT_OK(to_handle(&g, p.fd, &as_imported.handle));
+		EXPECT(bo_check_engine(&g, &as_imported));
+		EXPECT_OK(vttm_close(g.fd, as_imported.handle));
+		close(g.fd);
+	}
+	EXPECT(bo_check_map(&p.b));
+	/* nothing is attached any more */
+	ASSERT_OK(vttm_close(p.importer.fd, p.imported));
+	ASSERT(bo_backup(&p.exporter, &p.b, false));
+}
+
+static void *export_again_and_again(void *arg)
+{
+	struct racer *r = arg;
+
+	while (!atomic_load(r->over)) {
+		uint32_t handle = atomic_load(r->handle), back;
+		int fd, ret;
+
+		if (!handle)
+			continue;
+		ret = to_fd(r->g, handle, &fd);
+		if (ret) {
+			if (ret != -ENOENT) {
+				FAIL("export: %s", strerror(-ret));
+				return NULL;
+			}
+			continue;
+		}
+		r->done++;
+		/* it is whole, whatever has become of the handle */
+		if (lseek(fd, 0, SEEK_END) != PAGE)
+			FAIL("a dma-buf of %lld bytes", (long long)lseek(fd, 0, SEEK_END));
+		ret = to_handle(r->g, fd, &back);
+		if (ret)
+			FAIL("import of one's own: %s", strerror(-ret));
+		else
+			vttm_close(r->g->fd, back);
+		close(fd);
+	}
+	return NULL;
+}
+
+static void race_export_close(void)
+{
+	atomic_uint handle = 0;
+	atomic_bool over = false;
+	unsigned int i, done = 0, closed = 0;
+	struct racer r[2];
+	struct gpu g;
+
+	ASSERT(gpu_open(&g));
+	for (i = 0; i < ARRAY_LEN(r); i++) {
+		r[i] = (struct racer){ .g = &g, .handle = &handle, .over = &over };
+		ASSERT(!pthread_create(&r[i].thread, NULL, export_again_and_again, &r[i]));
+	}
+	for (i = 0; i < RACE_ROUNDS; i++) {
+		uint64_t size = PAGE;
+		uint32_t h;
+		int ret;
+
+		ret = vttm_create(g.fd, &size, DRM_VTTM_CACHED, &h);
+		if (ret) {
+			FAIL("create: %s", strerror(-ret));
+			break;
+		}
+		atomic_store(&handle, h);
+		sched_yield();
+		ret = vttm_close(g.fd, h);
+		/* the others may have closed what they had imported, which is the same */
+		if (ret && ret != -EINVAL)
+			FAIL("close: %s", strerror(-ret));
+		closed += !ret;
+	}
+	atomic_store(&over, true);
+	for (i = 0; i < ARRAY_LEN(r); i++) {
+		pthread_join(r[i].thread, NULL);
+		done += r[i].done;
+	}
+	test_note("%u exports beside %u closes", done, closed);
+	EXPECT_GT(done, 0);
+	EXPECT_GT(closed, 0);
+	close(g.fd);
+}
+
 static const struct test tests[] = {
 	{ "prime_import_sees_content", content },
 	{ "prime_import_of_backed_up_buffer", content_backed_up },
@@ -225,6 +874,19 @@ static const struct test tests[] = {
 	{ "prime_refuses_bad_input", bad_input },
 	{ "c116_read_only_for_debuggers", read_only },
 	{ "c116_debuggers_write_what_is_not_accessible", not_accessible },
+	{ "c120_one_dma_buf_one_handle", one_handle },
+	{ "c120_to_another_device_and_back", round_trip },
+	{ "c120_dma_buf_without_a_handle", no_handle },
+	{ "c120_imports_pin_while_they_are", unpinned },
+	{ "c120_size_and_seek", size_and_seek },
+	{ "c120_mappings_of_a_dma_buf", mapped },
+	{ "c120_who_may_write", access_mode },
+	{ "c120_sync_refuses_bad_input", sync_arguments },
+	{ "c120_sync_waits_for_the_engine", sync_waits },
+	{ "c120_poll_waits_for_the_engine", polled },
+	{ "c120_fences_as_files", sync_files },
+	{ "c120_import_races_with_close", race_import_close },
+	{ "c120_export_races_with_close", race_export_close },
 };
 
 int main(void)
