@@ -386,10 +386,10 @@ elif $want == "altcost" then ($b | [caching[] as $c | orders[] as $o |
 		"restore: upstream", "this series", "native"]))
 
 elif $want == "altcaching" then ($b |
-	def part_of(op): "native" as $m | [9, 0] | map(. as $o |
-		if op == "restore" then net($m; "resident"; "wc"; $o) - net($m; "resident"; "cached"; $o)
-		else ins($m; "backup"; "resident"; "wc"; $o) - ins($m; "backup"; "resident"; "cached"; $o) end | count);
-	[["to write-combined"] + part_of("restore"), ["back to write-back"] + part_of("backup")] |
+	def more(op): [(9, 0) as $o | if op == "restore"
+		then net("native"; "resident"; "wc"; $o) - net("native"; "resident"; "cached"; $o)
+		else ins("native"; op; "resident"; "wc"; $o) - ins("native"; op; "resident"; "cached"; $o) end | count];
+	[["to write-combined"] + more("restore"), ["back to write-back"] + more("backup")] |
 	map(row) | table(["native, 2 MiB", "one entry of the direct map", "512 single pages"]))
 
 elif $want == "altdrop" then ($b | [caching[] as $c | orders[] as $o |

@@ -27,6 +27,9 @@ void look_at_buffers(void);
 void check_buffers(void);
 void free_buffers(void);
 
+/* memory of a process, in 2 MiB pages where they are to be had, or in small ones */
+uint8_t *map_anonymous(uint64_t size, bool huge);
+
 /* ---- the trace: pages that the machine allocates and frees ---- */
 
 struct pages_trace {

@@ -109,23 +109,17 @@ static void thp_share(void)
 	};
 	uint64_t huge = PAGE << PMD_NR, size = ram / 2 / huge * huge;
 	uint64_t then[ARRAY_LEN(counters)];
-	uint8_t *map, *p;
 	unsigned int i;
+	uint8_t *map;
 
-	map = mmap(NULL, size + huge, PROT_READ | PROT_WRITE,
-		   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (map == MAP_FAILED)
-		die("no address space: %s", strerror(errno));
-	p = (uint8_t *)(((uintptr_t)map + huge - 1) / huge * huge);
-	if (madvise(p, size, MADV_HUGEPAGE))
-		die("madvise: %s", strerror(errno));
+	map = map_anonymous(size, true);
 	for (i = 0; i < ARRAY_LEN(counters); i++)
 		then[i] = vmstat(counters[i]);
-	memset(p, 1, size);
+	memset(map, 1, size);
 	printf(",\"thp_asked\":%" PRIu64, size / huge);
 	for (i = 0; i < ARRAY_LEN(counters); i++)
 		printf(",\"%s\":%" PRIu64, counters[i], vmstat(counters[i]) - then[i]);
-	munmap(map, size + huge);
+	munmap(map, size);
 }
 
 /* ---- cycle ---- */

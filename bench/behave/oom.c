@@ -45,7 +45,7 @@ static uint8_t *map_tmpfs(uint64_t size)
 	return map;
 }
 
-static uint8_t *map_anonymous(uint64_t size, bool huge)
+uint8_t *map_anonymous(uint64_t size, bool huge)
 {
 	uint8_t *map = mmap(NULL, size + 2 * MiB, PROT_READ | PROT_WRITE,
 			    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
