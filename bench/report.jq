@@ -439,8 +439,7 @@ elif $want == "altmemory" then ($b | ["pristine", "insert", "native", "movable"]
 	["movable"] + cycle(.full.page_blocks.Movable; tostring),
 	["unusable index, order 9, all freed"] + cycle(.after.unusable_index_order9; digits(3)),
 	["direct map in 4 KiB, MiB"] + cycle(.full.direct_map_4k_bytes; mib),
-	["2 MiB pages that a process gets afterwards, of half of RAM, %"] + cycle(100 * .thp_fault_alloc / .thp_asked; digits(0)),
-	["for which compaction succeeded, and failed"] + cycle("\(.compact_success), \(.compact_fail)"; .)
+	["2 MiB pages that a process gets afterwards, of half of RAM, %"] + cycle(100 * .thp_fault_alloc / .thp_asked; digits(0))
 	] | map(row) | table(["what", "upstream", "this series", "native", "native, movable"]))
 
 elif $want == "altdirect" then ($b | [[figure("counted"; "direct"; "direct")] | group_by(.order) | reverse[] |
