@@ -84,9 +84,12 @@ def mib0: . / 1048576 | round | tostring;
 def grouplimited: first(figure("alone"; "insert"; "group") | select(.limit_bytes < .bytes)) |
 	"\(.bytes | mib0) MiB in a group that may have \(.limit_bytes | mib0)";
 def grouped($ms): [$ms[] as $m | first(figure("alone"; $m; "group") | select(.limit_bytes < .bytes)) // null |
-	if . == null then "–" elif .signal == 0 then "limit not applied"
-	else "\(if .signal == 9 then "killed" else "SIGBUS" end) after \(.made_bytes | mib0) MiB" end];
-def cyclepercent: first(figure("fragmentation"; "insert"; "cycle").percent);
+	if . == null then "–" elif .signal == 0 then "not killed, \(.charged_backed_up_bytes | mib0) MiB charged"
+	elif .signal == 9 then "killed after \(.made_bytes | mib0) MiB" else error("signal \(.signal)") end];
+def cycled: first(figure("fragmentation"; "insert"; "cycle")) |
+	"\(.percent) % of RAM \(if .rounds == 1 then "once" else "\(.rounds) times" end)";
+def thpasked: first(figure("fragmentation"; "insert"; "cycle")) | "2 MiB pages that a process gets afterwards, of \(.thp_asked), %";
+def cpus(name): first(figure(name; "insert"; "flush").cpus);
 def percent_of_blocks(f): .page_blocks as $b | ($b | add) as $all | ($b | f) | percent_of($all);
 
 def met: if . == null then "not measured" elif . then "yes" else "**no**" end;
@@ -356,7 +359,7 @@ elif $want == "altsummary" then ($b | ["pristine", "insert", "native", "kept"] a
 	def of(name; p; f; text): [$ms[] as $m | first(figure(name; $m; p) | f) // null | if . == null then "–" else text end];
 	first(figure("churn"; "insert"; "churn").bytes | mib0) as $frame |
 	def churned(name; c): of(name; "churn"; select(.caching == c).ns; count);
-	def cycled(f; text): of("fragmentation"; "cycle"; f; text);
+	def read(f; text): of("fragmentation"; "cycle"; f; text);
 	[
 	["create and destroy a buffer of \($frame) MiB, cached"] + churned("churn"; "cached"),
 	["WC"] + churned("churn"; "wc"),
@@ -364,9 +367,9 @@ elif $want == "altsummary" then ($b | ["pristine", "insert", "native", "kept"] a
 	[(9, 0) as $o | caching[] as $c | ["backup of 2 MiB, order \($o), \($c | title)"] + costs("backup"; "resident"; $c; $o)] +
 	[(9, 0) as $o | caching[] as $c | ["restore, order \($o), \($c | title)"] + nets("resident"; $c; $o)] +
 	[["\(grouplimited)"] + grouped($ms),
-	["reading \(cyclepercent) % of RAM ten times, from a disk, s"] + cycled(if .completed then .read_ns else null end; seconds),
-	["buffers then in chunks of 64 KiB and more, %"] + cycled(.pages_by_order // [] | if . == [] then null else .[4:] | add / 10 end; digits(0)),
-	["2 MiB pages that a process gets afterwards, of half of RAM, %"] + cycled(100 * .thp_fault_alloc / .thp_asked; digits(0)),
+	["reading \(cycled), from a disk, s"] + read(if .completed then .read_ns else null end; seconds),
+	["buffers then in chunks of 64 KiB and more, %"] + read(.pages_by_order // [] | if . == [] then null else .[4:] | add / 10 end; digits(0)),
+	["\(thpasked)"] + read(100 * .thp_fault_alloc / .thp_asked; digits(0)),
 	["code, bytes"] + [$b.sizes.pristine, $b.sizes.insert, $b.sizes.native, $b.sizes.native | tostring]
 	] | map(row) | table(["what", "upstream", "this series", "native", "native, kept"]))
 
@@ -400,7 +403,7 @@ elif $want == "altdrop" then ($b | [caching[] as $c | orders[] as $o |
 elif $want == "altrest" then ($b | ["pristine", "insert", "native"] as $ms |
 	def of(name; p; f; text): [$ms[] as $m | first(figure(name; $m; p) | f) // null | if . == null then "–" else text end];
 	first(figure("flush"; "insert"; "flush").bytes | mib0) as $flushed | [
-	(caching[] as $c | ["interrupts for the backup of \($flushed) MiB, 4 processors, \($c | title)"] +
+	(caching[] as $c | ["interrupts for the backup of \($flushed) MiB, \(cpus("flush")) processors, \($c | title)"] +
 		of("flush"; "flush"; select(.caching == $c) | .backup_ipis; tostring)),
 	(caching[] as $c | ["for the restore, \($c | title)"] +
 		of("flush"; "flush"; select(.caching == $c) | .restore_ipis; tostring)),
@@ -424,10 +427,10 @@ elif $want == "altmemory" then ($b | ["pristine", "insert", "native", "movable"]
 	def cycle(f; text): each4("fragmentation"; "cycle"; f; text);
 	def chunks(order): cycle(.pages_by_order // [] | if . == [] then null else .[order:] | add / 10 end; digits(0));
 	[
-	["free blocks of 2 MiB before the first pin, 256 MiB of RAM"] + each4("alone"; "pins"; .free_order9_before; tostring),
+	["free blocks of 2 MiB before the first pin"] + each4("alone"; "pins"; .free_order9_before; tostring),
 	["with \(first(figure("alone"; "insert"; "pins").pinned_bytes | mib)) MiB pinned in single pages, after compaction"] + each4("alone"; "pins"; .free_order9; tostring),
 	["after they have gone"] + each4("alone"; "pins"; .free_order9_after; tostring),
-	["\(cyclepercent) % of RAM read ten times: completed"] + cycle(if .completed then "yes" else "**no**" end; .),
+	["\(cycled) read: completed"] + cycle(if .completed then "yes" else "**no**" end; .),
 	["OOM kills meanwhile"] + cycle(.oom_kill; tostring),
 	["read, s"] + cycle(if .completed then .read_ns else null end; seconds),
 	["pages in chunks of 2 MiB at the end, %"] + chunks(9),
@@ -439,7 +442,9 @@ elif $want == "altmemory" then ($b | ["pristine", "insert", "native", "movable"]
 	["movable"] + cycle(.full.page_blocks.Movable; tostring),
 	["unusable index, order 9, all freed"] + cycle(.after.unusable_index_order9; digits(3)),
 	["direct map in 4 KiB, MiB"] + cycle(.full.direct_map_4k_bytes; mib),
-	["2 MiB pages that a process gets afterwards, of half of RAM, %"] + cycle(100 * .thp_fault_alloc / .thp_asked; digits(0))
+	["pages that were merged by a copy"] + cycle(.restored_merged_pages // 0; tostring),
+	["\(thpasked)"] + cycle(100 * .thp_fault_alloc / .thp_asked; digits(0)),
+	["for which compaction succeeded, and failed"] + cycle("\(.compact_success), \(.compact_fail)"; .)
 	] | map(row) | table(["what", "upstream", "this series", "native", "native, movable"]))
 
 elif $want == "altdirect" then ($b | [[figure("counted"; "direct"; "direct")] | group_by(.order) | reverse[] |

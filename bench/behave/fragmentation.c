@@ -98,16 +98,30 @@ static void memory_state(const char *when)
 	       meminfo_kib("DirectMap4k") * KiB, blocks);
 }
 
-/* How many 2 MiB pages a process gets that wants half of RAM in such */
+#define THP_DEFRAG	"/sys/kernel/mm/transparent_hugepage/defrag"
+
+/*
+ * How many 2 MiB pages a process gets that wants half of RAM in such, with reclaim and
+ * compaction, which small machines have off.
+ */
 static void thp_share(void)
 {
-	uint64_t huge = PAGE << PMD_NR, size = ram / 2 / huge * huge, then;
+	static const char *const counters[] = {
+		"thp_fault_alloc", "compact_success", "compact_fail",
+	};
+	uint64_t huge = PAGE << PMD_NR, size = ram / 2 / huge * huge;
 	uint8_t *map = map_anonymous(size, true);
+	uint64_t then[ARRAY_LEN(counters)];
+	unsigned int i;
 
-	then = vmstat("thp_fault_alloc");
+	if (write_file(THP_DEFRAG, "madvise"))
+		die("cannot write " THP_DEFRAG);
+	for (i = 0; i < ARRAY_LEN(counters); i++)
+		then[i] = vmstat(counters[i]);
 	memset(map, 1, size);
-	printf(",\"thp_asked\":%" PRIu64 ",\"thp_fault_alloc\":%" PRIu64, size / huge,
-	       vmstat("thp_fault_alloc") - then);
+	printf(",\"thp_asked\":%" PRIu64, size / huge);
+	for (i = 0; i < ARRAY_LEN(counters); i++)
+		printf(",\"%s\":%" PRIu64, counters[i], vmstat(counters[i]) - then[i]);
 	munmap(map, size);
 }
 
