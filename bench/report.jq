@@ -443,8 +443,7 @@ elif $want == "altmemory" then ($b | ["pristine", "insert", "native", "movable"]
 	["unusable index, order 9, all freed"] + cycle(.after.unusable_index_order9; digits(3)),
 	["direct map in 4 KiB, MiB"] + cycle(.full.direct_map_4k_bytes; mib),
 	["pages that were merged by a copy"] + cycle(.restored_merged_pages // 0; tostring),
-	["\(thpasked)"] + cycle(100 * .thp_fault_alloc / .thp_asked; digits(0)),
-	["for which compaction succeeded, and failed"] + cycle("\(.compact_success), \(.compact_fail)"; .)
+	["\(thpasked)"] + cycle(100 * .thp_fault_alloc / .thp_asked; digits(0))
 	] | map(row) | table(["what", "upstream", "this series", "native", "native, movable"]))
 
 elif $want == "altdirect" then ($b | [[figure("counted"; "direct"; "direct")] | group_by(.order) | reverse[] |
