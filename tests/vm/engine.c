@@ -14,6 +14,7 @@
 #include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -655,6 +656,80 @@ static void untouched_are_charged(void)
 	EXPECT_OK(cg_remove("maker"));
 }
 
+/* Files and inodes are freed after a while. */
+static bool charge_falls_to(uint64_t bytes)
+{
+	uint64_t now = cg_read("maker", "memory.current");
+	unsigned int i;
+
+	for (i = 0; i < 1000 && now > bytes; i++) {
+		usleep(20000);
+		now = cg_read("maker", "memory.current");
+	}
+	if (now > bytes)
+		FAIL("%" PRIu64 " KiB are charged after 20 s, not %" PRIu64, now / KiB,
+		     bytes / KiB);
+	return now <= bytes;
+}
+
+/*
+ * Buffers of one page that nobody touches are objects only: the buffer, more than 512 bytes
+ * and so 1 KiB as kmalloc() has it, the page vector and its description, and the file for
+ * backups. A memfd is such a file and nothing else.
+ */
+static void make_many(void *arg)
+{
+	enum { NR = 10000 };
+	static uint32_t handles[NR];
+	static int fds[NR];
+	const struct rlimit files = { NR + 100, NR + 100 };
+	uint64_t then, file, made;
+	unsigned int i;
+	struct gpu g;
+
+	(void)arg;
+	ASSERT_OK(cg_enter("maker"));
+	ASSERT(gpu_open(&g));
+	ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &files), 0);
+	/* the table of open files, and these arrays, are not to count */
+	ASSERT_EQ(dup2(g.fd, NR + 50), NR + 50);
+	memset(handles, 1, sizeof(handles));
+	memset(fds, 1, sizeof(fds));
+
+	then = cg_read("maker", "memory.current");
+	for (i = 0; i < NR; i++) {
+		fds[i] = memfd_create("file", MFD_CLOEXEC);
+		ASSERT_GE(fds[i], 0);
+	}
+	file = cg_read("maker", "memory.current") - then;
+	for (i = 0; i < NR; i++)
+		close(fds[i]);
+	EXPECT(charge_falls_to(then + 2 * MiB));
+
+	then = cg_read("maker", "memory.current");
+	for (i = 0; i < NR; i++) {
+		uint64_t size = PAGE;
+
+		ASSERT_OK(vttm_create(g.fd, &size, i % 3, &handles[i]));
+	}
+	made = cg_read("maker", "memory.current") - then;
+	test_note("%u buffers of one page: %" PRIu64 " bytes charged for each, %" PRIu64 " for a file",
+		  NR, made / NR, file / NR);
+	/* less what is batched */
+	EXPECT_GE(made + MiB, file + NR * KiB);
+	for (i = 0; i < NR; i++)
+		ASSERT_OK(vttm_close(g.fd, handles[i]));
+	/* each processor keeps some of what it has given back */
+	EXPECT(charge_falls_to(then + 2 * MiB));
+}
+
+static void objects_are_charged(void)
+{
+	ASSERT_OK(cg_create("maker"));
+	EXPECT(ktap_child(make_many, NULL));
+	EXPECT_OK(cg_remove("maker"));
+}
+
 /* Queued operations are the owner's as well: 48 KiB of them in each job. */
 static void queue_jobs(void *arg)
 {
@@ -922,6 +997,7 @@ static const struct test tests[] = {
 	{ "c103_never_idle_is_waited_for", never_idle },
 	{ "c103_export_waits_for_no_fence", export_of_locked },
 	{ "c104_untouched_buffers_are_charged", untouched_are_charged },
+	{ "c104_objects_are_charged", objects_are_charged },
 	{ "c104_queued_jobs_are_charged", jobs_are_charged },
 	{ "c105_local_is_local", local_is_local },
 	{ "c105_local_buffers_move_together", moves_together },

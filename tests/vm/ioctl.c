@@ -240,6 +240,61 @@ static void info_counts(void)
 	EXPECT_EQ(i.resident_pages + i.backed_up_pages + i.inserted_pages, 0);
 }
 
+#define ORDER_PARAM	"/sys/module/vttm/parameters/beneficial_order"
+#define PAGE_ALLOC	TRACING "/events/kmem/mm_page_alloc"
+
+/* Allocations of that order that the trace tells of; all are to be an effort */
+static unsigned int efforts(unsigned int order)
+{
+	const char *p = read_file(TRACING "/trace");
+	unsigned int n = 0, len;
+	char key[32];
+
+	snprintf(key, sizeof(key), " order=%u ", order);
+	for (; p && *p; p += len + (p[len] == '\n')) {
+		char line[512];
+
+		len = strcspn(p, "\n");
+		snprintf(line, sizeof(line), "%.*s", (int)len, p);
+		if (!strstr(line, ": mm_page_alloc: ") || !strstr(line, key))
+			continue;
+		n++;
+		if (!strstr(line, "__GFP_RETRY_MAYFAIL") || strstr(line, "__GFP_NORETRY"))
+			FAIL("not worth an effort: %s", line);
+	}
+	return n;
+}
+
+/* Unless somebody says otherwise, the device is at its best with chunks of 2 MiB. */
+static void large_chunks(void)
+{
+	uint64_t pages[16], large = 0;
+	unsigned int i, orders;
+	struct gpu g;
+	struct bo b;
+
+	EXPECT_EQ(strtoul(must_read(ORDER_PARAM), NULL, 10), PMD_NR);
+	ASSERT(gpu_open(&g));
+	pools_drain();
+	ASSERT_GE(free_2mib(), 16);
+	ASSERT_OK(write_file(PAGE_ALLOC "/filter", "order == %u", PMD_NR));
+	ASSERT(trace_on("kmem:mm_page_alloc"));
+	ASSERT_OK(bo_create(g.fd, &b, 4 * MiB, DRM_VTTM_CACHED, 0));
+	ASSERT_OK(bo_map(g.fd, &b));
+	EXPECT_EQ(bo_touch(&b), -1);
+	trace_off();
+	EXPECT_OK(write_file(PAGE_ALLOC "/filter", "0"));
+	EXPECT_GE(efforts(PMD_NR), 2);
+	/* two that are side by side look like one */
+	orders = vttm_chunks(g.minor, pages, ARRAY_LEN(pages));
+	for (i = PMD_NR; i < orders; i++)
+		large += pages[i];
+	EXPECT_EQ(large, PAGES(b.size));
+	for (i = 0; i < orders && i < PMD_NR; i++)
+		EXPECT_EQ(pages[i], 0);
+	bo_free(&g, &b);
+}
+
 /* A program built when a struct ended earlier gets what it knows, no more. */
 static void submit_smaller(void)
 {
@@ -608,6 +663,7 @@ static const struct test tests[] = {
 	{ "ioctl_madvise_refuses_bad_input", madvise_bad },
 	{ "ioctl_info_refuses_bad_input", info_bad },
 	{ "ioctl_info_counts_what_came_back", info_counts },
+	{ "ioctl_chunks_are_of_2_mib_by_default", large_chunks },
 	{ "ioctl_submit_takes_a_smaller_struct", submit_smaller },
 	{ "ioctl_wait_refuses_bad_input", wait_bad },
 	{ "ioctl_submit_refuses_bad_input", submit_bad },
