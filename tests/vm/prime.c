@@ -1,14 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
-/* Buffers shared between two vttm devices as dma-bufs. */
+/*
+ * test-prime [shrinking]
+ *
+ * Buffers shared between two vttm devices as dma-bufs. With "shrinking", what is said of
+ * any dma-buf, while all that can be backed up is, again and again.
+ */
 
 #include <fcntl.h>
 #include <linux/dma-buf.h>
 #include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <xf86drm.h>
@@ -35,6 +42,25 @@ static int to_handle(const struct gpu *g, int fd, uint32_t *handle)
 	return drmPrimeFDToHandle(g->fd, fd, handle) ? -errno : 0;
 }
 
+/* As bo_backup(), but somebody else who shrinks may have been first. */
+static bool back_up(const struct gpu *g, const struct bo *b, bool writeback)
+{
+	struct vttm_state i;
+	unsigned int tries;
+
+	for (tries = 0; tries < 64; tries++) {
+		if (!bo_info(g, b, &i))
+			return false;
+		if (!i.resident_pages) {
+			lru_drain();
+			return true;
+		}
+		vttm_shrink(g->minor, i.resident_pages, writeback, NULL);
+	}
+	FAIL("%" PRIu64 " pages still resident after %u shrinks", i.resident_pages, tries);
+	return false;
+}
+
 static bool share(struct pair *p, uint32_t caching, bool backed_up)
 {
 	int ret;
@@ -42,7 +68,7 @@ static bool share(struct pair *p, uint32_t caching, bool backed_up)
 	if (!gpu_open_nth(&p->exporter, 0) || !gpu_open_nth(&p->importer, 1) ||
 	    !bo_new(&p->exporter, &p->b, SIZE, caching, caching + 1))
 		return false;
-	if (backed_up && !bo_backup(&p->exporter, &p->b, true))
+	if (backed_up && !back_up(&p->exporter, &p->b, true))
 		return false;
 	ret = to_fd(&p->exporter, p->b.handle, &p->fd);
 	if (!ret)
@@ -162,7 +188,7 @@ static void self_import(void)
 	ASSERT_OK(to_handle(&g, fd, &handle));
 	EXPECT_EQ(handle, b.handle);
 	/* exported, but nobody is attached: it may still be backed up */
-	ASSERT(bo_backup(&g, &b, false));
+	ASSERT(back_up(&g, &b, false));
 	EXPECT(bo_check_map(&b));
 	close(fd);
 }
@@ -305,7 +331,7 @@ static void round_trip(void)
 	ASSERT_OK(vttm_close(p.importer.fd, p.imported));
 	close(fd);
 	close(p.fd);
-	ASSERT(bo_backup(&p.exporter, &p.b, false));
+	ASSERT(back_up(&p.exporter, &p.b, false));
 	EXPECT_EQ(*(uint32_t *)p.b.map, 0x4711);
 	*(uint32_t *)b.map = word;
 	EXPECT(bo_check_map(&b));
@@ -328,7 +354,7 @@ static void no_handle(void)
 		ASSERT(bo_new(&g, &b, SIZE, DRM_VTTM_WC, 1 + round));
 		ASSERT_OK(to_fd(&g, b.handle, &fd));
 		if (round)
-			ASSERT(bo_backup(&g, &b, false));
+			ASSERT(back_up(&g, &b, false));
 		bo_free(&g, &b);
 		EXPECT_ERR(vttm_info(g.fd, b.handle, &i), ENOENT);
 		/* nor a file of the device */
@@ -358,7 +384,7 @@ static void unpinned(void)
 		ASSERT(bo_info(&p.exporter, &p.b, &i));
 		EXPECT_EQ(i.resident_pages, PAGES(p.b.size));
 		ASSERT_OK(vttm_close(p.importer.fd, p.imported));
-		ASSERT(bo_backup(&p.exporter, &p.b, false));
+		ASSERT(back_up(&p.exporter, &p.b, false));
 		/* to import it again brings it back */
 		ASSERT_OK(to_handle(&p.importer, p.fd, &p.imported));
 		ASSERT(bo_info(&p.exporter, &p.b, &i));
@@ -367,7 +393,7 @@ static void unpinned(void)
 	}
 	close(p.fd);
 	close(p.importer.fd);
-	ASSERT(bo_backup(&p.exporter, &p.b, false));
+	ASSERT(back_up(&p.exporter, &p.b, false));
 	EXPECT(bo_check_map(&p.b));
 }
 
@@ -691,7 +717,10 @@ static void sync_files(void)
 
 /* ---- races ---- */
 
-enum { RACE_ROUNDS = 1000, RACERS = 3 };
+enum { RACERS = 3 };
+
+/* fewer where shrinking takes its time of each */
+static unsigned int race_rounds = 1000;
 
 struct racer {
 	pthread_t thread;
@@ -711,7 +740,7 @@ static void *import_and_close(void *arg)
 	uint32_t handle;
 	int ret;
 
-	for (i = 0; i < RACE_ROUNDS; i++) {
+	for (i = 0; i < race_rounds; i++) {
 		pthread_barrier_wait(r->barrier);
 		ret = to_handle(r->g, r->fd, &handle);
 		if (ret) {
@@ -761,7 +790,7 @@ static void race_import_close(void)
 			r[i] = (struct racer){ .g = &g, .fd = p.fd, .barrier = &barrier };
 			ASSERT(!pthread_create(&r[i].thread, NULL, import_and_close, &r[i]));
 		}
-		for (round = 0; round < RACE_ROUNDS; round++) {
+		for (round = 0; round < race_rounds; round++) {
 			pthread_barrier_wait(&barrier);
 			pthread_barrier_wait(&barrier);
 			/*
@@ -777,7 +806,7 @@ static void race_import_close(void)
 		}
 		test_note("%u handles closed in %u rounds", done, round);
 		/* or nobody ever had one */
-		EXPECT_GE(done, RACE_ROUNDS);
+		EXPECT_GE(done, race_rounds);
 		as_imported = p.b;
 		ASSERT_OK(to_handle(&g, p.fd, &as_imported.handle));
 		EXPECT(bo_check_engine(&g, &as_imported));
@@ -787,7 +816,7 @@ static void race_import_close(void)
 	EXPECT(bo_check_map(&p.b));
 	/* nothing is attached any more */
 	ASSERT_OK(vttm_close(p.importer.fd, p.imported));
-	ASSERT(bo_backup(&p.exporter, &p.b, false));
+	ASSERT(back_up(&p.exporter, &p.b, false));
 }
 
 static void *export_again_and_again(void *arg)
@@ -835,7 +864,7 @@ static void race_export_close(void)
 		r[i] = (struct racer){ .g = &g, .handle = &handle, .over = &over };
 		ASSERT(!pthread_create(&r[i].thread, NULL, export_again_and_again, &r[i]));
 	}
-	for (i = 0; i < RACE_ROUNDS; i++) {
+	for (i = 0; i < race_rounds; i++) {
 		uint64_t size = PAGE;
 		uint32_t h;
 		int ret;
@@ -889,7 +918,55 @@ static const struct test tests[] = {
 	{ "c120_export_races_with_close", race_export_close },
 };
 
-int main(void)
+/*
+ * Calls the shrinkers of both devices all the time. To write to their files "shrink" would
+ * have them wait for jobs, with a buffer locked that a test looks at meanwhile.
+ */
+static pid_t start_shrinking(atomic_ulong *pages)
 {
+	pid_t pid = fork_or_die();
+	uint64_t then;
+
+	if (pid)
+		return pid;
+	/* no line in the log for each, then objects only */
+	write_str("/proc/sys/vm/drop_caches", "4");
+	do {
+		usleep(1000);
+		then = backup_stat("inserted");
+		if (write_str("/proc/sys/vm/drop_caches", "2"))
+			_exit(1);
+		atomic_fetch_add(pages, backup_stat("inserted") - then);
+	} while (true);
+}
+
+static int run_shrinking(void)
+{
+	atomic_ulong *pages = shared_memory(PAGE);
+	unsigned int first;
+	int ret, status = 0;
+	pid_t pid;
+
+	for (first = 0; strncmp(tests[first].name, "c120_", 5); first++)
+		;
+	mount_all();
+	race_rounds = 200;
+	pid = start_shrinking(pages);
+	ret = ktap_run(tests + first, ARRAY_LEN(tests) - first);
+	kill(pid, SIGKILL);
+	waitpid(pid, &status, 0);
+	test_note("%lu pages backed up meanwhile", atomic_load(pages));
+	/* or the tests have seen nothing of it; one of them alone may have all pinned */
+	if (!WIFSIGNALED(status) || (!getenv("KTAP_ONLY") && atomic_load(pages) < 10 * PAGES(SIZE)))
+		die("nobody was shrunk");
+	return ret;
+}
+
+int main(int argc, char **argv)
+{
+	if (argc == 2 && !strcmp(argv[1], "shrinking"))
+		return run_shrinking();
+	if (argc > 1)
+		die("usage: test-prime [shrinking]");
 	return ktap_run(tests, ARRAY_LEN(tests));
 }
