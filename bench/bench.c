@@ -212,6 +212,16 @@ void check(const struct bo *b, uint32_t seed)
 		check_page(b->map + nr * PAGE, seed, nr);
 }
 
+/* ---- processors ---- */
+
+void stay_on(int cpu)
+{
+	int ret = run_on(cpu);
+
+	if (ret)
+		die("cannot run on processor %d: %s", cpu, strerror(-ret));
+}
+
 /* ---- memory ---- */
 
 #define VM	"/proc/sys/vm/"

@@ -60,6 +60,9 @@ void fill(struct bo *b, uint32_t seed, bool noise);
 void look(const struct bo *b, uint32_t seed);
 void check(const struct bo *b, uint32_t seed);
 
+/* die if this cannot run on that processor, and on no other from now on */
+void stay_on(int cpu);
+
 /* for qsort() of uint64_t */
 int by_value(const void *a, const void *b);
 

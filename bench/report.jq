@@ -76,7 +76,7 @@ def grown(m; c; s): [growth(m; c)[] | select(.bytes == s)] |
 # alternatives.json: a figure of each way, "–" where a way has no such part
 def ways: ["pristine", "insert", "native", "kept"];
 def figure(name; mode; p): .results[] | select(.name == name and .mode == mode and .part == p);
-def each(name; p; f; text): [ways[] as $m | first(figure(name; $m; p) | f) // null |
+def each($ways; name; p; f; text): [$ways[] as $m | first(figure(name; $m; p) | f) // null |
 	if . == null then "–" else text end];
 def costs(op; state; c; o): [ways[] as $m | ins($m; op; state; c; o) | count];
 def nets(state; c; o): [ways[] as $m | net($m; state; c; o) | count];
@@ -355,11 +355,10 @@ elif $want == "exponents" then ($b | [caching[] as $c | modes[] as $m | growth($
 	 (map([.bytes, .restore_ns]) | exponent | digits(3))]] |
 	map(row) | table(["caching", "kernel", "backup", "restore"]))
 
-elif $want == "altsummary" then ($b | ["pristine", "insert", "native", "kept"] as $ms |
-	def of(name; p; f; text): [$ms[] as $m | first(figure(name; $m; p) | f) // null | if . == null then "–" else text end];
+elif $want == "altsummary" then ($b | ways as $ms |
 	first(figure("churn"; "insert"; "churn").bytes | mib0) as $frame |
-	def churned(name; c): of(name; "churn"; select(.caching == c).ns; count);
-	def read(f; text): of("fragmentation"; "cycle"; f; text);
+	def churned(name; c): each($ms; name; "churn"; select(.caching == c).ns; count);
+	def read(f; text): each($ms; "fragmentation"; "cycle"; f; text);
 	[
 	["create and destroy a buffer of \($frame) MiB, cached"] + churned("churn"; "cached"),
 	["WC"] + churned("churn"; "wc"),
@@ -375,12 +374,12 @@ elif $want == "altsummary" then ($b | ["pristine", "insert", "native", "kept"] a
 
 elif $want == "altchurn" then ($b | first(figure("churn"; "insert"; "churn").bytes | mib0) as $frame | [
 	(caching[] as $c | ["create and destroy \($frame) MiB, \($c | title)"] +
-		each("churn"; "churn"; select(.caching == $c).ns; count)),
-	["WC, after single pages have been WC"] + each("counted"; "churn"; select(.caching == "wc").ns; count),
+		each(ways; "churn"; "churn"; select(.caching == $c).ns; count)),
+	["WC, after single pages have been WC"] + each(ways; "counted"; "churn"; select(.caching == "wc").ns; count),
 	(caching[] as $c | ["pages allocated for that, \($c | title)"] +
-		each("churn"; "churn"; select(.caching == $c).pages_allocated; digits(0))),
+		each(ways; "churn"; "churn"; select(.caching == $c).pages_allocated; digits(0))),
 	(caching[] as $c | ["interrupts for that, 4 processors, \($c | title)"] +
-		each("alone"; "churn"; select(.caching == $c).ipis; digits(1)))
+		each(ways; "alone"; "churn"; select(.caching == $c).ipis; digits(1)))
 	] | map(row) | table(["what", "upstream", "this series", "native", "native, kept"]))
 
 elif $want == "altcost" then ($b | [caching[] as $c | orders[] as $o |
@@ -401,16 +400,15 @@ elif $want == "altdrop" then ($b | [caching[] as $c | orders[] as $o |
 		"purge: upstream", "this series", "native"]))
 
 elif $want == "altrest" then ($b | ["pristine", "insert", "native"] as $ms |
-	def of(name; p; f; text): [$ms[] as $m | first(figure(name; $m; p) | f) // null | if . == null then "–" else text end];
 	first(figure("flush"; "insert"; "flush").bytes | mib0) as $flushed | [
 	(caching[] as $c | ["interrupts for the backup of \($flushed) MiB, \(cpus("flush")) processors, \($c | title)"] +
-		of("flush"; "flush"; select(.caching == $c) | .backup_ipis; tostring)),
+		each($ms; "flush"; "flush"; select(.caching == $c) | .backup_ipis; tostring)),
 	(caching[] as $c | ["for the restore, \($c | title)"] +
-		of("flush"; "flush"; select(.caching == $c) | .restore_ipis; tostring)),
+		each($ms; "flush"; "flush"; select(.caching == $c) | .restore_ipis; tostring)),
 	["what is resident and charged to the group of its owner, %"] +
-		of("alone"; "group"; select(.limit_bytes > .bytes) | 100 * .charged_resident_bytes / .bytes; digits(0)),
+		each($ms; "alone"; "group"; select(.limit_bytes > .bytes) | 100 * .charged_resident_bytes / .bytes; digits(0)),
 	["backed up, and charged to the group of who did it, %"] +
-		of("alone"; "group"; select(.limit_bytes > .bytes) | 100 * .charged_backed_up_bytes / .bytes; digits(0)),
+		each($ms; "alone"; "group"; select(.limit_bytes > .bytes) | 100 * .charged_backed_up_bytes / .bytes; digits(0)),
 	["\(grouplimited)"] + grouped($ms),
 	["code, bytes"] + [$b.sizes.pristine, $b.sizes.insert, $b.sizes.native | tostring],
 	["more than upstream in all of the kernel, bytes", "0", ($b.sizes.kernel.insert - $b.sizes.kernel.pristine | tostring), "(a part of this series' kernel)"]
@@ -422,14 +420,12 @@ elif $want == "data-alternatives" then ($b | [orders[] as $o |
 	if any(. == null) then error("no cost of order \($o)") else . end | map(tostring) | join(" ")] | .[])
 
 elif $want == "altmemory" then ($b | ["pristine", "insert", "native", "movable"] as $ms |
-	def each4(name; p; f; text): [$ms[] as $m | first(figure(name; $m; p) | f) // null |
-		if . == null then "–" else text end];
-	def cycle(f; text): each4("fragmentation"; "cycle"; f; text);
+	def cycle(f; text): each($ms; "fragmentation"; "cycle"; f; text);
 	def chunks(order): cycle(.pages_by_order // [] | if . == [] then null else .[order:] | add / 10 end; digits(0));
 	[
-	["free blocks of 2 MiB before the first pin"] + each4("alone"; "pins"; .free_order9_before; tostring),
-	["with \(first(figure("alone"; "insert"; "pins").pinned_bytes | mib)) MiB pinned in single pages, after compaction"] + each4("alone"; "pins"; .free_order9; tostring),
-	["after they have gone"] + each4("alone"; "pins"; .free_order9_after; tostring),
+	["free blocks of 2 MiB before the first pin"] + each($ms; "alone"; "pins"; .free_order9_before; tostring),
+	["with \(first(figure("alone"; "insert"; "pins").pinned_bytes | mib)) MiB pinned in single pages, after compaction"] + each($ms; "alone"; "pins"; .free_order9; tostring),
+	["after they have gone"] + each($ms; "alone"; "pins"; .free_order9_after; tostring),
 	["\(cycled) read: completed"] + cycle(if .completed then "yes" else "**no**" end; .),
 	["OOM kills meanwhile"] + cycle(.oom_kill; tostring),
 	["read, s"] + cycle(if .completed then .read_ns else null end; seconds),

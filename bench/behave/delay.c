@@ -87,14 +87,6 @@ void latency(char **values)
 
 #define FAIR_SERVER	"/sys/kernel/debug/sched/fair_server/cpu1/runtime"
 
-static void stay_on(int cpu)
-{
-	int ret = run_on(cpu);
-
-	if (ret)
-		die("cannot run on processor %d: %s", cpu, strerror(-ret));
-}
-
 /*
  * Back up on processor 1, which leaves small folios in a batch of that processor,
  * and spin there with real-time priority; read on processor 0.

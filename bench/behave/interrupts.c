@@ -96,14 +96,12 @@ void churn(char **values)
 	uint64_t size = mib * MiB, i, ns, alloc, ipis;
 	struct bo *b = &bos[0];
 	uint32_t caching;
-	int ret = run_on(0);
 
 	/*
 	 * Whom unmapping interrupts depends on where this has run before. Whom the change of
 	 * the caching interrupts does not.
 	 */
-	if (ret)
-		die("cannot run on processor 0: %s", strerror(-ret));
+	stay_on(0);
 	for (caching = DRM_VTTM_CACHED; caching <= DRM_VTTM_WC; caching++) {
 		/* two that are full, for the first ones to follow */
 		for (i = 0; i < 2; i++) {
