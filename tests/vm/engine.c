@@ -318,12 +318,7 @@ static pid_t kswapd_pid(void)
 
 static unsigned int waits_traced(void)
 {
-	const char *p = must_read(TRACING "/trace");
-	unsigned int nr;
-
-	for (nr = 0; (p = strstr(p, ": dma_fence_wait_start: ")); nr++)
-		p++;
-	return nr;
+	return trace_count("dma_fence_wait_start");
 }
 
 /* An own one is told of first, as it would be easy to hear of none. */

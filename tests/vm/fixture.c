@@ -368,6 +368,18 @@ void trace_off(void)
 	EXPECT_OK(write_file(TRACING "/events/enable", "0"));
 }
 
+unsigned int trace_count(const char *event)
+{
+	const char *p = must_read(TRACING "/trace");
+	unsigned int nr;
+	char key[64];
+
+	snprintf(key, sizeof(key), ": %s: ", event);
+	for (nr = 0; (p = strstr(p, key)); nr++)
+		p++;
+	return nr;
+}
+
 unsigned int trace_moved(const char *event, struct moved *m, unsigned int max)
 {
 	const char *p = read_file(TRACING "/trace"), *pfn, *order;
