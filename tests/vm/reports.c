@@ -540,62 +540,70 @@ static void tell_stack(pid_t pid)
 		test_note("%.*s", (int)strcspn(p, "\n"), p);
 }
 
+enum { EXITS = 4, STAYING = 2, DONE = 100 };
+
+static void bring_back(atomic_uint *ready, uint32_t seed)
+{
+	struct bo b[4];
+	struct gpu g;
+	unsigned int n;
+
+	ASSERT(gpu_open(&g));
+	for (n = 0; n < ARRAY_LEN(b); n++)
+		ASSERT(bo_new(&g, &b[n], 4 * MiB, n % 3, seed + n));
+	atomic_fetch_add(ready, 1);
+	for (n = 0; atomic_load(ready) < DONE && !test_failures; n++) {
+		vttm_shrink(g.minor, PAGES(b[0].size), n & 1, NULL);
+		bo_check_map(&b[n % ARRAY_LEN(b)]);
+	}
+}
+
+/* Once all are ready, or the jobs of the first were over when the last comes */
+static void leave_jobs(atomic_uint *ready, uint32_t seed)
+{
+	struct bo b[4];
+	struct gpu g;
+	unsigned int n;
+
+	ASSERT(gpu_open(&g));
+	for (n = 0; n < ARRAY_LEN(b); n++)
+		ASSERT(bo_new(&g, &b[n], 2 * MiB, n % 3, seed + n));
+	atomic_fetch_add(ready, 1);
+	while (atomic_load(ready) < EXITS + STAYING)
+		usleep(1000);
+	/* another might have to wait for whoever shrinks, who waits for the first to end */
+	ASSERT_OK(bo_keep_busy(&g, b, ARRAY_LEN(b), 0));
+}
+
 /*
  * Processes leave with jobs that would go on for long, while others bring buffers back:
  * nobody gets stuck meanwhile, neither those who leave nor those who stay.
  */
 static void exits(void)
 {
-	enum { EXITS = 4, READERS = 2 };
 	atomic_uint *ready = shared_memory(PAGE);
-	/* those that exit, then those that read */
-	struct watched watched[EXITS + READERS] = { 0 }, *readers = watched + EXITS;
+	/* those that exit, then those that stay */
+	struct watched watched[EXITS + STAYING] = { 0 };
 	uint64_t last, longest = 0, worst = 0, looks = 0;
-	unsigned int i, n, left = EXITS;
-	struct gpu g;
+	unsigned int i, left = EXITS;
 	int status;
 
-	for (i = 0; i < READERS; i++) {
-		readers[i].pid = fork_or_die();
-		if (readers[i].pid)
-			continue;
-		test_failures = 0;
-		if (gpu_open(&g)) {
-			struct bo b[4];
-
-			for (n = 0; n < ARRAY_LEN(b); n++)
-				if (!bo_new(&g, &b[n], 4 * MiB, n % 3, i * 10 + n + 1))
-					_exit(1);
-			atomic_fetch_add(ready, 1);
-			for (n = 0; atomic_load(ready) < 100 && !test_failures; n++) {
-				vttm_shrink(g.minor, PAGES(b[0].size), n & 1, NULL);
-				bo_check_map(&b[n % ARRAY_LEN(b)]);
-			}
-		}
-		fflush(stdout);
-		_exit(test_failures ? 1 : 0);
-	}
-	for (i = 0; i < EXITS; i++) {
+	for (i = 0; i < EXITS + STAYING; i++) {
 		watched[i].pid = fork_or_die();
 		if (watched[i].pid)
 			continue;
-		if (gpu_open(&g)) {
-			struct bo b[4];
-
-			for (n = 0; n < ARRAY_LEN(b); n++)
-				if (!bo_new(&g, &b[n], 2 * MiB, n % 3, i * 10 + n + 50))
-					_exit(1);
-			for (n = 0; n < 3; n++)
-				if (bo_keep_busy(&g, b, ARRAY_LEN(b), 0))
-					_exit(1);
-			atomic_fetch_add(ready, 1);
-			while (atomic_load(ready) < EXITS + READERS)
-				usleep(1000);
-			if (i & 1)
-				kill(getpid(), SIGKILL);
-			_exit(0);
-		}
-		_exit(1);
+		test_failures = 0;
+		if (i < EXITS)
+			leave_jobs(ready, i * 10 + 50);
+		else
+			bring_back(ready, i * 10 + 50);
+		/* nobody is to wait for one that failed */
+		if (test_failures)
+			atomic_store(ready, DONE);
+		fflush(stdout);
+		if (i & 1 && i < EXITS && !test_failures)
+			kill(getpid(), SIGKILL);
+		_exit(test_failures ? 1 : 0);
 	}
 	/* looking is not to wait for a processor */
 	setpriority(PRIO_PROCESS, 0, -20);
@@ -631,9 +639,9 @@ static void exits(void)
 			w->told = true;
 		}
 	}
-	atomic_store(ready, 1000);
-	for (i = 0; i < READERS; i++) {
-		EXPECT_EQ(waitpid(readers[i].pid, &status, 0), readers[i].pid);
+	atomic_store(ready, DONE);
+	for (i = EXITS; i < EXITS + STAYING; i++) {
+		EXPECT_EQ(waitpid(watched[i].pid, &status, 0), watched[i].pid);
 		EXPECT_EQ(status, 0);
 	}
 	test_note("no longer than %.3f s in one sleep, at %" PRIu64 " looks, %.3f s apart at most",
