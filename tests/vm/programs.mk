@@ -20,7 +20,7 @@ PROGRAMS_VM := $(PROGRAMS_TOP)/tests/vm
 PROGRAMS_TORTURE := $(PROGRAMS_TOP)/tests/torture
 PROGRAMS_BENCH := $(PROGRAMS_TOP)/bench
 
-VM_TESTS := ioctl engine reports backup swapoff swapfull noswap memcg prime dumb pressure fault restore dma32 race hibernate policy nofit spinner tmpfs swapfile zswap swapout vram gpus liveupdate
+VM_TESTS := ioctl engine reports backup swapoff swapfull noswap memcg prime dumb pressure fault restore dma32 race hibernate policy nofit spinner tmpfs swapfile zswap swapout vram gpus liveupdate udmabuf
 TORTURE_TESTS := torture nth fuzz
 VM_PROGRAMS := $(VM_TESTS:%=$(BIN)/test-%) $(TORTURE_TESTS:%=$(BIN)/test-%) \
 	$(BIN)/demo $(BIN)/bench-cost $(BIN)/bench-behave
