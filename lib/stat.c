@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 /* Counters of the kernel. */
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -169,4 +170,50 @@ uint64_t stat_2mib(const char *name)
 bool zero_copy_get(void)
 {
 	return must_read(ZERO_COPY)[0] == 'Y';
+}
+
+const char *stats_read_one(const char *path)
+{
+	const char *text = read_file(path);
+
+	if (text && *text)
+		return NULL;
+	if (text)
+		errno = ENODATA;
+	return path;
+}
+
+/* Files that only some kernels have */
+static bool may_be_missing(const char *path)
+{
+	return strstr(path, "slabinfo") || strstr(path, "backup_stats");
+}
+
+const char *stats_read(unsigned int minor, unsigned int first)
+{
+	static const char *const files[] = {
+		DEBUGFS "/ttm/backup_stats", DEBUGFS "/ttm/page_pool",
+		DEBUGFS "/ttm/buffer_objects", DEBUGFS "/ttm/tt_shrink",
+		DEBUGFS "/dma_buf/bufinfo",
+		"/proc/vmstat", "/proc/meminfo", "/proc/buddyinfo", "/proc/zoneinfo",
+		"/proc/swaps", "/proc/slabinfo", "/proc/pagetypeinfo",
+	};
+	static const char *const of_device[] = { "chunks", "clients", "gem_names", "name" };
+	static char path[64];
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_LEN(files); i++) {
+		const char *file = files[(i + first) % ARRAY_LEN(files)];
+
+		if (may_be_missing(file) && !file_exists(file))
+			continue;
+		if (stats_read_one(file))
+			return file;
+	}
+	for (i = 0; i < ARRAY_LEN(of_device); i++) {
+		snprintf(path, sizeof(path), DEBUGFS "/dri/%u/%s", minor, of_device[i]);
+		if (stats_read_one(path))
+			return path;
+	}
+	return NULL;
 }

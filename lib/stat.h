@@ -42,6 +42,14 @@ void backup_counters(struct backup_counters *c);
 /* now - then, field by field */
 void backup_counters_since(const struct backup_counters *then,
 			   struct backup_counters *out);
+/* The path if it cannot be read, or says nothing, with errno; else NULL */
+const char *stats_read_one(const char *path);
+/*
+ * Reads all that there are of TTM, of memory, and of the device of that number, beginning
+ * with the "first" of them: NULL, or as above.
+ */
+const char *stats_read(unsigned int minor, unsigned int first);
+
 /* base pages that came back, in whichever way */
 uint64_t restored_pages(const struct backup_counters *c);
 

@@ -144,3 +144,42 @@ void disturber(void)
 		shmem_enabled_set(usual);
 	_exit(0);
 }
+
+/* What a worker has open, of which it may be killed meanwhile */
+static void read_clients(struct rng *r)
+{
+	int pid = atomic_load(&sh->workers[rng_below(r, MAX_WORKERS)]), fd;
+	char path[64];
+
+	for (fd = 0; pid && fd < 16; fd++) {
+		snprintf(path, sizeof(path), "/proc/%d/fdinfo/%d", pid, fd);
+		read_file(path);
+	}
+}
+
+void reader(void)
+{
+	struct rng r = { mix(seed, 4000 + slot) };
+	const char *bad;
+	unsigned int n;
+	struct gpu g;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (!gpu_open(&g))
+		_exit(1);
+	/* once at least, however late it comes to run */
+	n = slot;
+	do {
+		bad = stats_read(g.minor, n++);
+		/* a failure that is injected is none */
+		if (bad && (!fault_percent || errno != ENOMEM)) {
+			if (!atomic_exchange(&sh->failed, true))
+				test_note("reader %u: %s: %s", slot, bad, strerror(errno));
+			atomic_store(&sh->stop, true);
+			_exit(1);
+		}
+		read_clients(&r);
+		atomic_fetch_add(&sh->reads, 1);
+	} while (!atomic_load(&sh->stop));
+	_exit(0);
+}

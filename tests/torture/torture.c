@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 /*
- * test-torture [--seed N] [--seconds N] [--workers N] [--faults PERCENT]
+ * test-torture [--seed N] [--seconds N] [--workers N] [--readers N] [--faults PERCENT]
  *
  * Many processes use buffers in all ways there are, while others shrink the
- * device, take swap away, move limits, compact, drop caches and kill. Each
- * byte that is read is compared with what was stored there last, and at the end
- * nothing may be in use that was not before.
+ * device, take swap away, move limits, compact, drop caches, kill, and read all
+ * statistics. Each byte that is read is compared with what was stored there last,
+ * and at the end nothing may be in use that was not before.
  *
  * What each process does, and in which order, follows from the seed alone; how
  * that meets is up to the scheduler.
@@ -20,13 +20,15 @@
 #include "inject.h"
 #include "torture.h"
 
-#define MAX_WORKERS	16
+#define MAX_READERS	16
+
+#define USAGE	"usage: test-torture [--seed N] [--seconds N] [--workers N] [--readers N] [--faults PERCENT]"
 
 struct shared *sh;
 uint64_t seed;
 unsigned int fault_percent;
 uint64_t worker_pages = 20 * MiB / PAGE;
-static unsigned int seconds = 60, nr_workers = 4;
+static unsigned int seconds = 60, nr_workers = 4, nr_readers;
 
 static pid_t start(void (*fn)(void))
 {
@@ -64,7 +66,7 @@ static void run_all(void)
 {
 	struct rng r = { mix(seed, 3000) };
 	uint64_t end = now_ns() + seconds * 1000000000ULL, shown = now_ns();
-	pid_t pids[MAX_WORKERS], shrinkers[1], disturb;
+	pid_t pids[MAX_WORKERS], readers[MAX_READERS], shrinkers[1], disturb;
 	unsigned int generations[MAX_WORKERS] = { 0 };
 	bool killed[MAX_WORKERS] = { false };
 	unsigned int i;
@@ -75,6 +77,8 @@ static void run_all(void)
 		pids[slot] = start(worker);
 	for (i = 0; i < ARRAY_LEN(shrinkers); i++)
 		shrinkers[i] = start(shrinker);
+	for (slot = 0; slot < nr_readers; slot++)
+		readers[slot] = start(reader);
 	disturb = start(disturber);
 
 	while (now_ns() < end && !atomic_load(&sh->stop)) {
@@ -130,6 +134,8 @@ static void run_all(void)
 	}
 	for (i = 0; i < ARRAY_LEN(shrinkers); i++)
 		reap_helper(shrinkers[i], "a shrinker");
+	for (i = 0; i < nr_readers; i++)
+		reap_helper(readers[i], "a reader");
 	reap_helper(disturb, "the disturber");
 	if (fault_percent)
 		inject_stop();
@@ -175,6 +181,8 @@ static void torture(void)
 		  atomic_load(&sh->kills), atomic_load(&sh->shrinks),
 		  atomic_load(&sh->disturbances), atomic_load(&sh->swap_cycles),
 		  atomic_load(&sh->swap_refused));
+	if (nr_readers)
+		test_note("%lu times all statistics were read", atomic_load(&sh->reads));
 	test_note("%" PRIu64 " pages inserted, %" PRIu64 " copied, %" PRIu64 " folios refused",
 		  c.inserted, c.copied, c.refused);
 	test_note("%" PRIu64 " pages extracted, %" PRIu64 " adopted, %" PRIu64 " restored by a copy",
@@ -189,6 +197,7 @@ static void torture(void)
 		EXPECT_GT(c.inserted, 0);
 		EXPECT_GT(backup_stat("restored_extracted"), extracted);
 	}
+	EXPECT_GE(atomic_load(&sh->reads), nr_readers);
 	if (fault_percent)
 		EXPECT_GT(inject_count(), 0);
 }
@@ -203,6 +212,7 @@ int main(int argc, char **argv)
 		{ "seed", required_argument, NULL, 's' },
 		{ "seconds", required_argument, NULL, 't' },
 		{ "workers", required_argument, NULL, 'w' },
+		{ "readers", required_argument, NULL, 'r' },
 		{ "faults", required_argument, NULL, 'f' },
 		{ 0 }
 	};
@@ -214,11 +224,12 @@ int main(int argc, char **argv)
 		case 's': seed = parse_number("--seed", optarg, 0, UINT64_MAX); break;
 		case 't': seconds = parse_number("--seconds", optarg, 0, 1000000); break;
 		case 'w': nr_workers = parse_number("--workers", optarg, 1, MAX_WORKERS); break;
+		case 'r': nr_readers = parse_number("--readers", optarg, 0, MAX_READERS); break;
 		case 'f': fault_percent = parse_number("--faults", optarg, 0, 100); break;
-		default: die("usage: test-torture [--seed N] [--seconds N] [--workers N] [--faults PERCENT]");
+		default: die(USAGE);
 		}
 	}
 	if (optind < argc || !nr_workers || !seconds)
-		die("usage: test-torture [--seed N] [--seconds N] [--workers N] [--faults PERCENT]");
+		die(USAGE);
 	return ktap_run(tests, ARRAY_LEN(tests));
 }

@@ -9,6 +9,7 @@
 #include "model.h"
 
 #define GROUPS		3
+#define MAX_WORKERS	16
 
 enum op {
 	OP_CREATE, OP_DESTROY, OP_WRITE, OP_CHECK, OP_CHECK_ALL, OP_PEEK,
@@ -39,6 +40,8 @@ struct shared {
 	atomic_ulong swap_cycles;
 	atomic_ulong swap_refused;
 	atomic_ulong shrinks;
+	atomic_ulong reads;
+	atomic_int workers[MAX_WORKERS];	/* their processes */
 };
 
 extern struct shared *sh;
@@ -55,5 +58,6 @@ void group_name(char *name, size_t len, unsigned int nr);
 void worker(void) __attribute__((noreturn));
 void shrinker(void) __attribute__((noreturn));
 void disturber(void) __attribute__((noreturn));
+void reader(void) __attribute__((noreturn));
 
 #endif

@@ -732,6 +732,7 @@ void worker(void)
 	char group[16];
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	atomic_store(&sh->workers[slot], getpid());
 	for (i = 0; i < NR_OPS; i++)
 		total += ops[i].weight;
 	group_name(group, sizeof(group), slot);

@@ -652,26 +652,6 @@ static void exits(void)
 
 static unsigned int seconds = 5;
 
-/* Files that only some kernels have */
-static bool may_be_missing(const char *path)
-{
-	return strstr(path, "slabinfo") || strstr(path, "backup_stats");
-}
-
-/* Each of them is there, and says something. */
-static void read_one(const char *path)
-{
-	const char *text;
-
-	if (may_be_missing(path) && !file_exists(path))
-		return;
-	text = read_file(path);
-	if (!text)
-		FAIL("%s: %s", path, strerror(errno));
-	else if (!*text)
-		FAIL("%s is empty", path);
-}
-
 enum { READERS = 8, WORKERS = 4 };
 
 /* What is read of, and who works: their open files, and their counts */
@@ -685,27 +665,15 @@ struct readers {
 
 static void read_all(const struct readers *r, unsigned int nr)
 {
-	static const char *const of_device[] = { "chunks", "clients", "gem_names", "name" };
-	static const char *const files[] = {
-		DEBUGFS "/ttm/backup_stats", DEBUGFS "/ttm/page_pool",
-		DEBUGFS "/ttm/buffer_objects", DEBUGFS "/ttm/tt_shrink",
-		DEBUGFS "/dma_buf/bufinfo",
-		"/proc/vmstat", "/proc/meminfo", "/proc/buddyinfo", "/proc/zoneinfo",
-		"/proc/swaps", "/proc/slabinfo", "/proc/pagetypeinfo",
-	};
-	char path[64];
-	unsigned int i;
+	char of_client[64];
+	const char *bad;
 
-	for (i = 0; i < ARRAY_LEN(files); i++)
-		read_one(files[(i + nr) % ARRAY_LEN(files)]);
-	for (i = 0; i < ARRAY_LEN(of_device); i++) {
-		snprintf(path, sizeof(path), DEBUGFS "/dri/%u/%s", r->minor, of_device[i]);
-		read_one(path);
-	}
 	/* how much one of those who work has */
-	snprintf(path, sizeof(path), "/proc/%d/fdinfo/%d", r->pids[nr % WORKERS],
+	snprintf(of_client, sizeof(of_client), "/proc/%d/fdinfo/%d", r->pids[nr % WORKERS],
 		 atomic_load(&r->fds[nr % WORKERS]));
-	read_one(path);
+	bad = stats_read(r->minor, nr) ?: stats_read_one(of_client);
+	if (bad)
+		FAIL("%s: %s", bad, strerror(errno));
 }
 
 /* Has its buffers, of all kinds, backed up and gets them back; others come and go. */
