@@ -35,6 +35,7 @@ echo "KTAP version 1"
 check "git am makes the assembled tree" "patches for Linux .*, checked with git am" works \
 	"$TOP/tools/export-series" --draft --output "$work/draft"
 is "a draft is for nobody" lacks <(sed '/^$/q' "$work"/draft/core/*0001-*) '^(To|Cc): '
+is "nobody maintains its driver" lacks "$(ls "$work"/draft/vttm/0001-*)" '^\+M:'
 is "and says so in its subject" has "$(ls "$work"/draft/core/*0001-*)" '^Subject: \[DRAFT PATCH'
 
 # The rest on a copy of the project with the first hook, one with a new file and the
@@ -70,6 +71,10 @@ long="write a subject that is so long that git would fold it in two"
 hook "$long" vmscan >"$hooks/first.patch"
 hook "add a file" shmem $'New-file: mm/shmem_insert.c\n' >"$hooks/second.patch"
 hook "add a driver" vmstat >"$hooks/third.patch"
+printf '\nDRM DRIVER FOR VIRTUAL TTM DEVICES (VTTM)\nS:\tMaintained\n' |
+	cat "$kernel/MAINTAINERS" - >"$work/maintainers"
+diff -u --label a/MAINTAINERS --label b/MAINTAINERS "$kernel/MAINTAINERS" "$work/maintainers" \
+	>>"$hooks/third.patch" || true
 sed -i 's/^This line is why.$/&\n\nFixes: 84798514db50 ("mm: Remove swap_writepage() and shmem_writepage()")/' \
 	"$hooks/first.patch"
 printf 'first.patch\nsecond.patch\n\nthird.patch vttm\n' >"$hooks/series"
@@ -97,6 +102,7 @@ is "the commit that it is based on" has "$letter" "^base-commit: $base$"
 is "the attempt before" has "$letter" '^Link: https://lore.kernel.org/r/'
 is "and no figure to be filled in" lacks "$letter" '\{\{|\*\*\*'
 is "the other series is version 1" has "$vttm/0000-cover-letter.patch" '^Subject: \[RFC PATCH 0/1\] drm'
+is "who sends a driver maintains it" has "$(ls "$vttm"/0001-*)" '^\+M:	Ada Byron <ada@kernel.org>$'
 is "a long subject is in one line" has "$first" "^Subject: .*$long\$"
 is "no header is folded" lacks <(sed '/^$/q' "$first" "$letter") '^[[:space:]]'
 is "a patch is signed off behind its other tags" \
