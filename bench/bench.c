@@ -280,31 +280,12 @@ void sysctl_set(const char *name, const char *fmt, ...)
 		die("cannot write %s to %s: %s", value, path, strerror(-ret));
 }
 
-uint64_t free_blocks(unsigned int order)
+uint64_t free_from(unsigned int order)
 {
-	const char *line = must_read("/proc/buddyinfo");
-	uint64_t blocks = 0;
+	uint64_t nr[FREE_ORDERS], blocks = 0;
 
-	for (; line && *line; line = strchr(line, '\n'), line = line ? line + 1 : NULL) {
-		char zone[16], *next;
-		const char *p = strstr(line, "zone");
-		unsigned int o;
-
-		if (!p || sscanf(p, "zone %15s", zone) != 1)
-			break;
-		/* kept for devices of old */
-		if (!strcmp(zone, "DMA"))
-			continue;
-		p = strstr(p, zone) + strlen(zone);
-		for (o = 0; *p && *p != '\n'; o++, p = next + strspn(next, " ")) {
-			uint64_t n = strtoull(p, &next, 10);
-
-			if (next == p)
-				break;
-			if (o >= order)
-				blocks += n;
-		}
-	}
+	for (free_blocks(nr, false); order < FREE_ORDERS; order++)
+		blocks += nr[order];
 	return blocks;
 }
 
@@ -418,14 +399,14 @@ void fragment_again(const struct gpu *helper, struct fragments *f)
 	for (i = 0; i < 30; i++) {
 		struct bo *b = &f->filler[f->nr_fillers];
 
-		if (!free_blocks(f->order + 1)) {
+		if (!free_from(f->order + 1)) {
 			usleep(100000);
 			continue;
 		}
 		i = 0;
 		if (f->nr_fillers == MAX_FILLERS)
 			die("memory does not get into pieces of order %u: %" PRIu64
-			    " larger ones are left", f->order, free_blocks(f->order + 1));
+			    " larger ones are left", f->order, free_from(f->order + 1));
 		/* of a size that only a larger one has room for */
 		gpu_create(helper, b, size, DRM_VTTM_CACHED);
 		gpu_map(helper, b, NULL);

@@ -84,7 +84,7 @@ struct fragments *fragment(const struct gpu *helper, unsigned int order);
 void fragment_again(const struct gpu *helper, struct fragments *f);
 void unfragment(const struct gpu *helper, struct fragments *f);
 /* free blocks of at least that order that are for general use */
-uint64_t free_blocks(unsigned int order);
+uint64_t free_from(unsigned int order);
 /* memory that is taken and locked, in whole pages */
 void *eat(uint64_t bytes);
 

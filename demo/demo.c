@@ -272,7 +272,7 @@ static void probe(void)
 
 int main(int argc, char **argv)
 {
-	uint64_t mem, goal = 0, free_blocks, t0, t1, t2, t3, total = 0, oom;
+	uint64_t mem, goal = 0, free_before, t0, t1, t2, t3, total = 0, oom;
 	uint64_t swpout, whole, split, swpin;
 	struct backup_counters then, c;
 	unsigned int nr, good = 0, wc = 0;
@@ -313,7 +313,7 @@ int main(int argc, char **argv)
 	result("mem_bytes", mem);
 	result("swap_bytes", meminfo_kib("SwapTotal") * KiB);
 	result("source_bytes", source.len);
-	free_blocks = free_2mib();
+	free_before = free_2mib();
 	oom = vmstat("oom_kill");
 	swpout = vmstat("pswpout");
 	swpin = vmstat("pswpin");
@@ -353,7 +353,7 @@ int main(int argc, char **argv)
 	result("swpout_2mib_fallback", stat_2mib("swpout_fallback") - split);
 	result("pswpout", vmstat("pswpout") - swpout);
 	result("pswpin", vmstat("pswpin") - swpin);
-	result("free_2mib_before", free_blocks);
+	result("free_2mib_before", free_before);
 	result("free_2mib_full", free_2mib());
 	result("guest_ms_fill", (t1 - t0) / 1000000);
 	result("guest_ms_read_cpu", (t2 - t1) / 1000000);

@@ -59,37 +59,39 @@ uint64_t meminfo_kib(const char *name)
 	return must_find("/proc/meminfo", name);
 }
 
+void free_blocks(uint64_t nr[FREE_ORDERS], bool dma)
+{
+	const char *p = must_read("/proc/buddyinfo");
+
+	memset(nr, 0, FREE_ORDERS * sizeof(*nr));
+	while ((p = strstr(p, " zone "))) {
+		unsigned int order;
+		const char *zone;
+		char *end;
+
+		p += strlen(" zone ");
+		zone = p += strspn(p, " ");
+		p += strcspn(p, " ");
+		if (!dma && p - zone == 3 && !strncmp(zone, "DMA", 3))
+			continue;
+		for (order = 0; order < FREE_ORDERS; order++) {
+			p += strspn(p, " ");
+			if (*p < '0' || *p > '9')
+				break;
+			nr[order] += strtoull(p, &end, 10);
+			p = end;
+		}
+	}
+}
+
 uint64_t free_2mib(void)
 {
-	const char *line = must_read("/proc/buddyinfo");
-	uint64_t blocks = 0;
+	uint64_t nr[FREE_ORDERS], blocks = 0;
+	unsigned int order;
 
-	while (line && *line) {
-		const char *p = strstr(line, "zone");
-		const char *end = strchr(line, '\n');
-		unsigned int order;
-		char *next;
-
-		if (!p || (end && p > end))
-			break;
-		p += strlen("zone");
-		while (*p == ' ')
-			p++;
-		while (*p && *p != ' ')		/* the zone's name */
-			p++;
-		for (order = 0; *p && *p != '\n'; order++) {
-			uint64_t n = strtoull(p, &next, 10);
-
-			if (next == p)
-				break;
-			p = next;
-			while (*p == ' ')
-				p++;
-			if (order >= PMD_NR)
-				blocks += n << (order - PMD_NR);
-		}
-		line = end ? end + 1 : NULL;
-	}
+	free_blocks(nr, true);
+	for (order = PMD_NR; order < FREE_ORDERS; order++)
+		blocks += nr[order] << (order - PMD_NR);
 	return blocks;
 }
 

@@ -12,6 +12,10 @@ uint64_t vmstat(const char *name);
 /* sum of all counters whose name starts with the prefix */
 uint64_t vmstat_sum(const char *prefix);
 uint64_t meminfo_kib(const char *name);
+/* more than any kernel has */
+#define FREE_ORDERS	16
+/* how many blocks of each order are free; "dma": also in the zone kept for devices of old */
+void free_blocks(uint64_t nr[FREE_ORDERS], bool dma);
 /* free memory in blocks of 2 MiB that are whole, all zones */
 uint64_t free_2mib(void);
 /* of folios of 2 MiB: swpin, those that were read from swap as such, and so on */

@@ -889,16 +889,10 @@ static void client(struct desktop *d, unsigned int seed)
 /* Free memory that is in single pages, of all zones. */
 static uint64_t free_single_kib(void)
 {
-	const char *line = must_read("/proc/buddyinfo");
-	uint64_t pages = 0;
+	uint64_t nr[FREE_ORDERS];
 
-	while ((line = strstr(line, "zone"))) {
-		line += strcspn(line, " ");
-		line += strspn(line, " ");
-		line += strcspn(line, " ");
-		pages += strtoull(line, NULL, 10);
-	}
-	return pages * PAGE / KiB;
+	free_blocks(nr, true);
+	return nr[0] * PAGE / KiB;
 }
 
 static int cache_file(unsigned int nr, int flags)
