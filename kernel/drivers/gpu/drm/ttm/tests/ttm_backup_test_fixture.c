@@ -140,15 +140,17 @@ static void backup_tt_destroy(struct ttm_device *bdev, struct ttm_tt *tt)
 static void backup_unpopulate(struct ttm_device *bdev, struct ttm_tt *tt)
 {
 	struct kunit *test = kunit_get_current_test();
-	unsigned int handles = 0;
+	unsigned int handles = 0, holes = 0;
 	pgoff_t i;
 
 	for (i = 0; i < tt->num_pages; i++) {
 		struct page *page = tt->pages[i];
 
-		if (page && ttm_backup_page_ptr_is_handle(page))
+		if (!page)
+			holes++;
+		else if (ttm_backup_page_ptr_is_handle(page))
 			handles++;
-		else if (page && !PageTail(page))
+		else if (!PageTail(page))
 			page->mapping = NULL;
 	}
 	/* Buffer objects are also freed by a worker. */
@@ -157,6 +159,7 @@ static void backup_unpopulate(struct ttm_device *bdev, struct ttm_tt *tt)
 
 		KUNIT_EXPECT_EQ(test, handles, 0);
 		priv->unpopulate_calls++;
+		priv->unpopulate_holes += holes;
 	}
 
 	ttm_pool_free(&bdev->pool, tt);

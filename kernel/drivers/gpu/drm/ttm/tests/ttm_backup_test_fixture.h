@@ -33,6 +33,7 @@ struct backup_test {
 	unsigned int map_calls;
 	unsigned int map_fails_at;
 	unsigned int unpopulate_calls;
+	unsigned int unpopulate_holes;
 };
 
 struct backup_tt {
