@@ -20,7 +20,8 @@ extern "C" {
  * Every reserved field ("pad") must be zero, and unknown flags are refused. An
  * ioctl that fails has no effect that can be seen through this interface;
  * a submission that fails runs none of its operations, but may have made
- * buffer objects resident.
+ * buffer objects resident or moved them to VRAM, and a buffer object that
+ * cannot be created or exported may have made others or itself leave VRAM.
  */
 
 #define DRM_VTTM_CREATE		0x00
@@ -54,10 +55,10 @@ enum drm_vttm_caching {
 /**
  * DRM_VTTM_CREATE_VRAM - the buffer object is to be in VRAM
  *
- * Others are evicted from VRAM to make room for a new one. It may be evicted
- * itself, is in system memory then, and moves back when it is submitted and
- * there is room. In VRAM it is write-combined, whatever its caching. As long as
- * others have the pages of a dma-buf of it, it stays in system memory.
+ * Others that are idle are evicted from VRAM to make room for a new one. It may
+ * be evicted itself, is in system memory then, and moves back when it is
+ * submitted, is idle and there is room. In VRAM it is write-combined, whatever
+ * its caching. Once it has been exported, it stays in system memory.
  */
 #define DRM_VTTM_CREATE_VRAM	(1 << 1)
 

@@ -48,7 +48,8 @@ static int vttm_bo_move(struct ttm_buffer_object *tbo, bool evict,
  * @tbo: The locked TTM buffer object.
  * @ctx: How to wait and allocate.
  *
- * Return: 0, -ENOMEM, -EINTR or -ERESTARTSYS.
+ * Return: 0, -EBUSY if it is busy and @ctx says not to wait, or is so for as long as
+ * TTM waits, -ENOMEM, -EINTR or -ERESTARTSYS.
  */
 int vttm_bo_leave_vram(struct ttm_buffer_object *tbo, struct ttm_operation_ctx *ctx)
 {
@@ -116,7 +117,7 @@ int vttm_bo_madvise(struct vttm_bo *bo, bool purgeable)
 	int ret = 1;
 
 	spin_lock(&bo->lock);
-	if (purgeable && bo->exported)
+	if (purgeable && bo->shared)
 		ret = -EBUSY;
 	else if (bo->madv == VTTM_MADV_PURGED)
 		ret = 0;
@@ -214,8 +215,8 @@ long vttm_bo_shrink(struct ttm_operation_ctx *ctx, struct ttm_buffer_object *tbo
  * fences that were added to it have signalled.
  *
  * Return: 0, -EBUSY if the contents are not needed, -EFAULT if they were purged,
- * -EOPNOTSUPP for a dma-buf that has no
- * CPU mapping in memory, -ENOMEM, -EINTR or -ERESTARTSYS.
+ * -EOPNOTSUPP for a dma-buf that has no CPU mapping in memory, -ENOMEM, -EINTR or
+ * -ERESTARTSYS.
  */
 int vttm_bo_prepare(struct vttm_bo *bo, struct ttm_operation_ctx *ctx)
 {
@@ -306,7 +307,7 @@ static void vttm_bo_destroy(struct ttm_buffer_object *tbo)
  * @vdev: Device.
  * @size: Bytes, a multiple of the page size.
  * @caching: CPU caching in system memory, one of enum drm_vttm_caching.
- * @vram: Put it in VRAM if there is room, or can be made.
+ * @vram: Put it in VRAM if there is room, or can be made without waiting.
  * @vfile: The file that it is local to, or NULL.
  * @dma_buf: The dma-buf that it is imported from, or NULL.
  * @sg: Mapping of @dma_buf.
@@ -317,9 +318,13 @@ struct vttm_bo *vttm_bo_create(struct vttm_device *vdev, u64 size, u32 caching,
 			       bool vram, struct vttm_file *vfile,
 			       struct dma_buf *dma_buf, struct sg_table *sg)
 {
-	/* Others may be evicted to memory, which is not worth a task. */
+	/*
+	 * Others may be evicted to memory, which is not worth a task. Those that are
+	 * busy are not, as they would be locked until they are idle.
+	 */
 	struct ttm_operation_ctx ctx = {
 		.interruptible = true,
+		.no_wait_gpu = vram,
 		.gfp_retry_mayfail = true,
 	};
 	struct dma_resv *resv = NULL;

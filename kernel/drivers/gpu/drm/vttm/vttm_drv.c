@@ -90,6 +90,7 @@ static const struct drm_driver vttm_driver = {
 	.ioctls = vttm_ioctls,
 	.num_ioctls = ARRAY_SIZE(vttm_ioctls),
 	.fops = &vttm_fops,
+	.prime_handle_to_fd = vttm_gem_prime_handle_to_fd,
 	.gem_prime_import_sg_table = vttm_gem_prime_import_sg_table,
 	/* As vgem: without DRIVER_MODESET there is no capability that tells of it. */
 	.dumb_create = vttm_dumb_create,

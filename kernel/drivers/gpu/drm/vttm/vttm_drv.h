@@ -7,6 +7,7 @@
 #include <linux/iosys-map.h>
 #include <linux/kref.h>
 #include <linux/mutex.h>
+#include <linux/notifier.h>
 #include <linux/spinlock.h>
 #include <linux/types.h>
 #include <linux/wait.h>
@@ -42,8 +43,9 @@ struct shrinker;
  * @busy_work: Shrinks buffer objects that have to be waited for, for kswapd.
  * @busy_goal: Pages that @busy_work should free.
  * @busy_tries: How often it has tried to in this round.
- * @busy_round: Number of this round, not 0. When it ends, all claims do.
- * @busy_wait: Woken then.
+ * @busy_round: Number of the last walk of this round, or of none. Claims of walks
+ * before that one do not hold any more.
+ * @busy_wait: Woken when it changes.
  */
 struct vttm_shrinker {
 	/** @lock: Protects the counters. */
@@ -114,11 +116,15 @@ struct vttm_file {
  * @start: Physical address.
  * @size: Bytes, 0 if there is none.
  * @vaddr: Where it is mapped.
+ * @pm_nb: Told when the machine is about to hibernate.
+ * @hibernating: It is.
  */
 struct vttm_vram {
 	resource_size_t start;
 	resource_size_t size;
 	void *vaddr;
+	struct notifier_block pm_nb;
+	bool hibernating;
 };
 
 /**
@@ -156,9 +162,10 @@ enum vttm_madv_state {
  * @tbo: TTM buffer object, holding the GEM object.
  * @caching: CPU caching, one of enum drm_vttm_caching.
  * @madv: Fate of the contents. Changes with both the reservation lock and @lock held.
- * @exported: Others may use it, protected by @lock.
- * @claim: Round of the shrinker that waits for it to become idle.
- * @vram: It is in VRAM if there is room.
+ * @shared: Others may use it, protected by @lock.
+ * @claim: Last walk of the shrinker that waits for it to become idle.
+ * @vram: It is in VRAM if there is room. Changes to false only, with the reservation
+ * lock held.
  * @vfile: The file that it is local to, or NULL.
  * @dma_buf: Imported dma-buf, kept until the buffer object is gone because its
  * reservation object is in use until then. NULL if not imported.
@@ -170,7 +177,7 @@ struct vttm_bo {
 	/** @lock: Orders giving up the contents and handing them out. */
 	spinlock_t lock;
 	enum vttm_madv_state madv;
-	bool exported;
+	bool shared;
 	unsigned long claim;
 	bool vram;
 	struct vttm_file *vfile;
@@ -215,7 +222,7 @@ struct vttm_tt_pages {
  * @ctx: How to wait.
  * @flags: Purge what is purgeable or else back up, with writeback or without.
  * @sleep: Wait for buffer object locks. Never from reclaim.
- * @claim: If not 0, claim what is busy for this round.
+ * @claim: If not 0, the number of this walk, which claims what is busy.
  * @to_scan: Stop when so many pages were tried.
  * @to_free: Stop when so many pages were freed.
  * @scanned: Pages tried.
@@ -296,6 +303,8 @@ int vttm_vram_enter(struct vttm_bo *bo, struct ttm_operation_ctx *ctx);
 /* vttm_gem.c */
 extern const struct drm_gem_object_funcs vttm_gem_funcs;
 
+int vttm_gem_prime_handle_to_fd(struct drm_device *drm, struct drm_file *file,
+				u32 handle, u32 flags, int *fd);
 struct drm_gem_object *
 vttm_gem_prime_import_sg_table(struct drm_device *drm,
 			       struct dma_buf_attachment *attach,

@@ -36,6 +36,7 @@
  * @free_work: Frees the job after it has run.
  * @vfile: File that it was submitted by.
  * @scheduled: Whether @base has been set up.
+ * @started: When it was handed over, in jiffies.
  * @timed_out: It took too long.
  * @fence: Signals when the job has run. Initialized when it is handed over.
  * @ops: Operations.
@@ -51,6 +52,7 @@ struct vttm_job {
 	struct work_struct free_work;
 	struct vttm_file *vfile;
 	bool scheduled;
+	unsigned long started;
 	bool timed_out;
 	struct dma_fence *fence;
 	struct drm_vttm_op *ops;
@@ -281,6 +283,7 @@ static struct dma_fence *vttm_sched_run_job(struct drm_sched_job *sched_job)
 	if (sched_job->s_fence->finished.error)
 		return NULL;
 
+	WRITE_ONCE(job->started, jiffies);
 	dma_fence_init(job->fence, &vttm_fence_ops, NULL, engine->context, ++engine->seqno);
 	dma_fence_get(job->fence);
 	queue_work(engine->wq, &job->run_work);
@@ -292,7 +295,12 @@ static enum drm_gpu_sched_stat vttm_sched_timedout_job(struct drm_sched_job *sch
 {
 	struct vttm_job *job = to_vttm_job(sched_job);
 
-	if (dma_fence_is_signaled(job->fence))
+	/*
+	 * The one that took too long may have ended just now. Then this is the next one,
+	 * which may not even have been handed over.
+	 */
+	if (!dma_fence_was_initialized(job->fence) || dma_fence_is_signaled(job->fence) ||
+	    time_before(jiffies, READ_ONCE(job->started) + sched_job->sched->timeout / 2))
 		return DRM_GPU_SCHED_STAT_NO_HANG;
 
 	WRITE_ONCE(job->timed_out, true);

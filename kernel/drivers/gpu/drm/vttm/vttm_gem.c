@@ -29,6 +29,33 @@ static void vttm_gem_free(struct drm_gem_object *obj)
 	ttm_bo_fini(&gem_to_vttm_bo(obj)->tbo);
 }
 
+/* May others begin to use the contents? To be called with one of the locks held. */
+static int vttm_gem_check_needed(struct vttm_bo *bo)
+{
+	switch (bo->madv) {
+	case VTTM_MADV_WILLNEED:
+		return 0;
+	case VTTM_MADV_DONTNEED:
+		return -EBUSY;
+	default:
+		return -EINVAL;
+	}
+}
+
+/* Have the contents kept from now on, for others to use. */
+static int vttm_gem_share(struct vttm_bo *bo)
+{
+	int ret;
+
+	spin_lock(&bo->lock);
+	ret = vttm_gem_check_needed(bo);
+	if (!ret)
+		bo->shared = true;
+	spin_unlock(&bo->lock);
+
+	return ret;
+}
+
 /*
  * A local buffer object is in the bulk move as long as it has a handle. Without
  * a handle it is not used by jobs, and may lose the reservation object that all
@@ -39,8 +66,9 @@ static int vttm_gem_open(struct drm_gem_object *obj, struct drm_file *file)
 	struct vttm_bo *bo = gem_to_vttm_bo(obj);
 	int ret;
 
+	/* Nobody else has a buffer object when it gets its first handle. */
 	if (!bo->vfile)
-		return 0;
+		return obj->handle_count > 1 ? vttm_gem_share(bo) : 0;
 
 	/* Another file may try to open it by name. */
 	if (bo->vfile != file->driver_priv)
@@ -71,24 +99,11 @@ static void vttm_gem_close(struct drm_gem_object *obj, struct drm_file *file)
 	dma_resv_unlock(obj->resv);
 }
 
-/* May others begin to use the contents? To be called with one of the locks held. */
-static int vttm_gem_check_needed(struct vttm_bo *bo)
-{
-	switch (bo->madv) {
-	case VTTM_MADV_WILLNEED:
-		return 0;
-	case VTTM_MADV_DONTNEED:
-		return -EBUSY;
-	default:
-		return -EINVAL;
-	}
-}
-
 static struct dma_buf *vttm_gem_export(struct drm_gem_object *obj, int flags)
 {
 	struct vttm_bo *bo = gem_to_vttm_bo(obj);
 	struct dma_buf *dma_buf;
-	bool was_exported;
+	bool was_shared;
 	int ret;
 
 	/* It has no reservation object of its own. */
@@ -100,10 +115,10 @@ static struct dma_buf *vttm_gem_export(struct drm_gem_object *obj, int flags)
 	 * wait for users that hold the reservation lock.
 	 */
 	spin_lock(&bo->lock);
-	was_exported = bo->exported;
+	was_shared = bo->shared;
 	ret = vttm_gem_check_needed(bo);
 	if (!ret)
-		bo->exported = true;
+		bo->shared = true;
 	spin_unlock(&bo->lock);
 	if (ret)
 		return ERR_PTR(ret);
@@ -111,7 +126,7 @@ static struct dma_buf *vttm_gem_export(struct drm_gem_object *obj, int flags)
 	dma_buf = drm_gem_prime_export(obj, flags);
 	if (IS_ERR(dma_buf)) {
 		spin_lock(&bo->lock);
-		bo->exported = was_exported;
+		bo->shared = was_shared;
 		spin_unlock(&bo->lock);
 	}
 
@@ -121,9 +136,13 @@ static struct dma_buf *vttm_gem_export(struct drm_gem_object *obj, int flags)
 static int vttm_gem_pin(struct drm_gem_object *obj)
 {
 	struct ttm_buffer_object *tbo = &gem_to_vttm_bo(obj)->tbo;
-	/* Let the importer be interrupted, and get -ENOMEM without memory. */
+	/*
+	 * Let the importer be interrupted, and get -ENOMEM without memory. All tasks
+	 * that create handles on its device wait for it, so do not wait for jobs.
+	 */
 	struct ttm_operation_ctx ctx = {
 		.interruptible = true,
+		.no_wait_gpu = true,
 		.gfp_retry_mayfail = true,
 	};
 	int ret;
@@ -294,9 +313,9 @@ static vm_fault_t vttm_bo_fault(struct vm_fault *vmf)
 }
 
 /*
- * What a debugger reads or writes. TTM's function would have the OOM killer make room
- * and wait for it whatever signal comes, and it shows what may be purged, and not what
- * is in VRAM.
+ * Let a debugger read or write. TTM's function would have the OOM killer make room and
+ * wait for it whatever signal comes, and it gives access to contents that may be purged,
+ * but none to those in VRAM.
  */
 static int vttm_bo_access(struct vm_area_struct *vma, unsigned long addr, void *buf,
 			  int len, int write)
@@ -392,6 +411,59 @@ static int vttm_bo_create_handle(struct drm_file *file, u64 size, u32 caching,
 	drm_gem_object_put(&bo->tbo.base);
 
 	return ret;
+}
+
+/* For good, as importers of a busy buffer object in VRAM would have to wait for it. */
+static int vttm_gem_leave_vram(struct drm_gem_object *obj)
+{
+	struct vttm_bo *bo = gem_to_vttm_bo(obj);
+	struct ttm_operation_ctx ctx = {
+		.interruptible = true,
+		.gfp_retry_mayfail = true,
+	};
+	int ret;
+
+	ret = ttm_bo_reserve(&bo->tbo, true, false, NULL);
+	if (ret)
+		return ret;
+
+	if (!vttm_gem_check_needed(bo)) {
+		ret = vttm_bo_leave_vram(&bo->tbo, &ctx);
+		if (!ret)
+			bo->vram = false;
+	}
+	ttm_bo_unreserve(&bo->tbo);
+
+	return ret;
+}
+
+/**
+ * vttm_gem_prime_handle_to_fd() - export a buffer object as a dma-buf
+ * @drm: DRM device.
+ * @file: DRM file.
+ * @handle: Handle of the buffer object.
+ * @flags: Flags of the file.
+ * @fd: The file descriptor, on success.
+ *
+ * Unlike vttm_gem_export(), nobody waits for this but its caller.
+ *
+ * Return: 0 or a negative errno.
+ */
+int vttm_gem_prime_handle_to_fd(struct drm_device *drm, struct drm_file *file,
+				u32 handle, u32 flags, int *fd)
+{
+	struct drm_gem_object *obj;
+	int ret = 0;
+
+	obj = drm_gem_object_lookup(file, handle);
+	if (!obj)
+		return -ENOENT;
+
+	if (gem_to_vttm_bo(obj)->vram && !gem_to_vttm_bo(obj)->vfile)
+		ret = vttm_gem_leave_vram(obj);
+	drm_gem_object_put(obj);
+
+	return ret ?: drm_gem_prime_handle_to_fd(drm, file, handle, flags, fd);
 }
 
 /**

@@ -70,6 +70,13 @@ static void vttm_shrink_claim(struct ttm_buffer_object *tbo, struct vttm_shrink_
 		WRITE_ONCE(*vttm_bo_claim(bo), walk->claim);
 }
 
+static bool vttm_bo_is_claimed(struct vttm_shrinker *shrinker, struct vttm_bo *bo)
+{
+	unsigned long claim = READ_ONCE(*vttm_bo_claim(bo));
+
+	return (long)(claim - READ_ONCE(shrinker->busy_round)) >= 0;
+}
+
 /**
  * vttm_shrinker_give_way() - wait until the shrinker has got a buffer object
  * @vdev: Device.
@@ -83,10 +90,9 @@ static void vttm_shrink_claim(struct ttm_buffer_object *tbo, struct vttm_shrink_
 int vttm_shrinker_give_way(struct vttm_device *vdev, struct vttm_bo *bo)
 {
 	struct vttm_shrinker *shrinker = &vdev->shrinker;
-	unsigned long claim = READ_ONCE(*vttm_bo_claim(bo));
 
 	return wait_event_interruptible(shrinker->busy_wait,
-					READ_ONCE(shrinker->busy_round) != claim);
+					!vttm_bo_is_claimed(shrinker, bo));
 }
 
 static int vttm_shrink_bo(struct ttm_buffer_object *tbo, struct vttm_shrink_walk *walk)
@@ -143,7 +149,8 @@ int vttm_shrinker_walk(struct vttm_device *vdev, struct vttm_shrink_walk *walk)
  * Any user can keep any number of buffer objects busy for as long as a job may
  * take. xe has kswapd wait for those, but all tasks depend on kswapd, and on
  * locks that would be held meanwhile. So this work runs again until they are
- * idle, and submissions that would keep them busy have to wait.
+ * idle, and submissions that would keep them busy have to wait: until the next
+ * walk, if that finds them shrunk, or does not get as far.
  */
 static void vttm_shrinker_busy_work(struct work_struct *work)
 {
@@ -152,7 +159,7 @@ static void vttm_shrinker_busy_work(struct work_struct *work)
 	struct vttm_device *vdev = container_of(shrinker, struct vttm_device, shrinker);
 	struct vttm_shrink_walk walk = {
 		.ctx.no_wait_gpu = true,
-		.claim = shrinker->busy_round,
+		.claim = shrinker->busy_round + 1,
 		.to_scan = ULONG_MAX,
 		.to_free = READ_ONCE(shrinker->busy_goal),
 	};
@@ -162,12 +169,12 @@ static void vttm_shrinker_busy_work(struct work_struct *work)
 	if (!vttm_shrink_done(&walk) && walk.claimed &&
 	    ++shrinker->busy_tries < VTTM_BUSY_TRIES) {
 		WRITE_ONCE(shrinker->busy_goal, walk.to_free - walk.freed);
+		WRITE_ONCE(shrinker->busy_round, walk.claim);
 		queue_delayed_work(shrinker->busy_wq, &shrinker->busy_work, VTTM_BUSY_DELAY);
-		return;
+	} else {
+		shrinker->busy_tries = 0;
+		WRITE_ONCE(shrinker->busy_round, walk.claim + 1);
 	}
-
-	shrinker->busy_tries = 0;
-	WRITE_ONCE(shrinker->busy_round, shrinker->busy_round + 1);
 	wake_up_all(&shrinker->busy_wait);
 }
 
@@ -271,7 +278,7 @@ int vttm_shrinker_init(struct vttm_device *vdev)
 	INIT_DELAYED_WORK(&shrinker->busy_work, vttm_shrinker_busy_work);
 	init_waitqueue_head(&shrinker->busy_wait);
 	shrinker->purged_in_vain = jiffies - VTTM_PURGE_DELAY - 1;
-	/* 0 means that a buffer object is not claimed. */
+	/* No buffer object is claimed by the walk before. */
 	shrinker->busy_round = 1;
 	if (!vttm_has_shrinker)
 		return 0;

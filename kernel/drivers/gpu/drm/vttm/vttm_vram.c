@@ -6,14 +6,17 @@
  */
 
 #include <linux/device.h>
+#include <linux/dma-resv.h>
 #include <linux/io.h>
 #include <linux/ioport.h>
 #include <linux/kernel.h>
 #include <linux/mm.h>
 #include <linux/module.h>
+#include <linux/notifier.h>
 #include <linux/platform_device.h>
 #include <linux/pm_domain.h>
 #include <linux/string.h>
+#include <linux/suspend.h>
 
 #include <drm/drm_gem.h>
 #include <drm/drm_print.h>
@@ -96,7 +99,8 @@ int vttm_vram_io_mem_reserve(struct ttm_device *bdev, struct ttm_resource *res)
  * @ctx: How to wait and allocate.
  * @new_mem: Where to.
  *
- * Return: 0, -ENOMEM, -EINTR or -ERESTARTSYS.
+ * Return: 0, -EBUSY if it is busy and @ctx says not to wait, or is so for as long as
+ * TTM waits, -ENOMEM, -EINTR or -ERESTARTSYS.
  */
 int vttm_vram_move(struct ttm_buffer_object *tbo, struct ttm_operation_ctx *ctx,
 		   struct ttm_resource *new_mem)
@@ -123,13 +127,15 @@ int vttm_vram_move(struct ttm_buffer_object *tbo, struct ttm_operation_ctx *ctx,
  * @bo: The locked buffer object.
  * @ctx: How to wait and allocate.
  *
- * No other buffer object is evicted for one that was evicted itself.
+ * No other buffer object is evicted for one that was evicted itself, and one that is
+ * busy is not waited for, as others may want the locks that the caller has.
  *
  * Return: 0, also if it stays where it is, -ENOMEM, -EINTR or -ERESTARTSYS.
  */
 int vttm_vram_enter(struct vttm_bo *bo, struct ttm_operation_ctx *ctx)
 {
-	if (!bo->vram || bo->tbo.pin_count || bo->madv != VTTM_MADV_WILLNEED)
+	if (!bo->vram || bo->tbo.pin_count || bo->madv != VTTM_MADV_WILLNEED ||
+	    !dma_resv_test_signaled(bo->tbo.base.resv, DMA_RESV_USAGE_BOOKKEEP))
 		return 0;
 
 	return ttm_bo_validate(&bo->tbo, &vttm_vram_placement, ctx);
@@ -142,6 +148,10 @@ static int vttm_vram_prepare(struct device *dev)
 	struct ttm_resource_manager *man = ttm_manager_type(&vdev->ttm, TTM_PL_VRAM);
 	int ret;
 
+	/* It is kept while the machine is suspended to memory. */
+	if (!vdev->vram.hibernating)
+		return 0;
+
 	if (READ_ONCE(vttm_evict_at_once)) {
 		ret = ttm_resource_manager_evict_all(&vdev->ttm, man);
 		if (!ret)
@@ -153,6 +163,18 @@ static int vttm_vram_prepare(struct device *dev)
 		drm_err(&vdev->drm, "VRAM cannot be evicted: %d\n", ret);
 
 	return ret;
+}
+
+static int vttm_vram_pm_notify(struct notifier_block *nb, unsigned long action, void *data)
+{
+	struct vttm_vram *vram = container_of(nb, struct vttm_vram, pm_nb);
+
+	if (action == PM_HIBERNATION_PREPARE)
+		vram->hibernating = true;
+	else if (action == PM_POST_HIBERNATION)
+		vram->hibernating = false;
+
+	return NOTIFY_DONE;
 }
 
 static struct dev_pm_domain vttm_vram_pm_domain = {
@@ -244,13 +266,20 @@ int vttm_vram_init(struct vttm_device *vdev)
 	if (ret)
 		goto err_unmap;
 
-	ret = vttm_vram_pm_register(vdev);
+	vram->pm_nb.notifier_call = vttm_vram_pm_notify;
+	ret = register_pm_notifier(&vram->pm_nb);
 	if (ret)
 		goto err_man;
+
+	ret = vttm_vram_pm_register(vdev);
+	if (ret)
+		goto err_notifier;
 
 	vram->size = size;
 	return 0;
 
+err_notifier:
+	unregister_pm_notifier(&vram->pm_nb);
 err_man:
 	ttm_range_man_fini(&vdev->ttm, TTM_PL_VRAM);
 err_unmap:
@@ -271,6 +300,7 @@ void vttm_vram_fini(struct vttm_device *vdev)
 	if (!vram->size)
 		return;
 
+	unregister_pm_notifier(&vram->pm_nb);
 	ttm_range_man_fini(&vdev->ttm, TTM_PL_VRAM);
 	memunmap(vram->vaddr);
 	release_mem_region(vram->start, vram->size);
