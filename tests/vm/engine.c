@@ -587,6 +587,122 @@ static void never_idle(void)
 	busy_end(s, busy);
 }
 
+/* Does it sleep until the shrinker has got what it submits? */
+static bool gives_way(pid_t pid)
+{
+	char path[32];
+	const char *text;
+
+	snprintf(path, sizeof(path), "/proc/%d/stack", pid);
+	text = read_file(path);
+	return text && strstr(text, "vttm_shrinker_give_way");
+}
+
+/* Two jobs over one small buffer, each when it is told to */
+static void submit_small(struct shared *s)
+{
+	struct gpu g;
+	struct bo b;
+
+	ASSERT(gpu_open(&g));
+	ASSERT(bo_new(&g, &b, 4 * PAGE, DRM_VTTM_CACHED, 1));
+	for (s->ready = true; s->count < 2; s->count++) {
+		while (!s->go)
+			usleep(1000);
+		s->go = false;
+		ASSERT_OK(submit_fill(&g, &b, 0, 0, 1));
+	}
+}
+
+/* A job over the large buffer that takes so many ops: a fraction of what it may take */
+static int submit_large(const struct gpu *g, const struct bo *b, unsigned int nr)
+{
+	static struct drm_vttm_op ops[DRM_VTTM_SUBMIT_MAX_OPS];
+	unsigned int i;
+
+	for (i = 0; i < nr; i++)
+		ops[i] = (struct drm_vttm_op){
+			.opcode = DRM_VTTM_OP_CRC32, .dst = b->handle,
+			.src = b->handle, .size = 256 * KiB,
+		};
+	return vttm_submit(g->fd, ops, nr);
+}
+
+/*
+ * The job of the small buffer has those of the large one before and behind it. While both
+ * are waited for, somebody wants to submit the small one again. True if that one has to
+ * wait, which ends when the small one has been shrunk: the large one is busy then.
+ */
+static bool small_gives_way(struct shared *s)
+{
+	uint64_t scanned, took;
+	struct bo large;
+	bool gave_way = false;
+	unsigned int i, nr;
+	struct gpu g;
+	struct hog hog;
+	pid_t small;
+	int status;
+
+	memset(s, 0, sizeof(*s));
+	if (!gpu_open(&g) || !bo_new(&g, &large, 8 * MiB, DRM_VTTM_CACHED, 2))
+		return false;
+	took = now_ns();
+	EXPECT_OK(submit_large(&g, &large, 16));
+	EXPECT_OK(vttm_wait(g.fd, large.handle, -1));
+	took = now_ns() - took;
+	/* a quarter of a second, about: 4 s would be too long */
+	nr = 16 * 250000000ULL / took;
+	nr = nr < 1 ? 1 : nr > DRM_VTTM_SUBMIT_MAX_OPS ? DRM_VTTM_SUBMIT_MAX_OPS : nr;
+	small = fork_or_die();
+	if (!small) {
+		test_failures = 0;
+		submit_small(s);
+		fflush(stdout);
+		_exit(test_failures ? 1 : 0);
+	}
+	while (!s->ready && !waitpid(small, NULL, WNOHANG))
+		usleep(1000);
+	hog_start(&hog, 12 * MiB);
+	for (i = 0; i < 8; i++)
+		EXPECT_OK(submit_large(&g, &large, nr));
+	for (s->go = true; s->count < 1 && !waitpid(small, NULL, WNOHANG); )
+		usleep(1000);
+	for (i = 0; i < 40; i++)
+		EXPECT_OK(submit_large(&g, &large, nr));
+	scanned = vmstat("pgscan_kswapd");
+	hog_go(&hog);
+	/* when kswapd has found nothing that is idle, and a worker looks after it */
+	while (vmstat("pgscan_kswapd") == scanned &&
+	       vttm_wait(g.fd, large.handle, 0) == -ETIME)
+		usleep(1000);
+	usleep(300000);
+	s->go = true;
+	while (s->count < 2 && !waitpid(small, NULL, WNOHANG)) {
+		gave_way |= gives_way(small);
+		usleep(1000);
+	}
+	if (gave_way)
+		EXPECT_ERR(vttm_wait(g.fd, large.handle, 0), ETIME);
+	EXPECT_EQ(hog_end(&hog), 0);
+	bo_unmap(&large);
+	close(g.fd);
+	EXPECT_EQ(waitpid(small, &status, 0), small);
+	EXPECT_EQ(status, 0);
+	return gave_way;
+}
+
+static void got_goes_on(void)
+{
+	struct shared *s = shared_memory(sizeof(*s));
+	unsigned int round, gave_way = 0;
+
+	for (round = 0; round < ROUNDS && gave_way < 2 && !test_failures; round++)
+		gave_way += small_gives_way(s);
+	test_note("%u times in %u rounds", gave_way, round);
+	EXPECT_GT(gave_way, 0);
+}
+
 /* Whoever makes a handle waits for who is exporting. */
 static void export_of_locked(void)
 {
@@ -990,6 +1106,7 @@ static const struct test tests[] = {
 	{ "c103_kswapd_takes_what_is_idle", kswapd_idle_left },
 	{ "c103_kswapd_waits_for_no_fence", kswapd_all_busy },
 	{ "c103_never_idle_is_waited_for", never_idle },
+	{ "c103_who_has_been_shrunk_goes_on", got_goes_on },
 	{ "c103_export_waits_for_no_fence", export_of_locked },
 	{ "c104_untouched_buffers_are_charged", untouched_are_charged },
 	{ "c104_objects_are_charged", objects_are_charged },

@@ -653,6 +653,46 @@ static void mmap_signals(void)
 	bo_free(&g, &b);
 }
 
+/* By its name another file has it as well, and would lose what it maps. */
+static void named_is_kept(void)
+{
+	struct drm_gem_flink flink = { 0 };
+	struct drm_gem_open open = { 0 };
+	struct gpu g, other;
+	struct bo b;
+
+	ASSERT(gpu_open(&g));
+	ASSERT(gpu_open(&other));
+	ASSERT(bo_new(&g, &b, PAGE, DRM_VTTM_CACHED, 1));
+	flink.handle = b.handle;
+	ASSERT_OK(vttm_ioctl(g.fd, DRM_IOCTL_GEM_FLINK, &flink));
+	open.name = flink.name;
+	/* nobody has opened it, and nobody can where it is not needed */
+	ASSERT_OK(vttm_madvise(g.fd, b.handle, DRM_VTTM_MADV_DONTNEED, NULL));
+	EXPECT_ERR(vttm_ioctl(other.fd, DRM_IOCTL_GEM_OPEN, &open), EBUSY);
+	ASSERT_OK(vttm_madvise(g.fd, b.handle, DRM_VTTM_MADV_WILLNEED, NULL));
+	open.name = flink.name;
+	ASSERT_OK(vttm_ioctl(other.fd, DRM_IOCTL_GEM_OPEN, &open));
+	EXPECT_ERR(vttm_madvise(g.fd, b.handle, DRM_VTTM_MADV_DONTNEED, NULL), EBUSY);
+	EXPECT_ERR(vttm_madvise(other.fd, open.handle, DRM_VTTM_MADV_DONTNEED, NULL), EBUSY);
+	EXPECT(bo_check_map(&b));
+	vttm_close(other.fd, open.handle);
+	bo_free(&g, &b);
+	close(other.fd);
+
+	/* neither can what has gone */
+	ASSERT(gpu_open(&other));
+	ASSERT(bo_new(&g, &b, PAGE, DRM_VTTM_CACHED, 2));
+	flink.handle = b.handle;
+	ASSERT_OK(vttm_ioctl(g.fd, DRM_IOCTL_GEM_FLINK, &flink));
+	ASSERT_OK(vttm_madvise(g.fd, b.handle, DRM_VTTM_MADV_DONTNEED, NULL));
+	ASSERT_OK(vttm_purge(g.minor, 1, NULL));
+	open.name = flink.name;
+	EXPECT_ERR(vttm_ioctl(other.fd, DRM_IOCTL_GEM_OPEN, &open), EINVAL);
+	bo_free(&g, &b);
+	close(other.fd);
+}
+
 static const struct test tests[] = {
 	{ "ioctl_create_refuses_bad_input", create_bad },
 	{ "ioctl_create_rounds_up_and_reports", create_good },
@@ -661,6 +701,7 @@ static const struct test tests[] = {
 	{ "ioctl_mmap_offset_refuses_bad_input", mmap_bad },
 	{ "c115_mmap_ignores_signals", mmap_signals },
 	{ "ioctl_madvise_refuses_bad_input", madvise_bad },
+	{ "c107_named_is_not_given_up", named_is_kept },
 	{ "ioctl_info_refuses_bad_input", info_bad },
 	{ "ioctl_info_counts_what_came_back", info_counts },
 	{ "ioctl_chunks_are_of_2_mib_by_default", large_chunks },

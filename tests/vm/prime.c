@@ -715,6 +715,42 @@ static void sync_files(void)
 	close(fd[1]);
 }
 
+/* Each file that imports it has a page vector for it, which is the file's. */
+static void import_again_and_again(void *arg)
+{
+	enum { FILES = 16 };
+	struct pair *p = arg;
+	struct gpu g[FILES];
+	uint32_t handle;
+	unsigned int i;
+	uint64_t then;
+
+	ASSERT_OK(cg_enter("importer"));
+	for (i = 0; i < FILES; i++)
+		ASSERT(gpu_open_nth(&g[i], 1));
+	then = cg_read("importer", "memory.current");
+	for (i = 0; i < FILES; i++)
+		ASSERT_OK(to_handle(&g[i], p->fd, &handle));
+	/* the array of pages that each attachment maps is not charged */
+	EXPECT_GE(cg_read("importer", "memory.current"),
+		  then + FILES * PAGES(p->b.size) * sizeof(void *));
+}
+
+static void imports_are_charged(void)
+{
+	struct pair p;
+
+	ASSERT_OK(cg_create("importer"));
+	ASSERT(gpu_open(&p.exporter));
+	ASSERT(bo_new(&p.exporter, &p.b, 64 * MiB, DRM_VTTM_CACHED, 1));
+	ASSERT_OK(to_fd(&p.exporter, p.b.handle, &p.fd));
+	EXPECT(ktap_child(import_again_and_again, &p));
+	EXPECT_OK(cg_remove("importer"));
+	close(p.fd);
+	bo_free(&p.exporter, &p.b);
+	close(p.exporter.fd);
+}
+
 /* ---- races ---- */
 
 enum { RACERS = 3 };
@@ -901,6 +937,7 @@ static const struct test tests[] = {
 	{ "prime_dmabuf_mmap", dmabuf_mmap },
 	{ "prime_self_import_is_same_handle", self_import },
 	{ "prime_refuses_bad_input", bad_input },
+	{ "c104_imports_are_charged", imports_are_charged },
 	{ "c116_read_only_for_debuggers", read_only },
 	{ "c116_debuggers_write_what_is_not_accessible", not_accessible },
 	{ "c120_one_dma_buf_one_handle", one_handle },

@@ -993,8 +993,9 @@ static void stutter(void)
 		  meminfo_kib("MemTotal") / 1024);
 	/* or there was no memory, and this says nothing */
 	EXPECT_GE(meminfo_kib("MemFree") * 4, meminfo_kib("MemTotal"));
-	/* in the mean, but for one in the hands of each client */
-	EXPECT_GE(late + CLIENTS * third, early);
+	/* in the mean, but for those in the hands of clients now and then */
+	EXPECT_GT(late, 0);
+	EXPECT_GE(late * 4, early * 3);
 	kswapd = vmstat("pgscan_kswapd") - kswapd;
 	direct = vmstat("pgscan_direct") - direct;
 	swapped = vmstat("pswpout") - swapped;

@@ -223,6 +223,110 @@ static void shared_leaves(void)
 	check_and_free(&g, &b, 1);
 }
 
+/* Who exports has it moved, so that nobody who imports waits for that with locks held. */
+static void exported_leaves(void)
+{
+	struct gpu g, other;
+	struct bo b;
+	uint32_t handle;
+	int fd;
+
+	ASSERT(gpu_open(&g));
+	ASSERT(gpu_open_nth(&other, 1));
+	ASSERT(bo_new_flags(&g, &b, SIZE, DRM_VTTM_WC, DRM_VTTM_CREATE_VRAM, 1));
+	EXPECT(in_vram(&g, &b));
+	ASSERT(!drmPrimeHandleToFD(g.fd, b.handle, DRM_CLOEXEC | DRM_RDWR, &fd));
+	EXPECT(!in_vram(&g, &b));
+	EXPECT(bo_check_engine(&g, &b));
+	EXPECT(!in_vram(&g, &b));
+	ASSERT_OK(bo_keep_busy(&g, &b, 1, 0));
+	ASSERT(!drmPrimeFDToHandle(other.fd, fd, &handle));
+	EXPECT_ERR(vttm_wait(g.fd, b.handle, 0), ETIME);
+	close(fd);
+	bo_unmap(&b);
+	close(g.fd);
+	close(other.fd);
+}
+
+/* With its lock held, others of the same file would wait as well. */
+static void busy_is_not_waited_for(void)
+{
+	static struct bo b[BUFFERS];
+	unsigned int i, room = vram_size() / SIZE;
+	struct bo first, more;
+	struct gpu g, other;
+
+	ASSERT(gpu_open(&g));
+	ASSERT(gpu_open(&other));
+	/* driven out by those that fill VRAM */
+	ASSERT(bo_new_flags(&g, &first, SIZE, DRM_VTTM_WC, DRM_VTTM_CREATE_VRAM, 99));
+	ASSERT(fill_vram(&g, b, room));
+	ASSERT_EQ(count_in_vram(&g, b, room), room);
+	ASSERT(!in_vram(&g, &first));
+	ASSERT_OK(bo_keep_busy(&g, b, room, 0));
+	/* nobody who could be driven out is idle */
+	ASSERT(bo_new_flags(&other, &more, SIZE, DRM_VTTM_WC, DRM_VTTM_CREATE_VRAM, 98));
+	EXPECT_ERR(vttm_wait(g.fd, b[0].handle, 0), ETIME);
+	EXPECT(!in_vram(&other, &more));
+	EXPECT(bo_check_map(&more));
+	bo_free(&other, &more);
+	for (i = 0; i < room; i++)
+		bo_unmap(&b[i]);
+	bo_unmap(&first);
+	close(g.fd);
+	/* its jobs go with it, and its buffers with these */
+	ASSERT(active_falls_to(0));
+
+	ASSERT(gpu_open(&g));
+	ASSERT(bo_new_flags(&g, &first, SIZE, DRM_VTTM_WC, DRM_VTTM_CREATE_VRAM, 97));
+	ASSERT(fill_vram(&g, b, room));
+	ASSERT(!in_vram(&g, &first));
+	ASSERT_OK(bo_keep_busy(&g, &first, 1, 0));
+	for (i = 0; i < room; i++)
+		bo_free(&g, &b[i]);
+	/* there is room now, and it does not move there until it is idle */
+	ASSERT_OK(vttm_submit(g.fd, &(struct drm_vttm_op) {
+			.opcode = DRM_VTTM_OP_FILL, .dst = first.handle, .size = PAGE,
+		  }, 1));
+	EXPECT_ERR(vttm_wait(g.fd, first.handle, 0), ETIME);
+	EXPECT(!in_vram(&g, &first));
+	bo_unmap(&first);
+	close(g.fd);
+	close(other.fd);
+}
+
+/* What others have in VRAM is theirs when it is evicted as well. */
+static void evictor_is_not_charged(void)
+{
+	enum { NR = 4000 };
+	static uint32_t handles[NR];
+	uint64_t size = PAGE, charged;
+	struct gpu g, other;
+	unsigned int i;
+	struct bo b;
+
+	ASSERT_OK(cg_create("evictor"));
+	ASSERT(gpu_open(&g));
+	ASSERT(gpu_open(&other));
+	for (i = 0; i < NR; i++)
+		ASSERT_OK(vttm_create_flags(g.fd, &size, DRM_VTTM_CACHED,
+					    DRM_VTTM_CREATE_VRAM, &handles[i]));
+	ASSERT_OK(cg_enter("evictor"));
+	charged = cg_read("evictor", "memory.current");
+	/* this has to drive all of them out */
+	ASSERT_OK(bo_create(other.fd, &b, vram_size(), DRM_VTTM_CACHED, DRM_VTTM_CREATE_VRAM));
+	ASSERT(in_vram(&other, &b));
+	charged = cg_read("evictor", "memory.current") - charged;
+	ASSERT_OK(cg_enter("."));
+	test_note("%" PRIu64 " KiB charged to who evicts %u buffers", charged / KiB, NR);
+	/* each of them takes more than 1 KiB with its file */
+	EXPECT_GE(NR * KiB / 4, charged);
+	vttm_close(other.fd, b.handle);
+	close(g.fd);
+	close(other.fd);
+	EXPECT_OK(cg_remove("evictor"));
+}
+
 /* Evicted while it is not needed, it can be given up there. */
 static void unneeded_is_purged(void)
 {
@@ -293,6 +397,9 @@ static const struct test tests[] = {
 	{ "c113_copied_across", copied_across },
 	{ "c113_new_is_zero", new_is_zero },
 	{ "c113_shared_leaves_vram", shared_leaves },
+	{ "c113_exported_leaves_vram", exported_leaves },
+	{ "c113_busy_is_not_waited_for", busy_is_not_waited_for },
+	{ "c104_evictor_in_a_group_is_not_charged", evictor_is_not_charged },
 	{ "c113_debugger_sees_what_is_there", debugged },
 	{ "c113_unneeded_is_purged", unneeded_is_purged },
 };
