@@ -635,8 +635,8 @@ static int submit_large(const struct gpu *g, const struct bo *b, unsigned int nr
  */
 static bool small_gives_way(struct shared *s)
 {
-	uint64_t scanned, took;
 	struct bo large;
+	uint64_t took;
 	bool gave_way = false;
 	unsigned int i, nr;
 	struct gpu g;
@@ -651,8 +651,8 @@ static bool small_gives_way(struct shared *s)
 	EXPECT_OK(submit_large(&g, &large, 16));
 	EXPECT_OK(vttm_wait(g.fd, large.handle, -1));
 	took = now_ns() - took;
-	/* a quarter of a second, about: 4 s would be too long */
-	nr = 16 * 250000000ULL / took;
+	/* a fifth of a second, about: 4 s would be too long */
+	nr = 16 * 200000000ULL / took;
 	nr = nr < 1 ? 1 : nr > DRM_VTTM_SUBMIT_MAX_OPS ? DRM_VTTM_SUBMIT_MAX_OPS : nr;
 	small = fork_or_die();
 	if (!small) {
@@ -664,19 +664,20 @@ static bool small_gives_way(struct shared *s)
 	while (!s->ready && !waitpid(small, NULL, WNOHANG))
 		usleep(1000);
 	hog_start(&hog, 12 * MiB);
-	for (i = 0; i < 8; i++)
+	for (i = 0; i < 10; i++)
 		EXPECT_OK(submit_large(&g, &large, nr));
 	for (s->go = true; s->count < 1 && !waitpid(small, NULL, WNOHANG); )
 		usleep(1000);
-	for (i = 0; i < 40; i++)
+	/* far less than the 15 s after which the shrinker gives up */
+	for (i = 0; i < 14; i++)
 		EXPECT_OK(submit_large(&g, &large, nr));
-	scanned = vmstat("pgscan_kswapd");
+	EXPECT(trace_on("workqueue:workqueue_execute_start"));
 	hog_go(&hog);
-	/* when kswapd has found nothing that is idle, and a worker looks after it */
-	while (vmstat("pgscan_kswapd") == scanned &&
+	/* when kswapd has found nothing that is idle, and a worker has looked after it */
+	while (!strstr(must_read(TRACING "/trace"), "vttm_shrinker_busy_work") &&
 	       vttm_wait(g.fd, large.handle, 0) == -ETIME)
 		usleep(1000);
-	usleep(300000);
+	trace_off();
 	s->go = true;
 	while (s->count < 2 && !waitpid(small, NULL, WNOHANG)) {
 		gave_way |= gives_way(small);
