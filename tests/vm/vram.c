@@ -320,8 +320,8 @@ static void evictor_is_not_charged(void)
 	charged = cg_read("evictor", "memory.current") - charged;
 	ASSERT_OK(cg_enter("."));
 	test_note("%" PRIu64 " KiB charged to who evicts %u buffers", charged / KiB, NR);
-	/* each of them takes more than 1 KiB with its file */
-	EXPECT_GE(NR * KiB / 4, charged);
+	/* each of them takes more than 200 bytes, or than 1 KiB with its file */
+	EXPECT_GE(NR * 64, charged);
 	vttm_close(other.fd, b.handle);
 	close(g.fd);
 	close(other.fd);

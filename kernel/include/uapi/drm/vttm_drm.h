@@ -112,14 +112,15 @@ enum drm_vttm_madv {
 /**
  * struct drm_vttm_madvise - say whether the contents are needed
  *
- * As long as the contents are not needed, mmap(), the export as a dma-buf and
- * submissions fail with EBUSY, and CPU access may raise SIGBUS. A buffer object
- * that was purged stays purged: CPU access raises SIGBUS, mmap() and export fail
- * with EINVAL, and a submission naming it with EFAULT.
+ * As long as the contents are not needed, mmap(), the export as a dma-buf,
+ * opening it by name and submissions fail with EBUSY, and CPU access may raise
+ * SIGBUS. A buffer object that was purged stays purged: CPU access raises SIGBUS,
+ * mmap(), export and opening by name fail with EINVAL, and a submission naming it
+ * with EFAULT.
  *
  * Errors: ENOENT for a handle that names nothing; EINVAL for an unknown
  * advice, non-zero padding, or an imported buffer object; EBUSY for
- * DRM_VTTM_MADV_DONTNEED if it was ever exported; EINTR / ERESTARTSYS.
+ * DRM_VTTM_MADV_DONTNEED if it was ever exported or opened by name; EINTR / ERESTARTSYS.
  */
 struct drm_vttm_madvise {
 	/** @handle: in: GEM handle */

@@ -31,6 +31,17 @@ static void vttm_evict_flags(struct ttm_buffer_object *tbo,
 	*placement = vttm_sys_placement;
 }
 
+/* Who wants its place in VRAM does not wait until it is idle. */
+static bool vttm_eviction_valuable(struct ttm_buffer_object *tbo,
+				   const struct ttm_place *place)
+{
+	if (vttm_vram_contains(tbo) &&
+	    !dma_resv_test_signaled(tbo->base.resv, DMA_RESV_USAGE_BOOKKEEP))
+		return false;
+
+	return ttm_bo_eviction_valuable(tbo, place);
+}
+
 static int vttm_bo_move(struct ttm_buffer_object *tbo, bool evict,
 			struct ttm_operation_ctx *ctx,
 			struct ttm_resource *new_mem, struct ttm_place *hop)
@@ -72,7 +83,7 @@ const struct ttm_device_funcs vttm_ttm_funcs = {
 	.ttm_tt_populate = vttm_tt_populate,
 	.ttm_tt_unpopulate = vttm_tt_unpopulate,
 	.ttm_tt_destroy = vttm_tt_destroy,
-	.eviction_valuable = ttm_bo_eviction_valuable,
+	.eviction_valuable = vttm_eviction_valuable,
 	.evict_flags = vttm_evict_flags,
 	.move = vttm_bo_move,
 	.io_mem_reserve = vttm_vram_io_mem_reserve,

@@ -116,15 +116,15 @@ struct vttm_file {
  * @start: Physical address.
  * @size: Bytes, 0 if there is none.
  * @vaddr: Where it is mapped.
- * @pm_nb: Told when the machine is about to hibernate.
- * @hibernating: It is.
+ * @pm_nb: Told when the machine is about to be suspended to memory.
+ * @suspending: It is.
  */
 struct vttm_vram {
 	resource_size_t start;
 	resource_size_t size;
 	void *vaddr;
 	struct notifier_block pm_nb;
-	bool hibernating;
+	bool suspending;
 };
 
 /**

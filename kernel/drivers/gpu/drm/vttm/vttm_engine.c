@@ -283,7 +283,9 @@ static struct dma_fence *vttm_sched_run_job(struct drm_sched_job *sched_job)
 	if (sched_job->s_fence->finished.error)
 		return NULL;
 
-	WRITE_ONCE(job->started, jiffies);
+	job->started = jiffies;
+	/* Pairs with vttm_sched_timedout_job(). */
+	smp_wmb();
 	dma_fence_init(job->fence, &vttm_fence_ops, NULL, engine->context, ++engine->seqno);
 	dma_fence_get(job->fence);
 	queue_work(engine->wq, &job->run_work);
@@ -299,8 +301,12 @@ static enum drm_gpu_sched_stat vttm_sched_timedout_job(struct drm_sched_job *sch
 	 * The one that took too long may have ended just now. Then this is the next one,
 	 * which may not even have been handed over.
 	 */
-	if (!dma_fence_was_initialized(job->fence) || dma_fence_is_signaled(job->fence) ||
-	    time_before(jiffies, READ_ONCE(job->started) + sched_job->sched->timeout / 2))
+	if (!dma_fence_was_initialized(job->fence))
+		return DRM_GPU_SCHED_STAT_NO_HANG;
+	/* Pairs with vttm_sched_run_job(). */
+	smp_rmb();
+	if (dma_fence_is_signaled(job->fence) ||
+	    time_before(jiffies, job->started + sched_job->sched->timeout / 2))
 		return DRM_GPU_SCHED_STAT_NO_HANG;
 
 	WRITE_ONCE(job->timed_out, true);

@@ -117,6 +117,9 @@ static struct dma_buf *vttm_gem_export(struct drm_gem_object *obj, int flags)
 	spin_lock(&bo->lock);
 	was_shared = bo->shared;
 	ret = vttm_gem_check_needed(bo);
+	/* The handle was closed and is that of another one since that has left VRAM. */
+	if (!ret && READ_ONCE(bo->vram))
+		ret = -EBUSY;
 	if (!ret)
 		bo->shared = true;
 	spin_unlock(&bo->lock);
@@ -238,9 +241,10 @@ static enum drm_gem_object_status vttm_gem_status(struct drm_gem_object *obj)
 
 	/*
 	 * A snapshot for statistics: no lock can be taken here. The page vector of
-	 * a buffer object for VRAM comes and goes, so that counts as resident.
+	 * a buffer object for VRAM comes and goes, so that counts as resident. Where
+	 * it has left VRAM for good, it has one.
 	 */
-	if (bo->vram)
+	if (smp_load_acquire(&bo->vram))
 		status |= DRM_GEM_OBJECT_RESIDENT;
 	else if (!drm_gem_is_imported(obj) &&
 		 /* Its page vector stays. */
@@ -419,20 +423,32 @@ static int vttm_gem_leave_vram(struct drm_gem_object *obj)
 	struct vttm_bo *bo = gem_to_vttm_bo(obj);
 	struct ttm_operation_ctx ctx = {
 		.interruptible = true,
+		.no_wait_gpu = true,
 		.gfp_retry_mayfail = true,
 	};
-	int ret;
+	bool busy;
+	long ret;
 
-	ret = ttm_bo_reserve(&bo->tbo, true, false, NULL);
-	if (ret)
-		return ret;
+	do {
+		/* Others may want its lock meanwhile. */
+		ret = dma_resv_wait_timeout(obj->resv, DMA_RESV_USAGE_BOOKKEEP, true,
+					    MAX_SCHEDULE_TIMEOUT);
+		if (ret < 0)
+			return ret;
 
-	if (!vttm_gem_check_needed(bo)) {
-		ret = vttm_bo_leave_vram(&bo->tbo, &ctx);
-		if (!ret)
-			bo->vram = false;
-	}
-	ttm_bo_unreserve(&bo->tbo);
+		ret = ttm_bo_reserve(&bo->tbo, true, false, NULL);
+		if (ret)
+			return ret;
+
+		busy = !dma_resv_test_signaled(obj->resv, DMA_RESV_USAGE_BOOKKEEP);
+		ret = vttm_gem_check_needed(bo);
+		if (!ret && !busy)
+			ret = vttm_bo_leave_vram(&bo->tbo, &ctx);
+		/* Pairs with vttm_gem_status(). */
+		if (!ret && !busy)
+			smp_store_release(&bo->vram, false);
+		ttm_bo_unreserve(&bo->tbo);
+	} while (!ret && busy);
 
 	return ret;
 }
@@ -445,7 +461,8 @@ static int vttm_gem_leave_vram(struct drm_gem_object *obj)
  * @flags: Flags of the file.
  * @fd: The file descriptor, on success.
  *
- * Unlike vttm_gem_export(), nobody waits for this but its caller.
+ * Unlike vttm_gem_export(), nobody waits for this but its caller, who waits until
+ * a buffer object in VRAM is idle.
  *
  * Return: 0 or a negative errno.
  */
@@ -459,7 +476,7 @@ int vttm_gem_prime_handle_to_fd(struct drm_device *drm, struct drm_file *file,
 	if (!obj)
 		return -ENOENT;
 
-	if (gem_to_vttm_bo(obj)->vram && !gem_to_vttm_bo(obj)->vfile)
+	if (READ_ONCE(gem_to_vttm_bo(obj)->vram) && !gem_to_vttm_bo(obj)->vfile)
 		ret = vttm_gem_leave_vram(obj);
 	drm_gem_object_put(obj);
 

@@ -149,7 +149,7 @@ static int vttm_vram_prepare(struct device *dev)
 	int ret;
 
 	/* It is kept while the machine is suspended to memory. */
-	if (!vdev->vram.hibernating)
+	if (vdev->vram.suspending)
 		return 0;
 
 	if (READ_ONCE(vttm_evict_at_once)) {
@@ -169,10 +169,10 @@ static int vttm_vram_pm_notify(struct notifier_block *nb, unsigned long action, 
 {
 	struct vttm_vram *vram = container_of(nb, struct vttm_vram, pm_nb);
 
-	if (action == PM_HIBERNATION_PREPARE)
-		vram->hibernating = true;
-	else if (action == PM_POST_HIBERNATION)
-		vram->hibernating = false;
+	if (action == PM_SUSPEND_PREPARE)
+		vram->suspending = true;
+	else if (action == PM_POST_SUSPEND)
+		vram->suspending = false;
 
 	return NOTIFY_DONE;
 }
