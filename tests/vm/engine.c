@@ -318,7 +318,7 @@ static pid_t kswapd_pid(void)
 
 static unsigned int waits_traced(void)
 {
-	return trace_count("dma_fence_wait_start");
+	return trace_count("dma_fence_wait_start", "");
 }
 
 /* An own one is told of first, as it would be easy to hear of none. */

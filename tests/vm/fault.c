@@ -207,7 +207,7 @@ static void no_nodes(void)
 	EXPECT_EQ(c.copied, 0);
 	EXPECT_GT(partly, 0);
 	/* each refusal has left a line in the trace */
-	EXPECT_EQ(trace_count("shmem_insert_folio_fail"), c.refused);
+	EXPECT_EQ(trace_count("shmem_insert_folio_fail", ""), c.refused);
 	test_note("%" PRIu64 " folios refused, %u buffers backed up in part",
 		  c.refused, partly);
 }

@@ -368,13 +368,13 @@ void trace_off(void)
 	EXPECT_OK(write_file(TRACING "/events/enable", "0"));
 }
 
-unsigned int trace_count(const char *event)
+unsigned int trace_count(const char *event, const char *text)
 {
 	const char *p = must_read(TRACING "/trace");
 	unsigned int nr;
-	char key[64];
+	char key[96];
 
-	snprintf(key, sizeof(key), ": %s: ", event);
+	snprintf(key, sizeof(key), ": %s: %s", event, text);
 	for (nr = 0; (p = strstr(p, key)); nr++)
 		p++;
 	return nr;

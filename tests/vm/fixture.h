@@ -57,8 +57,8 @@ struct moved {
 /* of that event, and nothing else, from now on */
 bool trace_on(const char *event);
 void trace_off(void);
-/* how often the trace tells of it */
-unsigned int trace_count(const char *event);
+/* how often the trace tells of it, with a text that begins like that */
+unsigned int trace_count(const char *event, const char *text);
 /* the folios that an event tells of */
 unsigned int trace_moved(const char *event, struct moved *m, unsigned int max);
 

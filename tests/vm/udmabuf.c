@@ -76,27 +76,15 @@ static bool trace_brackets(void)
 	return false;
 }
 
-/* How often access has begun, or ended, in that direction */
-static unsigned int times(const char *event, const char *dir)
-{
-	const char *p = must_read(TRACING "/trace");
-	unsigned int nr;
-	char key[80];
-
-	snprintf(key, sizeof(key), ": %s: udmabuf dir=%s ", event, dir);
-	for (nr = 0; (p = strstr(p, key)); nr++)
-		p++;
-	return nr;
-}
-
+/* How often access in that direction has begun, and ended */
 static unsigned int begun(const char *dir)
 {
-	return times("dma_sync_sg_for_cpu", dir);
+	return trace_count("dma_sync_sg_for_cpu", dir);
 }
 
 static unsigned int ended(const char *dir)
 {
-	return times("dma_sync_sg_for_device", dir);
+	return trace_count("dma_sync_sg_for_device", dir);
 }
 
 /* The last of a job is done by a worker, after its fence has signalled. */
@@ -109,8 +97,8 @@ static void expect_ended(const char *dir, unsigned int nr)
 	EXPECT_EQ(ended(dir), nr);
 }
 
-#define READ	"FROM_DEVICE"
-#define WRITE	"BIDIRECTIONAL"
+#define READ	"udmabuf dir=FROM_DEVICE "
+#define WRITE	"udmabuf dir=BIDIRECTIONAL "
 
 static void each_job(void)
 {

@@ -202,6 +202,17 @@ static void debugged(void)
 	close(mem);
 }
 
+/* A buffer in VRAM, and a dma-buf of it */
+static bool export_from_vram(struct gpu *g, struct gpu *other, struct bo *b, int *fd)
+{
+	if (!gpu_open(g) || !gpu_open_nth(other, 1) ||
+	    !bo_new_flags(g, b, SIZE, DRM_VTTM_WC, DRM_VTTM_CREATE_VRAM, 1))
+		return false;
+	EXPECT(in_vram(g, b));
+	EXPECT(!drmPrimeHandleToFD(g->fd, b->handle, DRM_CLOEXEC | DRM_RDWR, fd));
+	return !test_failures;
+}
+
 /* Others get at pages, so these are in system memory as long as they do. */
 static void shared_leaves(void)
 {
@@ -209,11 +220,7 @@ static void shared_leaves(void)
 	struct bo b, as_imported;
 	int fd;
 
-	ASSERT(gpu_open(&g));
-	ASSERT(gpu_open_nth(&other, 1));
-	ASSERT(bo_new_flags(&g, &b, SIZE, DRM_VTTM_WC, DRM_VTTM_CREATE_VRAM, 1));
-	EXPECT(in_vram(&g, &b));
-	ASSERT(!drmPrimeHandleToFD(g.fd, b.handle, DRM_CLOEXEC | DRM_RDWR, &fd));
+	ASSERT(export_from_vram(&g, &other, &b, &fd));
 	as_imported = b;
 	ASSERT(!drmPrimeFDToHandle(other.fd, fd, &as_imported.handle));
 	close(fd);
@@ -232,11 +239,7 @@ static void exported_leaves(void)
 	uint32_t handle;
 	int fd;
 
-	ASSERT(gpu_open(&g));
-	ASSERT(gpu_open_nth(&other, 1));
-	ASSERT(bo_new_flags(&g, &b, SIZE, DRM_VTTM_WC, DRM_VTTM_CREATE_VRAM, 1));
-	EXPECT(in_vram(&g, &b));
-	ASSERT(!drmPrimeHandleToFD(g.fd, b.handle, DRM_CLOEXEC | DRM_RDWR, &fd));
+	ASSERT(export_from_vram(&g, &other, &b, &fd));
 	EXPECT(!in_vram(&g, &b));
 	EXPECT(bo_check_engine(&g, &b));
 	EXPECT(!in_vram(&g, &b));
@@ -312,6 +315,8 @@ static void evictor_is_not_charged(void)
 	for (i = 0; i < NR; i++)
 		ASSERT_OK(vttm_create_flags(g.fd, &size, DRM_VTTM_CACHED,
 					    DRM_VTTM_CREATE_VRAM, &handles[i]));
+	/* charges are made for a batch at a time, 256 KiB, for each processor */
+	ASSERT_OK(run_on(0));
 	ASSERT_OK(cg_enter("evictor"));
 	charged = cg_read("evictor", "memory.current");
 	/* this has to drive all of them out */
@@ -321,7 +326,7 @@ static void evictor_is_not_charged(void)
 	ASSERT_OK(cg_enter("."));
 	test_note("%" PRIu64 " KiB charged to who evicts %u buffers", charged / KiB, NR);
 	/* each of them takes more than 200 bytes, or than 1 KiB with its file */
-	EXPECT_GE(NR * 64, charged);
+	EXPECT_GE(NR * 128, charged);
 	vttm_close(other.fd, b.handle);
 	close(g.fd);
 	close(other.fd);
