@@ -313,6 +313,11 @@ int vttm_purge(unsigned int minor, uint64_t pages, uint64_t *done)
 	return shrink(minor, pages, " purge", done);
 }
 
+int vttm_shrink_busy(unsigned int minor, uint64_t pages)
+{
+	return shrink(minor, pages, " busy", NULL);
+}
+
 void pools_drain(void)
 {
 	unsigned int i;

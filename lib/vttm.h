@@ -55,6 +55,8 @@ int vttm_shrink(unsigned int minor, uint64_t pages, bool writeback,
 unsigned int vttm_chunks(unsigned int minor, uint64_t *pages, unsigned int orders);
 /* as vttm_shrink(), freeing what was given up with madvise instead */
 int vttm_purge(unsigned int minor, uint64_t pages, uint64_t *done);
+/* have a worker shrink what may be busy, as it does for kswapd; returns at once */
+int vttm_shrink_busy(unsigned int minor, uint64_t pages);
 /* give the pages that TTM's pools keep back to the system */
 void pools_drain(void);
 

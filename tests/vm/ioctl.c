@@ -562,7 +562,7 @@ static void unknown_ioctl(void)
 static void shrink_bad(void)
 {
 	static const char *const bad[] = {
-		"x", "-1", "12 pages", "12 writeback now", "writeback", "0",
+		"x", "-1", "12 pages", "busy", "0 busy", "12 writeback now", "writeback", "0",
 		"99999999999999999999999",
 	};
 	char path[64];

@@ -2,7 +2,8 @@
 /*
  * debugfs file "shrink": writing "N" backs up at least N pages now, reading
  * tells how many pages the last write got. "N writeback" also starts writing
- * them to swap, "N purge" frees N purgeable pages instead.
+ * them to swap, "N purge" frees N purgeable pages instead. "N busy" waits for
+ * nothing: a worker backs up N pages that may be busy, as it does for kswapd.
  *
  * debugfs file "chunks": the resident pages of all idle and unlocked buffer objects,
  * by the order of the naturally aligned runs in which they are adjacent in memory,
@@ -56,6 +57,7 @@ static ssize_t vttm_shrink_write(struct file *file, const char __user *ubuf,
 		.to_scan = ULONG_MAX,
 	};
 	char buf[64], *mode, *num;
+	bool busy = false;
 	int ret;
 
 	if (!count || count >= sizeof(buf))
@@ -76,6 +78,8 @@ static ssize_t vttm_shrink_write(struct file *file, const char __user *ubuf,
 		walk.flags.writeback = true;
 	else if (mode && !strcmp(mode, "purge"))
 		walk.flags.purge = true;
+	else if (mode && !strcmp(mode, "busy"))
+		busy = true;
 	else if (mode)
 		return -EINVAL;
 
@@ -83,6 +87,13 @@ static ssize_t vttm_shrink_write(struct file *file, const char __user *ubuf,
 
 	if (!walk.flags.purge && !ttm_backup_bytes_avail())
 		return -ENOSPC;
+
+	if (busy) {
+		if (!vttm_has_shrinker)
+			return -EOPNOTSUPP;
+		vttm_shrinker_get_busy(vdev, walk.to_free);
+		return count;
+	}
 
 	ret = vttm_shrinker_walk(vdev, &walk);
 	atomic_long_set(&vdev->debugfs_shrunk, walk.freed);

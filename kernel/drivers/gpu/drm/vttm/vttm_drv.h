@@ -337,6 +337,7 @@ int vttm_shrinker_init(struct vttm_device *vdev);
 void vttm_shrinker_fini(struct vttm_device *vdev);
 void vttm_shrinker_mod_pages(struct vttm_device *vdev, long shrinkable, long purgeable);
 int vttm_shrinker_give_way(struct vttm_device *vdev, struct vttm_bo *bo);
+void vttm_shrinker_get_busy(struct vttm_device *vdev, unsigned long pages);
 int vttm_shrinker_walk(struct vttm_device *vdev, struct vttm_shrink_walk *walk);
 
 /* vttm_debugfs.c */

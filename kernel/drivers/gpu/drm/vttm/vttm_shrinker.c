@@ -178,6 +178,21 @@ static void vttm_shrinker_busy_work(struct work_struct *work)
 	wake_up_all(&shrinker->busy_wait);
 }
 
+/**
+ * vttm_shrinker_get_busy() - have buffer objects shrunk that are busy
+ * @vdev: Device, with a shrinker.
+ * @pages: How many pages to get, unless that takes too long.
+ *
+ * Returns at once.
+ */
+void vttm_shrinker_get_busy(struct vttm_device *vdev, unsigned long pages)
+{
+	struct vttm_shrinker *shrinker = &vdev->shrinker;
+
+	WRITE_ONCE(shrinker->busy_goal, pages);
+	queue_delayed_work(shrinker->busy_wq, &shrinker->busy_work, VTTM_BUSY_DELAY);
+}
+
 static unsigned long vttm_shrinker_count(struct shrinker *shrink,
 					 struct shrink_control *sc)
 {
@@ -230,7 +245,6 @@ static unsigned long vttm_shrinker_scan(struct shrinker *shrink,
 					struct shrink_control *sc)
 {
 	struct vttm_device *vdev = shrink->private_data;
-	struct vttm_shrinker *shrinker = &vdev->shrinker;
 	struct vttm_shrink_walk walk = {
 		.ctx.no_wait_gpu = true,
 		.to_scan = sc->nr_to_scan,
@@ -253,10 +267,8 @@ static unsigned long vttm_shrinker_scan(struct shrinker *shrink,
 	if (!vttm_shrink_done(&walk) && walk.flags.writeback)
 		vttm_shrinker_walk(vdev, &walk);
 
-	if (!vttm_shrink_done(&walk)) {
-		WRITE_ONCE(shrinker->busy_goal, sc->nr_to_scan);
-		queue_delayed_work(shrinker->busy_wq, &shrinker->busy_work, VTTM_BUSY_DELAY);
-	}
+	if (!vttm_shrink_done(&walk))
+		vttm_shrinker_get_busy(vdev, sc->nr_to_scan);
 
 out:
 	sc->nr_scanned = walk.scanned;
