@@ -398,7 +398,9 @@ static int __shmem_insert_folios(struct file *file, struct folio_batch *fbatch,
 
 		__assign_bit(charged, ours, !folio_memcg_charged(folio));
 		if (test_bit(charged, ours)) {
-			ret = mem_cgroup_charge(folio, NULL, gfp);
+			/* Do not kill for what the owner can keep. */
+			ret = mem_cgroup_charge(folio, NULL,
+						gfp | __GFP_RETRY_MAYFAIL);
 			if (ret)
 				break;
 		}
@@ -488,9 +490,10 @@ EXPORT_SYMBOL_FOR_MODULES(shmem_insert_folios, "ttm");
  *
  * A folio that is charged already keeps its charge and its memcg in any case. Any
  * other folio is charged to the active memcg (see set_active_memcg()) or, without
- * one, to the memcg of the current task. Charging the root memcg is free. Either
- * way the charge belongs to the page cache from then on, and ends with truncation,
- * reclaim or extraction.
+ * one, to the memcg of the current task. Charging the root memcg is free. At the
+ * limit of another one, its memory is reclaimed if @gfp allows it, but its OOM killer
+ * is not invoked, as the caller can keep the folio. Either way the charge belongs to
+ * the page cache from then on, and ends with truncation, reclaim or extraction.
  *
  * On return the folio is dirty and up to date on the LRU lists, and reclaim
  * treats it like any other shmem folio. A single page may still wait in this

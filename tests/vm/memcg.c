@@ -3,9 +3,14 @@
  * Who pays for a backed-up buffer: nobody, as nobody pays for one that is resident.
  * No group is charged, neither that of the owner nor that of who is reclaiming, so no
  * limit of a group stands in the way, and nobody dies of it.
+ *
+ * With "swapout", on devices without a shrinker: whoever allocates more than
+ * ttm.pages_limit pays for what has to be swapped out for that, and when its group is at
+ * its limit, there is no more.
  */
 
 #include <sys/mman.h>
+#include <sys/param.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -334,6 +339,137 @@ static void group_let_go(void)
 	munmap(l, sizeof(*l));
 }
 
+/* ---- beyond the limit of TTM, without a shrinker ---- */
+
+/* The limit of TTM, which is less than the buffers are in all */
+#define BELOW	(24 * MiB)
+#define CHUNK	(6 * MiB)
+
+struct beyond {
+	unsigned int device;
+	const char *swap_max;
+	uint64_t room;		/* in the group beside what it has */
+};
+
+static void no_limit(void *arg)
+{
+	const struct beyond *x = arg;
+	static struct bo b[6];
+	struct gpu g;
+	unsigned int i;
+
+	ASSERT_OK(cg_enter(BYSTANDER));
+	ASSERT(gpu_open_nth(&g, x->device));
+	for (i = 0; i < ARRAY_LEN(b); i++)
+		ASSERT(bo_new(&g, &b[i], CHUNK, i % 3, i + 100));
+	for (i = 0; i < ARRAY_LEN(b); i++)
+		EXPECT(bo_check_map(&b[i]));
+}
+
+/* Buffers until a fault cannot be served, or as many as there may be */
+static void fill_beyond(const struct gpu *g, struct bo *b, unsigned int most,
+			unsigned int *nr, uint64_t *charged)
+{
+	unsigned int i;
+
+	for (*nr = i = 0; i < most; *nr = ++i) {
+		ASSERT_OK(bo_create(g->fd, &b[i], CHUNK, i % 3, 0));
+		ASSERT_OK(bo_map(g->fd, &b[i]));
+		if (bo_touch(&b[i]) >= 0) {
+			bo_free(g, &b[i]);
+			break;
+		}
+		ASSERT(bo_fill(&b[i], i + 1));
+		*charged = MAX(*charged, cg_read(OWNER, "memory.current"));
+	}
+}
+
+static void beyond(void *arg)
+{
+	const struct beyond *x = arg;
+	bool swap = strcmp(x->swap_max, "0");
+	uint64_t charged = 0, limit, kills;
+	struct backup_counters then = {}, c = {};
+	static struct bo b[16];
+	unsigned int nr, i;
+	struct gpu g;
+
+	ASSERT_OK(cg_enter(OWNER));
+	ASSERT(gpu_open_nth(&g, x->device));
+	/* so that what the test itself needs is there */
+	ASSERT(bo_new(&g, &b[0], CHUNK, DRM_VTTM_CACHED, 1));
+	EXPECT(bo_check_engine(&g, &b[0]));
+	bo_free(&g, &b[0]);
+	limit = cg_read(OWNER, "memory.current") + x->room;
+	ASSERT_OK(cg_write(OWNER, "memory.max", "%" PRIu64, limit));
+	kills = cg_read_key(OWNER, "memory.events", "oom_kill");
+	if (have_backup_stats())
+		backup_counters(&then);
+	fill_beyond(&g, b, ARRAY_LEN(b), &nr, &charged);
+	if (have_backup_stats())
+		backup_counters_since(&then, &c);
+	test_note("%u buffers, %" PRIu64 " pages inserted, %" PRIu64 " copied; charged %" PRIu64 " KiB of %" PRIu64,
+		  nr, c.inserted, c.copied, charged / KiB, limit / KiB);
+	/* a few pages that are charged by force */
+	EXPECT_LE(charged, limit + 64 * PAGE);
+	EXPECT_LE(cg_read(BYSTANDER, "memory.current"), SMALL);
+	if (swap) {
+		EXPECT_EQ(nr, ARRAY_LEN(b));
+		EXPECT_GT(cg_read(OWNER, "memory.swap.current"), CHUNK);
+	} else {
+		EXPECT_GT(ARRAY_LEN(b), nr);
+		EXPECT_GT(nr, BELOW / CHUNK);
+	}
+	/* Large folios that the group has no room for go in single pages. */
+	if (have_backup_stats())
+		EXPECT_GT(x->room < 2 * MiB ? c.copied : c.inserted, 0);
+
+	/* Others have their own limits. */
+	EXPECT(ktap_child(no_limit, (void *)x));
+
+	/* With some room, all the others are there, and there is some when they are back. */
+	bo_free(&g, &b[--nr]);
+	bo_free(&g, &b[--nr]);
+	for (i = 0; i < nr; i++)
+		EXPECT(i & 1 ? bo_check_map(&b[i]) : bo_check_engine(&g, &b[i]));
+	EXPECT_EQ(cg_read_key(OWNER, "memory.events", "oom_kill"), kills);
+}
+
+static void run_beyond(unsigned int device, const char *swap_max, uint64_t room)
+{
+	struct beyond x = { .device = device, .swap_max = swap_max, .room = room };
+
+	ASSERT(groups_make());
+	ASSERT_OK(cg_write(OWNER, "memory.swap.max", "%s", swap_max));
+	if (limit_set(PAGES(BELOW)))
+		EXPECT(ktap_child(beyond, &x));
+	limit_restore();
+	groups_remove();
+}
+
+static void beyond_with_swap(void)
+{
+	run_beyond(0, "max", LIMIT);
+}
+
+/* One of the devices has nothing to swap out, which is no reason to go on. */
+static void beyond_without_swap(void)
+{
+	run_beyond(0, "0", LIMIT);
+	run_beyond(1, "0", LIMIT);
+}
+
+static void beyond_little_room(void)
+{
+	run_beyond(0, "max", MiB);
+}
+
+static const struct test tests_swapout[] = {
+	{ "c121_container_beyond_pages_limit", beyond_with_swap },
+	{ "c121_container_beyond_pages_limit_no_swap", beyond_without_swap },
+	{ "c121_container_with_less_than_a_chunk", beyond_little_room },
+};
+
 static const struct test tests[] = {
 	{ "c22_c76_bystander_is_not_charged", not_bystander },
 	{ "c22_c76_owner_is_not_charged", not_owner },
@@ -350,7 +486,11 @@ static const struct test tests[] = {
 	{ "c76_container_fills_memory_no_swap", more_buffers_without_swap },
 };
 
-int main(void)
+int main(int argc, char **argv)
 {
+	if (argc == 2 && !strcmp(argv[1], "swapout"))
+		return ktap_run(tests_swapout, ARRAY_LEN(tests_swapout));
+	if (argc > 1)
+		die("usage: test-memcg [swapout]");
 	return ktap_run(tests, ARRAY_LEN(tests));
 }

@@ -27,36 +27,6 @@
 /* The most to insert at once, in base pages, unless a chunk is larger */
 #define TTM_BACKUP_RUN	(SZ_2M >> PAGE_SHIFT)
 
-/**
- * ttm_backup_insert_charged() - insert folios, charged to the root memcg
- * @tt: The struct ttm_tt that the folios belong to.
- * @fbatch: The folios, in the order of their place in @tt, without gaps.
- * @idx: Index of the first folio's first page in @tt.
- * @gfp: Flags for xarray nodes.
- *
- * GPU memory is not charged while it is resident, and backing it up does not
- * change that: the root memcg gets the charge. In reclaim the current task is not
- * related to the buffer object, and the memcg of its owner need not have room for
- * all of its buffer objects. A folio that is charged already keeps its charge.
- *
- * Context: Process context, may sleep. In reclaim, the shrinker's gfp mask needs
- * __GFP_FS.
- * Return: Number of folios inserted, from the first on, or the error of
- * shmem_insert_folio() for the first.
- */
-int ttm_backup_insert_charged(struct ttm_tt *tt, struct folio_batch *fbatch,
-			      pgoff_t idx, gfp_t gfp)
-{
-	struct mem_cgroup *old_memcg;
-	int ret;
-
-	old_memcg = set_active_memcg(root_mem_cgroup);
-	ret = shmem_insert_folios(tt->backup, fbatch, idx, gfp);
-	set_active_memcg(old_memcg);
-
-	return ret;
-}
-
 /* Start writeback of a folio that is on the LRU. */
 static void ttm_backup_insert_write(const struct file *backup, struct folio *folio)
 {
@@ -183,7 +153,7 @@ static long ttm_backup_insert_run(struct ttm_pool *pool, struct ttm_tt *tt,
 	for (i = 0; i < folio_batch_count(&fbatch); i++)
 		folio_change_private(fbatch.folios[i], NULL);
 
-	nr = ttm_backup_insert_charged(tt, &fbatch, idx, gfp);
+	nr = shmem_insert_folios(tt->backup, &fbatch, idx, gfp);
 
 	for (i = max(nr, 0); i < folio_batch_count(&fbatch); i++) {
 		struct page *page = folio_page(fbatch.folios[i], 0);
@@ -221,18 +191,23 @@ out_refused:
 	return nr;
 }
 
+/* What there is no room for any more */
+struct ttm_backup_insert_lack {
+	bool inserts;		/* of xarray nodes, or in the memcg */
+	bool copies;
+};
+
 /*
  * Copy the pages of a chunk to single pages and insert these. Returns the number
  * of pages inserted, or an error if there are none.
  */
 static long ttm_backup_insert_copies(struct ttm_tt *tt, struct page *page,
 				     unsigned int order, bool writeback, pgoff_t idx,
-				     gfp_t gfp)
+				     gfp_t gfp, struct ttm_backup_insert_lack *lack)
 {
 	/* In reclaim as well, where it does not recurse, and upstream copies with it. */
 	gfp_t copy_gfp = gfp | GFP_HIGHUSER | __GFP_NOWARN | __GFP_RETRY_MAYFAIL;
 	pgoff_t i, nr = 1UL << order;
-	struct folio_batch fbatch;
 	struct folio *folio;
 	int ret = 0;
 
@@ -244,15 +219,15 @@ static long ttm_backup_insert_copies(struct ttm_tt *tt, struct page *page,
 		folio = shmem_alloc_detached_folio(tt->backup, 0,
 						   page_to_nid(page), copy_gfp);
 		if (!folio) {
+			lack->copies = true;
 			ret = -ENOMEM;
 			break;
 		}
 
 		copy_highpage(folio_page(folio, 0), page + i);
 
-		folio_batch_init(&fbatch);
-		folio_batch_add(&fbatch, folio);
-		ret = min(ttm_backup_insert_charged(tt, &fbatch, idx + i, gfp), 0);
+		ret = shmem_insert_folio(tt->backup, folio, idx + i, gfp);
+		lack->inserts = ret == -ENOMEM;
 		if (!ret && writeback)
 			ttm_backup_insert_writeback(tt->backup, folio, idx + i);
 		folio_put(folio);
@@ -272,13 +247,13 @@ static long ttm_backup_insert_copies(struct ttm_tt *tt, struct page *page,
 /* Copy a chunk, or as much of it as possible, and free the pages. */
 static long ttm_backup_copy_chunk(struct ttm_pool *pool, struct ttm_tt *tt,
 				  unsigned int order, bool writeback, pgoff_t idx,
-				  gfp_t gfp)
+				  gfp_t gfp, struct ttm_backup_insert_lack *lack)
 {
 	struct page **pages = &tt->pages[idx];
 	struct page *page = pages[0];
 	long i, nr;
 
-	nr = ttm_backup_insert_copies(tt, page, order, writeback, idx, gfp);
+	nr = ttm_backup_insert_copies(tt, page, order, writeback, idx, gfp, lack);
 	if (nr <= 0)
 		return nr;
 
@@ -299,12 +274,6 @@ static long ttm_backup_copy_chunk(struct ttm_pool *pool, struct ttm_tt *tt,
 	return nr;
 }
 
-/* What there is no memory for any more */
-struct ttm_backup_insert_lack {
-	bool nodes;		/* of the xarray */
-	bool copies;
-};
-
 /*
  * Back up the chunk at @idx, together with chunks behind it if they can be inserted in
  * one batch. Returns the number of pages backed up, which can be less than a chunk if
@@ -315,19 +284,29 @@ static long ttm_backup_insert_chunk(struct ttm_pool *pool, struct ttm_tt *tt,
 				    pgoff_t idx, pgoff_t end, gfp_t gfp,
 				    struct ttm_backup_insert_lack *lack)
 {
-	long ret = -ENOMEM;
+	bool limit;
+	long ret;
 
-	if (!lack->nodes)
-		ret = ttm_backup_insert_run(pool, tt, writeback, idx, end, gfp);
-	lack->nodes = ret == -ENOMEM;
-	if (ret != -EOPNOTSUPP)
+	if (lack->inserts)
+		return -ENOMEM;
+
+	ret = ttm_backup_insert_run(pool, tt, writeback, idx, end, gfp);
+	/*
+	 * Reclaim can make room for a node, but in a memcg perhaps not for all of a large
+	 * folio at once. There may be room for single pages, one after the other.
+	 */
+	limit = ret == -ENOMEM && order && gfpflags_allow_blocking(gfp);
+	lack->inserts = ret == -ENOMEM && !limit;
+	if (ret != -EOPNOTSUPP && !limit)
 		return ret;
 
 	/* Copy what is not a folio, and what the huge policy no longer allows. */
 	ret = -ENOMEM;
 	if (!lack->copies)
-		ret = ttm_backup_copy_chunk(pool, tt, order, writeback, idx, gfp);
-	lack->copies = ret == -ENOMEM;
+		ret = ttm_backup_copy_chunk(pool, tt, order, writeback, idx,
+					    limit ? gfp | __GFP_RETRY_MAYFAIL : gfp, lack);
+	if (limit && ret == -ENOMEM)
+		lack->inserts = true;
 
 	return ret;
 }
@@ -375,11 +354,14 @@ static int ttm_backup_insert_pass(struct ttm_pool *pool, struct ttm_tt *tt,
 			err = ret;
 	}
 
-	return lack.nodes ? -ENOMEM : err;
+	if (lack.inserts)
+		return gfpflags_allow_blocking(gfp) ? -EDQUOT : -ENOMEM;
+
+	return err;
 }
 
 /**
- * ttm_backup_insert_tt() - back up the pages of a struct ttm_tt by insertion
+ * ttm_backup_insert_charged() - back up the pages of a struct ttm_tt by insertion
  * @pool: The pool used when allocating the pages.
  * @tt: The struct ttm_tt, with a backup file that takes folios and its pages
  *	write-back cached and not mapped for DMA.
@@ -390,10 +372,12 @@ static int ttm_backup_insert_pass(struct ttm_pool *pool, struct ttm_tt *tt,
  *	 for a handful of xarray nodes.
  * @err: Set to 0 if all of them were backed up, or else to the error of
  *	 shmem_insert_folio() or of the copy. -EBUSY and -ENOMEM are temporary,
- *	 other errors may not be.
+ *	 other errors may not be. -EDQUOT if @gfp allows direct reclaim, and even
+ *	 so there was no room in the memcg.
  *
  * Pages are replaced by handles. A chunk that cannot be backed up now is retained,
- * and the next call tries it again.
+ * and the next call tries it again. The active memcg, or that of the current task, is
+ * charged for what is not charged already.
  *
  * __ttm_pool_alloc() aligns chunks to their size in @tt, so they are aligned in
  * the file as well.
@@ -402,8 +386,9 @@ static int ttm_backup_insert_pass(struct ttm_pool *pool, struct ttm_tt *tt,
  * __GFP_FS, and __GFP_IO if @writeback is set.
  * Return: Number of pages backed up.
  */
-long ttm_backup_insert_tt(struct ttm_pool *pool, struct ttm_tt *tt,
-			  bool writeback, pgoff_t num_pages, gfp_t gfp, int *err)
+long ttm_backup_insert_charged(struct ttm_pool *pool, struct ttm_tt *tt,
+			       bool writeback, pgoff_t num_pages, gfp_t gfp,
+			       int *err)
 {
 	long backed_up = 0, retained;
 
@@ -417,4 +402,35 @@ long ttm_backup_insert_tt(struct ttm_pool *pool, struct ttm_tt *tt,
 	ttm_backup_stats_retained(retained);
 
 	return backed_up;
+}
+
+/**
+ * ttm_backup_insert_tt() - back up pages by insertion, charged to the root memcg
+ * @pool: The pool used when allocating the pages.
+ * @tt: The struct ttm_tt.
+ * @writeback: Whether to start writeback of the pages at once.
+ * @num_pages: Number of pages to look at, from the start of @tt.
+ * @gfp: Flags for allocations.
+ * @err: Set to an error, or 0.
+ *
+ * Does the same as ttm_backup_insert_charged(). GPU memory is not charged while it is
+ * resident, and backing it up does not change that: the root memcg gets the charge. In
+ * reclaim the current task is not related to the buffer object, and the memcg of its
+ * owner need not have room for all of its buffer objects. A folio that is charged
+ * already keeps its charge.
+ *
+ * Context: As for ttm_backup_insert_charged().
+ * Return: Number of pages backed up.
+ */
+long ttm_backup_insert_tt(struct ttm_pool *pool, struct ttm_tt *tt,
+			  bool writeback, pgoff_t num_pages, gfp_t gfp, int *err)
+{
+	struct mem_cgroup *old_memcg;
+	long ret;
+
+	old_memcg = set_active_memcg(root_mem_cgroup);
+	ret = ttm_backup_insert_charged(pool, tt, writeback, num_pages, gfp, err);
+	set_active_memcg(old_memcg);
+
+	return ret;
 }

@@ -5,12 +5,12 @@
 #include <linux/gfp_types.h>
 #include <linux/types.h>
 
-struct folio_batch;
 struct ttm_pool;
 struct ttm_tt;
 
-int ttm_backup_insert_charged(struct ttm_tt *tt, struct folio_batch *fbatch,
-			      pgoff_t idx, gfp_t gfp);
+long ttm_backup_insert_charged(struct ttm_pool *pool, struct ttm_tt *tt,
+			       bool writeback, pgoff_t num_pages, gfp_t gfp,
+			       int *err);
 long ttm_backup_insert_tt(struct ttm_pool *pool, struct ttm_tt *tt,
 			  bool writeback, pgoff_t num_pages, gfp_t gfp, int *err);
 

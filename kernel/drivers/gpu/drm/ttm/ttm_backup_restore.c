@@ -5,13 +5,14 @@
 
 #include <kunit/static_stub.h>
 #include <kunit/visibility.h>
-#include <linux/folio_batch.h>
 #include <linux/highmem.h>
 #include <linux/log2.h>
+#include <linux/memcontrol.h>
 #include <linux/minmax.h>
 #include <linux/mm.h>
 #include <linux/numa.h>
 #include <linux/pagemap.h>
+#include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/shmem_fs.h>
 #include <linux/shmem_insert.h>
@@ -25,7 +26,6 @@
 #include <drm/ttm/ttm_tt.h>
 
 #include "ttm_backup_file.h"
-#include "ttm_backup_insert.h"
 #include "ttm_backup_restore.h"
 #include "ttm_backup_stats.h"
 #include "ttm_pool_internal.h"
@@ -174,7 +174,7 @@ ttm_backup_restore_extract(struct ttm_pool *pool, struct ttm_tt *tt,
 			   unsigned int *order)
 {
 	gfp_t gfp = ttm_backup_restore_gfp(pool, ctx);
-	struct folio_batch fbatch;
+	struct mem_cgroup *old_memcg;
 	struct folio *folio;
 	int ret;
 
@@ -201,9 +201,9 @@ ttm_backup_restore_extract(struct ttm_pool *pool, struct ttm_tt *tt,
 
 	/* Folios of a file that is never mapped are not collapsed. */
 	if (WARN_ON_ONCE(tt->num_pages - idx < folio_nr_pages(folio))) {
-		folio_batch_init(&fbatch);
-		folio_batch_add(&fbatch, folio);
-		ttm_backup_insert_charged(tt, &fbatch, idx, GFP_KERNEL);
+		old_memcg = set_active_memcg(root_mem_cgroup);
+		shmem_insert_folio(tt->backup, folio, idx, GFP_KERNEL);
+		set_active_memcg(old_memcg);
 		folio_put(folio);
 		return -EIO;
 	}

@@ -48,13 +48,15 @@ bool ttm_swapout_inserts(struct ttm_device *bdev, const struct ttm_tt *tt)
 
 /*
  * Insert the pages in memory, which are write-back cached and not mapped.
- * Returns the number of pages that were inserted.
+ * Returns the number of pages that were inserted. Whoever needs memory is charged for
+ * them, as for a copy: what is beyond ttm.pages_limit must not be beyond the limit of
+ * a memcg as well.
  */
-static long ttm_swapout_pages(struct ttm_pool *pool, struct ttm_tt *tt, gfp_t gfp)
+static long ttm_swapout_pages(struct ttm_pool *pool, struct ttm_tt *tt,
+			      struct ttm_swapout *swapout)
 {
-	int err;
-
-	return ttm_backup_insert_tt(pool, tt, false, tt->num_pages, gfp, &err);
+	return ttm_backup_insert_charged(pool, tt, false, tt->num_pages, swapout->gfp,
+					 &swapout->err);
 }
 
 /**
@@ -76,7 +78,7 @@ bool ttm_swapout_take(struct ttm_pool *pool, struct ttm_tt *tt)
 	if (tt->dma_address)
 		ttm_pool_unmap_tt(pool, tt, tt->num_pages);
 
-	tt->swapout->pages = ttm_swapout_pages(pool, tt, tt->swapout->gfp);
+	tt->swapout->pages = ttm_swapout_pages(pool, tt, tt->swapout);
 	tt->swapout->taken = true;
 
 	return true;
@@ -84,9 +86,8 @@ bool ttm_swapout_take(struct ttm_pool *pool, struct ttm_tt *tt)
 
 /* Have the driver give up all pages, and take them. */
 static long ttm_swapout_unpopulate(struct ttm_device *bdev, struct ttm_tt *tt,
-				   gfp_t gfp)
+				   struct ttm_swapout *swapout)
 {
-	struct ttm_swapout swapout = { .gfp = gfp };
 	struct file *backup;
 	int ret;
 
@@ -107,12 +108,12 @@ static long ttm_swapout_unpopulate(struct ttm_device *bdev, struct ttm_tt *tt,
 	}
 
 	tt->backup = backup;
-	tt->swapout = &swapout;
+	tt->swapout = swapout;
 	ttm_tt_unpopulate(bdev, tt);
 	tt->swapout = NULL;
 
 	/* If the driver did not call ttm_pool_free(), the pages are lost. */
-	if (WARN_ON_ONCE(!swapout.taken)) {
+	if (WARN_ON_ONCE(!swapout->taken)) {
 		tt->backup = NULL;
 		ret = -EIO;
 		goto err_fini;
@@ -120,7 +121,7 @@ static long ttm_swapout_unpopulate(struct ttm_device *bdev, struct ttm_tt *tt,
 
 	ttm_tt_set_backed_up(tt);
 
-	return swapout.pages;
+	return swapout->pages;
 
 err_fini:
 	ttm_backup_fini(backup);
@@ -141,11 +142,13 @@ err_fini:
  *
  * Context: Process context, may sleep, not in reclaim.
  * Return: Number of pages inserted, at least 1; -EBUSY if there were none, and
- * @tt is as it was, or all pages are retained; -EIO if the driver has freed its
- * pages by itself; or the error that no file could be created with.
+ * @tt is as it was, or all pages are retained; -EDQUOT if that is because the memcg is
+ * at its limit, which other buffer objects would meet as well; -EIO if the driver has
+ * freed its pages by itself; or the error that no file could be created with.
  */
 int ttm_swapout_insert(struct ttm_device *bdev, struct ttm_tt *tt, gfp_t gfp)
 {
+	struct ttm_swapout swapout = { .gfp = gfp };
 	pgoff_t resident = tt->num_pages;
 	long ret;
 
@@ -155,16 +158,18 @@ int ttm_swapout_insert(struct ttm_device *bdev, struct ttm_tt *tt, gfp_t gfp)
 
 	if (ttm_tt_is_backed_up(tt)) {
 		resident = tt->retained;
-		ret = ttm_swapout_pages(&bdev->pool, tt, gfp);
+		ret = ttm_swapout_pages(&bdev->pool, tt, &swapout);
 	} else {
-		ret = ttm_swapout_unpopulate(bdev, tt, gfp);
+		ret = ttm_swapout_unpopulate(bdev, tt, &swapout);
 	}
 	if (ret < 0)
 		return ret;
 
 	tt->retained = resident - ret;
+	if (ret)
+		return ret;
 
-	return ret ?: -EBUSY;
+	return swapout.err == -EDQUOT ? -EDQUOT : -EBUSY;
 }
 
 /* How many of the @nr pages from @idx on are in the backup file as well? */
@@ -243,7 +248,7 @@ int ttm_swapout_restore(struct ttm_pool *pool, struct ttm_tt *tt,
 {
 	struct ttm_operation_ctx restore_ctx = *ctx;
 	pgoff_t next;
-	int ret;
+	int ret, err;
 
 	restore_ctx.interruptible = false;
 	ret = ttm_pool_restore_and_alloc(pool, tt, &restore_ctx);
@@ -255,8 +260,10 @@ int ttm_swapout_restore(struct ttm_pool *pool, struct ttm_tt *tt,
 
 	if (tt->restore && !ttm_pool_restore_cancel(tt, &next)) {
 		ttm_swapout_undo_copies(pool, tt, next);
-		ttm_swapout_pages(pool, tt, GFP_KERNEL | __GFP_NOWARN |
-					    __GFP_RETRY_MAYFAIL);
+		/* The limit of the current task's memcg must not be in the way. */
+		ttm_backup_insert_tt(pool, tt, false, tt->num_pages,
+				     GFP_KERNEL | __GFP_NOWARN | __GFP_RETRY_MAYFAIL,
+				     &err);
 		tt->retained = ttm_pool_resident_pages(tt);
 	}
 

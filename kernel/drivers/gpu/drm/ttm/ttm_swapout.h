@@ -15,11 +15,13 @@ struct ttm_tt;
  * struct ttm_swapout - a swapout on its way through the driver's unpopulate callback
  * @gfp: Allocation flags.
  * @pages: Number of pages that have gone to the backup file.
+ * @err: Why not all of them have.
  * @taken: Whether the pages have come to ttm_pool_free().
  */
 struct ttm_swapout {
 	gfp_t gfp;
 	long pages;
+	int err;
 	bool taken;
 };
 

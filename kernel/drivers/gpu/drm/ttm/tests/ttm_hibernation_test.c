@@ -14,7 +14,10 @@
 #include <linux/dma-fence.h>
 #include <linux/dma-resv.h>
 #include <linux/highmem.h>
+#include <linux/memcontrol.h>
 #include <linux/mm.h>
+#include <linux/page_counter.h>
+#include <linux/sched/mm.h>
 #include <linux/swap.h>
 #include <linux/vmalloc.h>
 #include <linux/workqueue.h>
@@ -52,6 +55,8 @@ struct hibernate_test {
 	/* Pages that fit in memory, and bytes to be evicted at once */
 	pgoff_t limit;
 	u64 batch;
+	/* How often something seems to be under writeback */
+	unsigned int writeback;
 	/* The result of moves from VRAM, except for the first ones */
 	u32 bad_mem_type;
 	int move_error;
@@ -62,6 +67,7 @@ struct hibernate_test {
 	unsigned int refused;
 	unsigned int kills;
 	unsigned int batches;
+	unsigned int waits;
 	unsigned int moves;
 	unsigned int evicted;
 	unsigned int swapouts;
@@ -216,6 +222,20 @@ static u64 hibernate_fake_batch(void)
 	return priv->batch;
 }
 
+/* Something is being written, so many times, and then there is more memory. */
+static bool hibernate_fake_wait(void)
+{
+	struct hibernate_test *priv = kunit_get_current_test()->priv;
+
+	priv->waits++;
+	if (!priv->writeback)
+		return false;
+	if (!--priv->writeback)
+		priv->limit += HIBERNATE_PAGES;
+
+	return true;
+}
+
 /* Where a page of what is in VRAM is */
 static void *hibernate_vram(struct ttm_buffer_object *bo, pgoff_t page)
 {
@@ -304,6 +324,7 @@ static int hibernate_init(struct kunit *test)
 	priv->vram = vzalloc(HIBERNATE_VRAM << PAGE_SHIFT);
 	KUNIT_ASSERT_NOT_NULL(test, priv->vram);
 	kunit_activate_static_stub(test, ttm_device_evict_batch, hibernate_fake_batch);
+	kunit_activate_static_stub(test, ttm_device_wait_for_writeback, hibernate_fake_wait);
 
 	return 0;
 }
@@ -519,6 +540,7 @@ static void hibernate_c112_nothing_more_can_go(struct kunit *test)
 	hibernate_device(test, 0);
 	KUNIT_EXPECT_EQ(test, hibernate_run(test), -ENOMEM);
 	KUNIT_EXPECT_EQ(test, priv->refused, 1);
+	KUNIT_EXPECT_EQ(test, priv->waits, 1);
 	KUNIT_EXPECT_EQ(test, priv->swapouts, 0);
 	KUNIT_EXPECT_EQ(test, hibernate_count(test, hibernate_in_vram), HIBERNATE_BOS);
 
@@ -529,6 +551,58 @@ static void hibernate_c112_nothing_more_can_go(struct kunit *test)
 	hibernate_expect_intact(test);
 	hibernate_fini(test);
 }
+
+/* What was swapped out is memory again when it has been written. */
+static void hibernate_c112_writeback_is_waited_for(struct kunit *test)
+{
+	struct hibernate_test *priv = test->priv;
+
+	priv->limit = HIBERNATE_PAGES - 1;
+	priv->writeback = 3;
+	hibernate_device(test, 0);
+	KUNIT_EXPECT_EQ(test, hibernate_run(test), 0);
+	KUNIT_EXPECT_EQ(test, priv->waits, 3);
+	KUNIT_EXPECT_EQ(test, hibernate_count(test, hibernate_is_out), HIBERNATE_BOS);
+	hibernate_expect_intact(test);
+	hibernate_fini(test);
+}
+
+/* Others may write for as long as they like. */
+static void hibernate_c112_writeback_of_others(struct kunit *test)
+{
+	struct hibernate_test *priv = test->priv;
+
+	priv->limit = HIBERNATE_PAGES - 1;
+	priv->writeback = UINT_MAX;
+	hibernate_device(test, 0);
+	KUNIT_EXPECT_EQ(test, hibernate_run(test), -ENOMEM);
+	KUNIT_EXPECT_GE(test, priv->waits, 10);
+	KUNIT_EXPECT_LE(test, priv->waits, 1000);
+	KUNIT_EXPECT_EQ(test, hibernate_count(test, hibernate_in_vram), HIBERNATE_BOS);
+	hibernate_expect_intact(test);
+	hibernate_fini(test);
+}
+
+#ifdef CONFIG_MEMCG
+/* Nobody pays for what all have. */
+static void hibernate_c121_charged_to_root(struct kunit *test)
+{
+	struct mem_cgroup *memcg = backup_memcg(test), *old;
+	unsigned long usage;
+	int ret;
+
+	hibernate_device(test, 0);
+	usage = page_counter_read(&memcg->memory);
+	old = set_active_memcg(memcg);
+	ret = hibernate_run(test);
+	set_active_memcg(old);
+	KUNIT_EXPECT_EQ(test, ret, 0);
+	KUNIT_EXPECT_EQ(test, hibernate_count(test, hibernate_is_out), HIBERNATE_BOS);
+	KUNIT_EXPECT_EQ(test, page_counter_read(&memcg->memory), usage);
+	hibernate_expect_intact(test);
+	hibernate_fini(test);
+}
+#endif
 
 /* An eviction that fails for another reason is not tried again. */
 static void hibernate_c112_eviction_fails(struct kunit *test)
@@ -656,6 +730,11 @@ static struct kunit_case hibernate_cases[] = {
 	KUNIT_CASE(hibernate_c111_larger_than_memory),
 	KUNIT_CASE(hibernate_c111_larger_than_gtt),
 	KUNIT_CASE(hibernate_c112_nothing_more_can_go),
+	KUNIT_CASE(hibernate_c112_writeback_is_waited_for),
+	KUNIT_CASE(hibernate_c112_writeback_of_others),
+#ifdef CONFIG_MEMCG
+	KUNIT_CASE(hibernate_c121_charged_to_root),
+#endif
 	KUNIT_CASE(hibernate_c112_eviction_fails),
 	KUNIT_CASE(hibernate_c112_swapout_fails),
 	KUNIT_CASE(hibernate_c112_pinned_stays),

@@ -5,7 +5,10 @@
  */
 
 #include <kunit/test.h>
+#include <linux/memcontrol.h>
 #include <linux/mm.h>
+#include <linux/page_counter.h>
+#include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/swap.h>
 
@@ -90,6 +93,36 @@ static void swapout_c96_no_memory_for_the_rest(struct kunit *test)
 		swapout_expect_baseline(test);
 	}
 }
+
+#ifdef CONFIG_MEMCG
+/* What goes back to the file needs no room in the memcg of who wanted it. */
+static void swapout_c96_c121_limit_is_not_met(struct kunit *test)
+{
+	struct mem_cgroup *memcg = backup_memcg(test), *old;
+	struct ttm_buffer_object *bo;
+	unsigned long usage;
+	int ret;
+
+	swapout_device(test, 0);
+	bo = swapout_bo(test, ttm_cached, SWAPOUT_PAGES, NULL);
+	KUNIT_EXPECT_EQ(test, swapout_run(test), SWAPOUT_PAGES);
+	usage = page_counter_read(&memcg->memory);
+
+	swapout_memory_ends(test, 1);
+	old = set_active_memcg(memcg);
+	ret = swapout_bo_populate(bo, false);
+	set_active_memcg(old);
+	backup_extraction_works(test);
+	KUNIT_EXPECT_EQ(test, ret, -ENOMEM);
+	swapout_expect_as_before(test, bo);
+	KUNIT_EXPECT_EQ(test, page_counter_read(&memcg->memory), usage);
+
+	KUNIT_EXPECT_EQ(test, swapout_bo_populate(bo, false), 0);
+	swapout_expect_populated(test, bo);
+	swapout_bo_free(test, bo);
+	swapout_expect_baseline(test);
+}
+#endif
 
 /* Pages that cannot be inserted again are retained, with a place on the LRU. */
 static void swapout_c94_c96_rest_cannot_go(struct kunit *test)
@@ -397,6 +430,9 @@ static void swapout_c116_read_only_mapping(struct kunit *test)
 static struct kunit_case swapin_cases[] = {
 	KUNIT_CASE(swapout_c96_signals_are_ignored),
 	KUNIT_CASE(swapout_c96_no_memory_for_the_rest),
+#ifdef CONFIG_MEMCG
+	KUNIT_CASE(swapout_c96_c121_limit_is_not_met),
+#endif
 	KUNIT_CASE(swapout_c94_c96_rest_cannot_go),
 	KUNIT_CASE(swapout_c96_copy_fails),
 	KUNIT_CASE(swapout_c116_read_only_mapping),

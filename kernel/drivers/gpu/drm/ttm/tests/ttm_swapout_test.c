@@ -13,6 +13,7 @@
 #include <linux/page_counter.h>
 #include <linux/sched/mm.h>
 #include <linux/sizes.h>
+#include <linux/swap.h>
 #include <linux/vmalloc.h>
 
 #include <drm/ttm/ttm_allocation.h>
@@ -445,6 +446,149 @@ static void swapout_c98_moved_to_vram(struct kunit *test)
 
 #ifdef CONFIG_MEMCG
 /* A task that evicts from VRAM is not charged, nor stopped by its limit. */
+/* The pages of swapped out folios that are charged to @memcg */
+static pgoff_t swapout_charged(struct ttm_tt *tt, struct mem_cgroup *memcg)
+{
+	unsigned long index;
+	pgoff_t pages = 0;
+	void *entry;
+
+	xa_for_each(&tt->backup->f_mapping->i_pages, index, entry) {
+		struct folio *folio = entry;
+
+		if (xa_is_value(entry))
+			continue;
+		rcu_read_lock();
+		if (folio_memcg_charged(folio) && folio_memcg(folio) == memcg)
+			pages += folio_nr_pages(folio);
+		rcu_read_unlock();
+	}
+
+	return pages;
+}
+
+/* The limits of the group as the harness has set them */
+static void swapout_reset_max(void *data)
+{
+	struct mem_cgroup *memcg = data;
+
+	WRITE_ONCE(memcg->memory.max, 0);
+	WRITE_ONCE(memcg->swap.max, PAGE_COUNTER_MAX);
+}
+
+/* Have room for @pages in memory and for @swap in swap in the group. */
+static void swapout_give_room(struct kunit *test, unsigned long pages, unsigned long swap)
+{
+	struct swapout_test *priv = test->priv;
+
+	if (!priv->memcg) {
+		priv->memcg = backup_memcg(test);
+		KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, swapout_reset_max,
+								   priv->memcg));
+	}
+	WRITE_ONCE(priv->memcg->memory.max,
+		   page_counter_read(&priv->memcg->memory) + pages);
+	WRITE_ONCE(priv->memcg->swap.max, swap);
+}
+
+static s64 swapout_run_charged(struct kunit *test)
+{
+	struct swapout_test *priv = test->priv;
+	struct mem_cgroup *old = set_active_memcg(priv->memcg);
+	s64 ret = swapout_run(test);
+
+	set_active_memcg(old);
+
+	return ret;
+}
+
+/* Who allocates beyond the limit of TTM is charged, as for a copy. */
+static void swapout_c121_charged_to_who_allocates(struct kunit *test)
+{
+	struct swapout_test *priv = test->priv;
+	struct ttm_buffer_object *bo;
+	unsigned long usage;
+
+	swapout_device(test, 0);
+	bo = swapout_bo(test, ttm_write_combined, SWAPOUT_PAGES, NULL);
+	swapout_give_room(test, 2 * SWAPOUT_PAGES, 0);
+	usage = page_counter_read(&priv->memcg->memory);
+	KUNIT_EXPECT_EQ(test, swapout_run_charged(test), SWAPOUT_PAGES);
+	swapout_expect_swapped(test, bo);
+	KUNIT_EXPECT_EQ(test, swapout_charged(bo->ttm, priv->memcg), SWAPOUT_PAGES);
+	KUNIT_EXPECT_GE(test, page_counter_read(&priv->memcg->memory),
+			usage + SWAPOUT_PAGES);
+
+	/* Not any more when it is back. Batches of charges and kernel memory may be. */
+	KUNIT_EXPECT_EQ(test, swapout_bo_populate(bo, false), 0);
+	KUNIT_EXPECT_LE(test, page_counter_read(&priv->memcg->memory),
+			usage + SWAPOUT_PAGES / 2);
+	swapout_expect_populated(test, bo);
+	swapout_bo_free(test, bo);
+	swapout_expect_baseline(test);
+}
+
+/* At its limit: an error, which is that of the first one, and nothing is lost. */
+static void swapout_c121_at_the_limit(struct kunit *test)
+{
+	struct ttm_buffer_object *bos[2];
+	unsigned int i;
+
+	swapout_device(test, 0);
+	for (i = 0; i < ARRAY_SIZE(bos); i++)
+		bos[i] = swapout_bo(test, ttm_cached, SWAPOUT_PAGES, NULL);
+	if (!PageCompound(bos[0]->ttm->pages[0]))
+		kunit_skip(test, "needs large folios");
+
+	/* For a file and its nodes, and a part of the first chunk */
+	swapout_give_room(test, 300, 0);
+	KUNIT_EXPECT_EQ(test, swapout_run_charged(test), -ENOMEM);
+	KUNIT_EXPECT_EQ(test, bos[0]->ttm->retained, SWAPOUT_PAGES);
+	KUNIT_EXPECT_TRUE(test, ttm_tt_is_populated(bos[1]->ttm));
+	KUNIT_EXPECT_EQ(test, swapout_accounted(test), 2 * SWAPOUT_PAGES);
+	/* What was copied in vain has been given back. */
+	KUNIT_EXPECT_EQ(test, bos[0]->ttm->backup->f_mapping->nrpages, 0);
+	KUNIT_EXPECT_EQ(test, swapout_run_charged(test), -ENOMEM);
+
+	/* Others have room. */
+	KUNIT_EXPECT_EQ(test, swapout_run(test), SWAPOUT_PAGES);
+	KUNIT_EXPECT_EQ(test, swapout_run(test), SWAPOUT_PAGES);
+	for (i = 0; i < ARRAY_SIZE(bos); i++) {
+		swapout_expect_swapped(test, bos[i]);
+		KUNIT_EXPECT_EQ(test, swapout_bo_populate(bos[i], false), 0);
+		swapout_expect_populated(test, bos[i]);
+		swapout_bo_free(test, bos[i]);
+	}
+	swapout_expect_baseline(test);
+}
+
+/* A large folio does not fit, but its pages do, one after the other. */
+static void swapout_c121_less_room_than_a_chunk(struct kunit *test)
+{
+	struct ttm_backup_pages pages;
+	struct ttm_buffer_object *bo;
+
+	if (get_nr_swap_pages() < 4 * (long)SWAPOUT_PAGES)
+		kunit_skip(test, "needs swap");
+
+	swapout_device(test, 0);
+	bo = swapout_bo(test, ttm_cached, SWAPOUT_PAGES, NULL);
+	if (!PageCompound(bo->ttm->pages[0]))
+		kunit_skip(test, "needs large folios");
+	swapout_give_room(test, 300, PAGE_COUNTER_MAX);
+	KUNIT_EXPECT_EQ(test, swapout_run_charged(test), SWAPOUT_PAGES);
+	KUNIT_EXPECT_TRUE(test, ttm_tt_is_fully_swapped(bo->ttm));
+	/* All but the chunk of 512 pages could be inserted. */
+	ttm_tt_backup_pages(bo->ttm, &pages);
+	KUNIT_EXPECT_EQ(test, pages.backed_up, SWAPOUT_PAGES);
+	KUNIT_EXPECT_LE(test, pages.inserted, SWAPOUT_PAGES - 512);
+	KUNIT_EXPECT_EQ(test, swapout_accounted(test), 0);
+	KUNIT_EXPECT_EQ(test, swapout_bo_populate(bo, false), 0);
+	swapout_expect_populated(test, bo);
+	swapout_bo_free(test, bo);
+	swapout_expect_baseline(test);
+}
+
 static void swapout_c104_evictor_is_not_charged(struct kunit *test)
 {
 	const struct ttm_place places[] = {
@@ -558,6 +702,8 @@ static struct kunit_case swapout_cases[] = {
 	KUNIT_CASE(swapout_c100_dma_alloc_pages_are_counted),
 #ifdef CONFIG_MEMCG
 	KUNIT_CASE(swapout_c104_evictor_is_not_charged),
+	KUNIT_CASE(swapout_c121_charged_to_who_allocates),
+	KUNIT_CASE(swapout_c121_at_the_limit),
 #endif
 #ifdef CONFIG_TRANSPARENT_HUGEPAGE
 	KUNIT_CASE(swapout_c67_order_10_is_capped),
@@ -573,4 +719,21 @@ static struct kunit_suite swapout_suite = {
 	.test_cases = swapout_cases,
 };
 
+#ifdef CONFIG_MEMCG
+/* Needs a swap device, and is skipped at boot, as ttm_backup_swap is. */
+static struct kunit_case swapout_swap_cases[] = {
+	KUNIT_CASE(swapout_c121_less_room_than_a_chunk),
+	{}
+};
+
+static struct kunit_suite swapout_swap_suite = {
+	.name = "ttm_swapout_swap",
+	.suite_init = backup_suite_init,
+	.init = swapout_init,
+	.test_cases = swapout_swap_cases,
+};
+
+kunit_test_suites(&swapout_suite, &swapout_swap_suite);
+#else
 kunit_test_suites(&swapout_suite);
+#endif

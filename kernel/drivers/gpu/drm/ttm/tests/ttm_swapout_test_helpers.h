@@ -14,6 +14,7 @@
 
 struct device;
 struct drm_device;
+struct mem_cgroup;
 struct page;
 struct ttm_buffer_object;
 struct ttm_lru_bulk_move;
@@ -32,6 +33,7 @@ struct swapout_test {
 	u64 dma_mask;
 	enum ttm_caching caching;
 	void *vram;
+	struct mem_cgroup *memcg;
 	struct backup_counters before;
 	long allocated_before;
 	unsigned int unpopulated;
