@@ -379,6 +379,9 @@ static int __shmem_insert_folios(struct file *file, struct folio_batch *fbatch,
 	if (ret)
 		return ret;
 
+	/* The OOM killer is not for what the owner can keep. */
+	gfp |= __GFP_RETRY_MAYFAIL;
+
 	for (locked = 0; locked < nr; locked++) {
 		ret = shmem_insert_lock(file, folios[locked], next);
 		if (ret)
@@ -398,11 +401,11 @@ static int __shmem_insert_folios(struct file *file, struct folio_batch *fbatch,
 
 		__assign_bit(charged, ours, !folio_memcg_charged(folio));
 		if (test_bit(charged, ours)) {
-			/* Do not kill for what the owner can keep. */
-			ret = mem_cgroup_charge(folio, NULL,
-						gfp | __GFP_RETRY_MAYFAIL);
-			if (ret)
+			ret = mem_cgroup_charge(folio, NULL, gfp);
+			if (ret) {
+				ret = -EDQUOT;
 				break;
+			}
 		}
 
 		/* The owner may have written to it through the kernel mapping. */
@@ -486,14 +489,15 @@ EXPORT_SYMBOL_FOR_MODULES(shmem_insert_folios, "ttm");
  *	 the reserves, and the charge succeeds even above the limit, since memory
  *	 on its way out must not be stopped by one. A mask without any bit of
  *	 __GFP_RECLAIM means that the caller must not spin: charging is slower
- *	 then, and hitting a limit is not reported.
+ *	 then, and hitting a limit is not reported. The OOM killer is not invoked
+ *	 in any case, as the caller can keep the folio.
  *
  * A folio that is charged already keeps its charge and its memcg in any case. Any
  * other folio is charged to the active memcg (see set_active_memcg()) or, without
  * one, to the memcg of the current task. Charging the root memcg is free. At the
- * limit of another one, its memory is reclaimed if @gfp allows it, but its OOM killer
- * is not invoked, as the caller can keep the folio. Either way the charge belongs to
- * the page cache from then on, and ends with truncation, reclaim or extraction.
+ * limit of another one, its memory is reclaimed if @gfp allows it. Either way the
+ * charge belongs to the page cache from then on, and ends with truncation, reclaim or
+ * extraction.
  *
  * On return the folio is dirty and up to date on the LRU lists, and reclaim
  * treats it like any other shmem folio. A single page may still wait in this
@@ -520,7 +524,8 @@ EXPORT_SYMBOL_FOR_MODULES(shmem_insert_folios, "ttm");
  * * %-EBUSY - another user holds a reference or the folio lock
  * * %-EEXIST - the file has contents in this range, resident or in swap
  * * %-ENOSPC - the mount's limits do not allow more pages
- * * %-ENOMEM - over the memcg's limit, or no memory for xarray nodes
+ * * %-EDQUOT - the memcg has no room for the folio
+ * * %-ENOMEM - no memory for xarray nodes
  */
 int shmem_insert_folio(struct file *file, struct folio *folio, pgoff_t index,
 		       gfp_t gfp)

@@ -184,14 +184,21 @@ static void insert_c21_c22_memcg_limit(struct kunit *test)
 		unsigned long nr = 1UL << orders[i], usage;
 		struct file *file = insert_file(test, insert_always, nr);
 		struct folio *folio = insert_folio(test, file, orders[i], 13);
+		long oom;
 		int ret;
 
 		usage = page_counter_read(&memcg->memory);
 
 		/* That of the current task has no limit, but the active one has. */
 		old = set_active_memcg(memcg);
-		insert_expect_refused(test, file, folio, 0, __GFP_NOWARN, -ENOMEM,
+		insert_expect_refused(test, file, folio, 0, __GFP_NOWARN, -EDQUOT,
 				      "over the limit");
+		/* Nobody is killed, wherever one could wait. */
+		oom = atomic_long_read(&memcg->memory_events[MEMCG_OOM]);
+		insert_expect_refused(test, file, folio, 0, GFP_KERNEL, -EDQUOT,
+				      "over the limit, with reclaim");
+		KUNIT_EXPECT_EQ(test, atomic_long_read(&memcg->memory_events[MEMCG_OOM]),
+				oom);
 		KUNIT_EXPECT_EQ(test, page_counter_read(&memcg->memory), usage);
 		ret = shmem_insert_folio(file, folio, 0, GFP_RECLAIM_INSERT);
 		set_active_memcg(old);

@@ -191,9 +191,16 @@ out_refused:
 	return nr;
 }
 
-/* What there is no room for any more */
+/**
+ * struct ttm_backup_insert_lack - what failed and need not be tried again
+ * @insert: The error of an insertion that all others would get as well: -ENOMEM
+ *	    without memory for xarray nodes, -EDQUOT without room in the memcg.
+ * @order: The smallest order of a folio that the memcg has no room for.
+ * @copies: Whether there is no memory for copies.
+ */
 struct ttm_backup_insert_lack {
-	bool inserts;		/* of xarray nodes, or in the memcg */
+	int insert;
+	unsigned int order;
 	bool copies;
 };
 
@@ -227,7 +234,8 @@ static long ttm_backup_insert_copies(struct ttm_tt *tt, struct page *page,
 		copy_highpage(folio_page(folio, 0), page + i);
 
 		ret = shmem_insert_folio(tt->backup, folio, idx + i, gfp);
-		lack->inserts = ret == -ENOMEM;
+		if (ret == -ENOMEM || ret == -EDQUOT)
+			lack->insert = ret;
 		if (!ret && writeback)
 			ttm_backup_insert_writeback(tt->backup, folio, idx + i);
 		folio_put(folio);
@@ -284,29 +292,43 @@ static long ttm_backup_insert_chunk(struct ttm_pool *pool, struct ttm_tt *tt,
 				    pgoff_t idx, pgoff_t end, gfp_t gfp,
 				    struct ttm_backup_insert_lack *lack)
 {
-	bool limit;
-	long ret;
+	long ret = -EDQUOT;
+	bool limited;
 
-	if (lack->inserts)
-		return -ENOMEM;
+	if (lack->insert)
+		return lack->insert;
 
-	ret = ttm_backup_insert_run(pool, tt, writeback, idx, end, gfp);
-	/*
-	 * Reclaim can make room for a node, but in a memcg perhaps not for all of a large
-	 * folio at once. There may be room for single pages, one after the other.
-	 */
-	limit = ret == -ENOMEM && order && gfpflags_allow_blocking(gfp);
-	lack->inserts = ret == -ENOMEM && !limit;
-	if (ret != -EOPNOTSUPP && !limit)
+	if (order < lack->order)
+		ret = ttm_backup_insert_run(pool, tt, writeback, idx, end, gfp);
+	switch (ret) {
+	case -EDQUOT:
+		/*
+		 * Reclaim may not make room for all of a large folio at once, but for
+		 * single pages, one after the other.
+		 */
+		if (order)
+			break;
+		fallthrough;
+	case -ENOMEM:
+		lack->insert = ret;
 		return ret;
+	case -EOPNOTSUPP:
+		/* Not a folio, or the huge policy no longer allows it */
+		break;
+	default:
+		return ret;
+	}
 
-	/* Copy what is not a folio, and what the huge policy no longer allows. */
+	limited = ret == -EDQUOT;
+	if (limited)
+		lack->order = min(lack->order, order);
+
 	ret = -ENOMEM;
 	if (!lack->copies)
-		ret = ttm_backup_copy_chunk(pool, tt, order, writeback, idx,
-					    limit ? gfp | __GFP_RETRY_MAYFAIL : gfp, lack);
-	if (limit && ret == -ENOMEM)
-		lack->inserts = true;
+		ret = ttm_backup_copy_chunk(pool, tt, order, writeback, idx, gfp, lack);
+	/* If there is no memory to copy either, it is still the memcg that has no room. */
+	if (limited && ret == -ENOMEM)
+		lack->insert = ret = -EDQUOT;
 
 	return ret;
 }
@@ -319,7 +341,7 @@ static int ttm_backup_insert_pass(struct ttm_pool *pool, struct ttm_tt *tt,
 				  bool writeback, pgoff_t num_pages, gfp_t gfp,
 				  long *backed_up, long *retained)
 {
-	struct ttm_backup_insert_lack lack = {};
+	struct ttm_backup_insert_lack lack = { .order = NR_PAGE_ORDERS };
 	pgoff_t i, nr;
 	int err = 0;
 	long ret;
@@ -354,10 +376,7 @@ static int ttm_backup_insert_pass(struct ttm_pool *pool, struct ttm_tt *tt,
 			err = ret;
 	}
 
-	if (lack.inserts)
-		return gfpflags_allow_blocking(gfp) ? -EDQUOT : -ENOMEM;
-
-	return err;
+	return lack.insert ?: err;
 }
 
 /**
@@ -372,8 +391,8 @@ static int ttm_backup_insert_pass(struct ttm_pool *pool, struct ttm_tt *tt,
  *	 for a handful of xarray nodes.
  * @err: Set to 0 if all of them were backed up, or else to the error of
  *	 shmem_insert_folio() or of the copy. -EBUSY and -ENOMEM are temporary,
- *	 other errors may not be. -EDQUOT if @gfp allows direct reclaim, and even
- *	 so there was no room in the memcg.
+ *	 other errors may not be. -EDQUOT if the memcg has no room for what is
+ *	 left.
  *
  * Pages are replaced by handles. A chunk that cannot be backed up now is retained,
  * and the next call tries it again. The active memcg, or that of the current task, is

@@ -16,6 +16,8 @@
 #include <linux/fs.h>
 #include <linux/gfp.h>
 #include <linux/math.h>
+#include <linux/memcontrol.h>
+#include <linux/sched/mm.h>
 #include <linux/xarray.h>
 
 #include <drm/ttm/ttm_backup.h>
@@ -88,14 +90,18 @@ bool ttm_swapout_take(struct ttm_pool *pool, struct ttm_tt *tt)
 static long ttm_swapout_unpopulate(struct ttm_device *bdev, struct ttm_tt *tt,
 				   struct ttm_swapout *swapout)
 {
+	struct mem_cgroup *old_memcg;
 	struct file *backup;
 	int ret;
 
 	/*
 	 * A file for this swapout only: what has been committed for a file counts
-	 * for as long as it is there.
+	 * for as long as it is there. Like the buffer object, the file belongs to
+	 * somebody else, so do not charge the current task for it.
 	 */
+	old_memcg = set_active_memcg(root_mem_cgroup);
 	backup = ttm_backup_file_create((loff_t)tt->num_pages << PAGE_SHIFT);
+	set_active_memcg(old_memcg);
 	if (IS_ERR_OR_NULL(backup))
 		return backup ? PTR_ERR(backup) : -ENOMEM;
 
@@ -142,8 +148,8 @@ err_fini:
  *
  * Context: Process context, may sleep, not in reclaim.
  * Return: Number of pages inserted, at least 1; -EBUSY if there were none, and
- * @tt is as it was, or all pages are retained; -EDQUOT if that is because the memcg is
- * at its limit, which other buffer objects would meet as well; -EIO if the driver has
+ * @tt is as it was, or all pages are retained; -EDQUOT if that is because the memcg has
+ * no room, which other buffer objects would meet as well; -EIO if the driver has
  * freed its pages by itself; or the error that no file could be created with.
  */
 int ttm_swapout_insert(struct ttm_device *bdev, struct ttm_tt *tt, gfp_t gfp)

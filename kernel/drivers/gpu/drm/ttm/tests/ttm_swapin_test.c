@@ -115,7 +115,7 @@ static void swapout_c96_c121_limit_is_not_met(struct kunit *test)
 	backup_extraction_works(test);
 	KUNIT_EXPECT_EQ(test, ret, -ENOMEM);
 	swapout_expect_as_before(test, bo);
-	KUNIT_EXPECT_EQ(test, page_counter_read(&memcg->memory), usage);
+	KUNIT_EXPECT_LE(test, page_counter_read(&memcg->memory), usage);
 
 	KUNIT_EXPECT_EQ(test, swapout_bo_populate(bo, false), 0);
 	swapout_expect_populated(test, bo);

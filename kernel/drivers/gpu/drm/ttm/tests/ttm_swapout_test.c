@@ -16,6 +16,8 @@
 #include <linux/swap.h>
 #include <linux/vmalloc.h>
 
+#include <trace/events/shmem_insert.h>
+
 #include <drm/ttm/ttm_allocation.h>
 #include <drm/ttm/ttm_backup_stats.h>
 #include <drm/ttm/ttm_bo.h>
@@ -445,7 +447,6 @@ static void swapout_c98_moved_to_vram(struct kunit *test)
 }
 
 #ifdef CONFIG_MEMCG
-/* A task that evicts from VRAM is not charged, nor stopped by its limit. */
 /* The pages of swapped out folios that are charged to @memcg */
 static pgoff_t swapout_charged(struct ttm_tt *tt, struct mem_cgroup *memcg)
 {
@@ -467,7 +468,7 @@ static pgoff_t swapout_charged(struct ttm_tt *tt, struct mem_cgroup *memcg)
 	return pages;
 }
 
-/* The limits of the group as the harness has set them */
+/* There is no room in the group, as the harness has set it up. */
 static void swapout_reset_max(void *data)
 {
 	struct mem_cgroup *memcg = data;
@@ -481,11 +482,9 @@ static void swapout_give_room(struct kunit *test, unsigned long pages, unsigned 
 {
 	struct swapout_test *priv = test->priv;
 
-	if (!priv->memcg) {
-		priv->memcg = backup_memcg(test);
-		KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, swapout_reset_max,
-								   priv->memcg));
-	}
+	priv->memcg = backup_memcg(test);
+	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, swapout_reset_max,
+							   priv->memcg));
 	WRITE_ONCE(priv->memcg->memory.max,
 		   page_counter_read(&priv->memcg->memory) + pages);
 	WRITE_ONCE(priv->memcg->swap.max, swap);
@@ -500,6 +499,13 @@ static s64 swapout_run_charged(struct kunit *test)
 	set_active_memcg(old);
 
 	return ret;
+}
+
+/* Anything smaller might have room where a chunk of 512 pages has none. */
+static void swapout_needs_order_9(struct kunit *test, struct ttm_buffer_object *bo)
+{
+	if (compound_order(bo->ttm->pages[0]) != 9)
+		kunit_skip(test, "needs a chunk of order 9");
 }
 
 /* Who allocates beyond the limit of TTM is charged, as for a copy. */
@@ -537,10 +543,9 @@ static void swapout_c121_at_the_limit(struct kunit *test)
 	swapout_device(test, 0);
 	for (i = 0; i < ARRAY_SIZE(bos); i++)
 		bos[i] = swapout_bo(test, ttm_cached, SWAPOUT_PAGES, NULL);
-	if (!PageCompound(bos[0]->ttm->pages[0]))
-		kunit_skip(test, "needs large folios");
+	swapout_needs_order_9(test, bos[0]);
 
-	/* For a file and its nodes, and a part of the first chunk */
+	/* For a part of the first chunk */
 	swapout_give_room(test, 300, 0);
 	KUNIT_EXPECT_EQ(test, swapout_run_charged(test), -ENOMEM);
 	KUNIT_EXPECT_EQ(test, bos[0]->ttm->retained, SWAPOUT_PAGES);
@@ -562,33 +567,107 @@ static void swapout_c121_at_the_limit(struct kunit *test)
 	swapout_expect_baseline(test);
 }
 
-/* A large folio does not fit, but its pages do, one after the other. */
-static void swapout_c121_less_room_than_a_chunk(struct kunit *test)
+/* What nobody has any more needs no room. */
+static void swapout_c121_destroyed_is_freed(struct kunit *test)
 {
-	struct ttm_backup_pages pages;
-	struct ttm_buffer_object *bo;
+	struct swapout_test *priv = test->priv;
+	struct ttm_buffer_object *bos[3];
+	unsigned int i;
 
-	if (get_nr_swap_pages() < 4 * (long)SWAPOUT_PAGES)
-		kunit_skip(test, "needs swap");
+	swapout_device(test, 0);
+	for (i = 0; i < ARRAY_SIZE(bos); i++)
+		bos[i] = swapout_bo(test, ttm_cached, SWAPOUT_PAGES, NULL);
+	/* As if it had been busy when it was destroyed */
+	bos[2]->deleted = true;
+	priv->memcg = backup_memcg(test);
+	KUNIT_EXPECT_EQ(test, swapout_run_charged(test), SWAPOUT_PAGES);
+	KUNIT_EXPECT_NULL(test, bos[2]->ttm);
+	KUNIT_EXPECT_TRUE(test, ttm_tt_is_populated(bos[1]->ttm));
+	KUNIT_EXPECT_EQ(test, swapout_run_charged(test), -ENOMEM);
+	KUNIT_EXPECT_EQ(test, swapout_bo_populate(bos[0], false), 0);
+	for (i = 0; i < 2; i++) {
+		swapout_expect_populated(test, bos[i]);
+		swapout_bo_free(test, bos[i]);
+	}
+	swapout_bo_free(test, bos[2]);
+	swapout_expect_baseline(test);
+}
+
+#ifdef CONFIG_TRACEPOINTS
+static void swapout_count_failure(void *data, const struct inode *inode,
+				  const struct folio *folio, pgoff_t index, int error)
+{
+	unsigned int *failures = data;
+
+	*failures += error == -EDQUOT;
+}
+
+/* How often shmem refuses a folio for the limit of the group */
+static unsigned int swapout_count_failures(struct kunit *test, s64 expected)
+{
+	unsigned int failures = 0;
+
+	KUNIT_ASSERT_EQ(test, 0,
+			register_trace_shmem_insert_folio_fail(swapout_count_failure,
+							       &failures));
+	KUNIT_EXPECT_EQ(test, swapout_run_charged(test), expected);
+	unregister_trace_shmem_insert_folio_fail(swapout_count_failure, &failures);
+	tracepoint_synchronize_unregister();
+
+	return failures;
+}
+
+/* What all would get is tried once, or once for a large folio and once for single pages. */
+static void swapout_c121_failure_is_not_repeated(struct kunit *test)
+{
+	struct swapout_test *priv = test->priv;
+	struct ttm_buffer_object *bo;
+	unsigned int others;
 
 	swapout_device(test, 0);
 	bo = swapout_bo(test, ttm_cached, SWAPOUT_PAGES, NULL);
-	if (!PageCompound(bo->ttm->pages[0]))
-		kunit_skip(test, "needs large folios");
+	swapout_needs_order_9(test, bo);
+	priv->memcg = backup_memcg(test);
+	for (others = 0; others <= 1; others++) {
+		if (others)
+			swapout_pages_of_others(test, bo->ttm);
+		KUNIT_EXPECT_EQ(test, swapout_count_failures(test, -ENOMEM),
+				others ? 1 : 2);
+		KUNIT_EXPECT_EQ(test, swapout_bo_populate(bo, false), 0);
+		swapout_expect_populated(test, bo);
+	}
+	swapout_bo_free(test, bo);
+	swapout_expect_baseline(test);
+}
+
+/* Large folios do not fit, of which one is tried, but their pages do, in turn. */
+static void swapout_c121_less_room_than_a_chunk(struct kunit *test)
+{
+	const pgoff_t nr = 3 * 512;
+	struct ttm_backup_pages pages;
+	struct ttm_buffer_object *bo;
+
+	if (get_nr_swap_pages() < 2 * (long)nr)
+		kunit_skip(test, "needs swap");
+
+	swapout_device(test, 0);
+	bo = swapout_bo(test, ttm_cached, nr, NULL);
+	swapout_needs_order_9(test, bo);
 	swapout_give_room(test, 300, PAGE_COUNTER_MAX);
-	KUNIT_EXPECT_EQ(test, swapout_run_charged(test), SWAPOUT_PAGES);
+	KUNIT_EXPECT_EQ(test, swapout_count_failures(test, nr), 1);
 	KUNIT_EXPECT_TRUE(test, ttm_tt_is_fully_swapped(bo->ttm));
-	/* All but the chunk of 512 pages could be inserted. */
 	ttm_tt_backup_pages(bo->ttm, &pages);
-	KUNIT_EXPECT_EQ(test, pages.backed_up, SWAPOUT_PAGES);
-	KUNIT_EXPECT_LE(test, pages.inserted, SWAPOUT_PAGES - 512);
+	KUNIT_EXPECT_EQ(test, pages.backed_up, nr);
+	KUNIT_EXPECT_EQ(test, pages.inserted, 0);
 	KUNIT_EXPECT_EQ(test, swapout_accounted(test), 0);
 	KUNIT_EXPECT_EQ(test, swapout_bo_populate(bo, false), 0);
 	swapout_expect_populated(test, bo);
 	swapout_bo_free(test, bo);
 	swapout_expect_baseline(test);
 }
+#endif
 
+/* A task that evicts from VRAM is not charged, nor stopped by its limit. */
 static void swapout_c104_evictor_is_not_charged(struct kunit *test)
 {
 	const struct ttm_place places[] = {
@@ -704,6 +783,10 @@ static struct kunit_case swapout_cases[] = {
 	KUNIT_CASE(swapout_c104_evictor_is_not_charged),
 	KUNIT_CASE(swapout_c121_charged_to_who_allocates),
 	KUNIT_CASE(swapout_c121_at_the_limit),
+	KUNIT_CASE(swapout_c121_destroyed_is_freed),
+#ifdef CONFIG_TRACEPOINTS
+	KUNIT_CASE(swapout_c121_failure_is_not_repeated),
+#endif
 #endif
 #ifdef CONFIG_TRANSPARENT_HUGEPAGE
 	KUNIT_CASE(swapout_c67_order_10_is_capped),
@@ -719,7 +802,7 @@ static struct kunit_suite swapout_suite = {
 	.test_cases = swapout_cases,
 };
 
-#ifdef CONFIG_MEMCG
+#if defined(CONFIG_MEMCG) && defined(CONFIG_TRACEPOINTS)
 /* Needs a swap device, and is skipped at boot, as ttm_backup_swap is. */
 static struct kunit_case swapout_swap_cases[] = {
 	KUNIT_CASE(swapout_c121_less_room_than_a_chunk),
