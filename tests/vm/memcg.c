@@ -424,6 +424,8 @@ static void beyond(void *arg)
 	if (have_backup_stats())
 		EXPECT_GT(x->room < 2 * MiB ? c.copied : c.inserted, 0);
 
+	/* To fork must not be too much for the group. */
+	ASSERT_OK(cg_write(OWNER, "memory.max", "%" PRIu64, limit + 4 * MiB));
 	/* Others have their own limits. */
 	EXPECT(ktap_child(no_limit, (void *)x));
 
@@ -447,16 +449,19 @@ static void run_beyond(unsigned int device, const char *swap_max, uint64_t room)
 	groups_remove();
 }
 
+/* When chunks of 2 MiB do not fit any more, there is room for what the test does. */
+#define ROOM	(LIMIT + MiB)
+
 static void beyond_with_swap(void)
 {
-	run_beyond(0, "max", LIMIT);
+	run_beyond(0, "max", ROOM);
 }
 
 /* One of the devices has nothing to swap out, which is no reason to go on. */
 static void beyond_without_swap(void)
 {
-	run_beyond(0, "0", LIMIT);
-	run_beyond(1, "0", LIMIT);
+	run_beyond(0, "0", ROOM);
+	run_beyond(1, "0", ROOM);
 }
 
 static void beyond_little_room(void)

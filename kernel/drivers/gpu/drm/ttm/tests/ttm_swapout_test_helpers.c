@@ -13,6 +13,7 @@
 #include <linux/pagemap.h>
 #include <linux/slab.h>
 #include <linux/swap.h>
+#include <linux/topology.h>
 
 #include <drm/drm_device.h>
 #include <drm/drm_gem.h>
@@ -231,7 +232,7 @@ void swapout_device(struct kunit *test, unsigned int alloc_flags)
 			      priv->drm->anon_inode->i_mapping,
 			      priv->drm->vma_offset_manager, alloc_flags);
 	KUNIT_ASSERT_EQ(test, ret, 0);
-	ttm_pool_init(&priv->pool, priv->dev, NUMA_NO_NODE, alloc_flags);
+	ttm_pool_init(&priv->pool, priv->dev, numa_mem_id(), alloc_flags);
 	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, swapout_device_fini,
 							   priv));
 }
