@@ -344,8 +344,11 @@ static unsigned int shmem_insert_publish(struct address_space *mapping,
 					 pgoff_t index, gfp_t gfp, int *err)
 {
 	XA_STATE(xas, &mapping->i_pages, index);
+	struct mem_cgroup *old_memcg;
 	unsigned int i = 0, first;
 
+	/* Without room for a node, it would look as if there was no memory. */
+	old_memcg = set_active_memcg(root_mem_cgroup);
 	do {
 		xas_lock_irq(&xas);
 		for (first = i; i < nr; i++) {
@@ -357,6 +360,7 @@ static unsigned int shmem_insert_publish(struct address_space *mapping,
 		shmem_count_folios(folios + first, i - first, 1);
 		xas_unlock_irq(&xas);
 	} while (xas_nomem(&xas, gfp & GFP_RECLAIM_MASK));
+	set_active_memcg(old_memcg);
 
 	*err = xas_error(&xas);
 
@@ -497,7 +501,7 @@ EXPORT_SYMBOL_FOR_MODULES(shmem_insert_folios, "ttm");
  * one, to the memcg of the current task. Charging the root memcg is free. At the
  * limit of another one, its memory is reclaimed if @gfp allows it. Either way the
  * charge belongs to the page cache from then on, and ends with truncation, reclaim or
- * extraction.
+ * extraction. Nodes are charged to the root memcg.
  *
  * On return the folio is dirty and up to date on the LRU lists, and reclaim
  * treats it like any other shmem folio. A single page may still wait in this

@@ -177,7 +177,7 @@ static void insert_c27_swap_full(struct kunit *test)
 static void insert_c21_c22_memcg_limit(struct kunit *test)
 {
 	/* A single page at the start of a file needs no node, so no other charge. */
-	unsigned int i, orders[] = { 0, insert_2mib_order() };
+	unsigned int i, orders[] = { insert_2mib_order(), 0 };
 	struct mem_cgroup *memcg = insert_memcg(test), *old;
 
 	for (i = 0; i < ARRAY_SIZE(orders); i++) {
@@ -187,6 +187,11 @@ static void insert_c21_c22_memcg_limit(struct kunit *test)
 		long oom;
 		int ret;
 
+		/* Less is kept for the next charges, and that is given back now. */
+		old = set_active_memcg(memcg);
+		insert_expect_refused(test, file, folio, 0, GFP_KERNEL, -EDQUOT,
+				      "at first");
+		set_active_memcg(old);
 		usage = page_counter_read(&memcg->memory);
 
 		/* That of the current task has no limit, but the active one has. */

@@ -194,13 +194,16 @@ out_refused:
 /**
  * struct ttm_backup_insert_lack - what failed and need not be tried again
  * @insert: The error of an insertion that all others would get as well: -ENOMEM
- *	    without memory for xarray nodes, -EDQUOT without room in the memcg.
- * @order: The smallest order of a folio that the memcg has no room for.
+ *	    without memory for xarray nodes, -EDQUOT if the memcg has no room for a
+ *	    page.
+ * @folio_order: The smallest order of a folio that the memcg has no room for.
+ * @copy_order: The smallest order of a chunk that it has no room for in single pages.
  * @copies: Whether there is no memory for copies.
  */
 struct ttm_backup_insert_lack {
 	int insert;
-	unsigned int order;
+	unsigned int folio_order;
+	unsigned int copy_order;
 	bool copies;
 };
 
@@ -234,7 +237,7 @@ static long ttm_backup_insert_copies(struct ttm_tt *tt, struct page *page,
 		copy_highpage(folio_page(folio, 0), page + i);
 
 		ret = shmem_insert_folio(tt->backup, folio, idx + i, gfp);
-		if (ret == -ENOMEM || ret == -EDQUOT)
+		if (ret == -ENOMEM || (ret == -EDQUOT && !i))
 			lack->insert = ret;
 		if (!ret && writeback)
 			ttm_backup_insert_writeback(tt->backup, folio, idx + i);
@@ -298,7 +301,7 @@ static long ttm_backup_insert_chunk(struct ttm_pool *pool, struct ttm_tt *tt,
 	if (lack->insert)
 		return lack->insert;
 
-	if (order < lack->order)
+	if (order < lack->folio_order)
 		ret = ttm_backup_insert_run(pool, tt, writeback, idx, end, gfp);
 	switch (ret) {
 	case -EDQUOT:
@@ -321,27 +324,34 @@ static long ttm_backup_insert_chunk(struct ttm_pool *pool, struct ttm_tt *tt,
 
 	limited = ret == -EDQUOT;
 	if (limited)
-		lack->order = min(lack->order, order);
+		lack->folio_order = min(lack->folio_order, order);
+	if (order >= lack->copy_order)
+		return -EDQUOT;
 
 	ret = -ENOMEM;
 	if (!lack->copies)
 		ret = ttm_backup_copy_chunk(pool, tt, order, writeback, idx, gfp, lack);
-	/* If there is no memory to copy either, it is still the memcg that has no room. */
+	if (ret == -EDQUOT)
+		lack->copy_order = min(lack->copy_order, order);
+	/* Without memory for a copy, it is still for the memcg that there has to be one. */
 	if (limited && ret == -ENOMEM)
-		lack->insert = ret = -EDQUOT;
+		ret = -EDQUOT;
 
 	return ret;
 }
 
 /*
  * Try to back up each chunk once. Prefers -EBUSY to other errors, unless there is no
- * memory for anything.
+ * memory, or no room in the memcg, for anything.
  */
 static int ttm_backup_insert_pass(struct ttm_pool *pool, struct ttm_tt *tt,
 				  bool writeback, pgoff_t num_pages, gfp_t gfp,
 				  long *backed_up, long *retained)
 {
-	struct ttm_backup_insert_lack lack = { .order = NR_PAGE_ORDERS };
+	struct ttm_backup_insert_lack lack = {
+		.folio_order = NR_PAGE_ORDERS,
+		.copy_order = NR_PAGE_ORDERS,
+	};
 	pgoff_t i, nr;
 	int err = 0;
 	long ret;
@@ -395,8 +405,8 @@ static int ttm_backup_insert_pass(struct ttm_pool *pool, struct ttm_tt *tt,
  *	 left.
  *
  * Pages are replaced by handles. A chunk that cannot be backed up now is retained,
- * and the next call tries it again. The active memcg, or that of the current task, is
- * charged for what is not charged already.
+ * and the next call tries it again. The active memcg, or without one that of the current
+ * task, is charged for what is not charged already.
  *
  * __ttm_pool_alloc() aligns chunks to their size in @tt, so they are aligned in
  * the file as well.

@@ -35,6 +35,7 @@ static struct ttm_backup_refusal ttm_insert_refusals[] = {
 	{ "EOPNOTSUPP", -EOPNOTSUPP },
 	{ "EBUSY", -EBUSY },
 	{ "ENOMEM", -ENOMEM },
+	{ "EDQUOT", -EDQUOT },
 	{ "EEXIST", -EEXIST },
 	{ "EPERM", -EPERM },
 	{ "EINVAL", -EINVAL },

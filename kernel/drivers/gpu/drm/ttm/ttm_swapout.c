@@ -149,7 +149,7 @@ err_fini:
  * Context: Process context, may sleep, not in reclaim.
  * Return: Number of pages inserted, at least 1; -EBUSY if there were none, and
  * @tt is as it was, or all pages are retained; -EDQUOT if that is because the memcg has
- * no room, which other buffer objects would meet as well; -EIO if the driver has
+ * no room for any of its chunks, and hardly for those of others; -EIO if the driver has
  * freed its pages by itself; or the error that no file could be created with.
  */
 int ttm_swapout_insert(struct ttm_device *bdev, struct ttm_tt *tt, gfp_t gfp)

@@ -68,6 +68,7 @@ struct hibernate_test {
 	pgoff_t resident_most;
 	unsigned int refused;
 	unsigned int kills;
+	unsigned int charged;
 	unsigned int batches;
 	unsigned int waits;
 	unsigned int put_off;
@@ -124,6 +125,7 @@ static int hibernate_populate(struct ttm_device *bdev, struct ttm_tt *tt,
 
 	/* Somebody would be killed for this. */
 	priv->kills += !ctx->gfp_retry_mayfail;
+	priv->charged += current->active_memcg != root_mem_cgroup;
 	if (priv->resident + tt->num_pages > priv->limit) {
 		priv->refused++;
 		return -ENOMEM;
@@ -227,7 +229,7 @@ static u64 hibernate_fake_batch(void)
 }
 
 /* Something is written, so many times, and then there may be more memory. */
-static bool hibernate_fake_wait(unsigned long deadline)
+static bool hibernate_fake_wait(unsigned long written, unsigned long deadline)
 {
 	struct hibernate_test *priv = kunit_get_current_test()->priv;
 
@@ -592,23 +594,48 @@ static void hibernate_c112_writeback_of_others(struct kunit *test)
 	hibernate_fini(test);
 
 	kunit_deactivate_static_stub(test, ttm_device_wait_for_writeback);
-	KUNIT_EXPECT_FALSE(test, ttm_device_wait_for_writeback(jiffies));
+	KUNIT_EXPECT_FALSE(test, ttm_device_wait_for_writeback(0, jiffies));
+	/* More has been written since. */
+	KUNIT_EXPECT_TRUE(test, ttm_device_wait_for_writeback(ULONG_MAX, jiffies + HZ));
 }
 
 #ifdef CONFIG_MEMCG
+/* The same for a suspend to memory, which evicts everything and swaps nothing out */
+static void hibernate_c121_evictions_charged_to_root(struct kunit *test)
+{
+	struct mem_cgroup *memcg = backup_memcg(test), *old;
+	struct hibernate_test *priv = test->priv;
+	int ret;
+
+	hibernate_device(test, 0);
+	priv->charged = 0;
+	old = set_active_memcg(memcg);
+	ret = ttm_resource_manager_evict_all(&priv->bdev,
+					     ttm_manager_type(&priv->bdev, TTM_PL_VRAM));
+	KUNIT_EXPECT_PTR_EQ(test, set_active_memcg(old), memcg);
+	KUNIT_EXPECT_EQ(test, ret, 0);
+	KUNIT_EXPECT_EQ(test, priv->charged, 0);
+	hibernate_expect_intact(test);
+	hibernate_fini(test);
+}
+
 /* Nobody pays for what all have. */
 static void hibernate_c121_charged_to_root(struct kunit *test)
 {
 	struct mem_cgroup *memcg = backup_memcg(test), *old;
+	struct hibernate_test *priv = test->priv;
 	unsigned long usage;
 	int ret;
 
 	hibernate_device(test, 0);
 	usage = page_counter_read(&memcg->memory);
+	/* Nor for what would be swapped out to make room for what is evicted */
+	priv->charged = 0;
 	old = set_active_memcg(memcg);
 	ret = hibernate_run(test);
 	set_active_memcg(old);
 	KUNIT_EXPECT_EQ(test, ret, 0);
+	KUNIT_EXPECT_EQ(test, priv->charged, 0);
 	KUNIT_EXPECT_EQ(test, hibernate_count(test, hibernate_is_out), HIBERNATE_BOS);
 	KUNIT_EXPECT_LE(test, page_counter_read(&memcg->memory), usage);
 	hibernate_expect_intact(test);
@@ -745,6 +772,7 @@ static struct kunit_case hibernate_cases[] = {
 	KUNIT_CASE(hibernate_c112_writeback_is_waited_for),
 	KUNIT_CASE(hibernate_c112_writeback_of_others),
 #ifdef CONFIG_MEMCG
+	KUNIT_CASE(hibernate_c121_evictions_charged_to_root),
 	KUNIT_CASE(hibernate_c121_charged_to_root),
 #endif
 	KUNIT_CASE(hibernate_c112_eviction_fails),
