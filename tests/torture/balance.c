@@ -29,7 +29,8 @@
 /*
  * Pages in use whose allocation had one of TTM's functions, or the one that
  * allocates for them, in its stack. Those of slabs belong to whoever comes next,
- * and page tables of a kernel mapping that was split stay.
+ * what swap reads ahead to whoever has the slots beside, and page tables of a kernel
+ * mapping that was split stay.
  */
 static uint64_t owned_pages(bool *known, bool show)
 {
@@ -38,7 +39,7 @@ static uint64_t owned_pages(bool *known, bool show)
 	};
 	static const char *const others[] = {
 		"slab", "stack_depot", "split_large_page", "__change_page_attr",
-		"kmem_cache", "kasan",
+		"kmem_cache", "kasan", " swap_cluster_readahead+",
 	};
 	char line[256], stack[4096] = "";
 	bool match = false, other = false;

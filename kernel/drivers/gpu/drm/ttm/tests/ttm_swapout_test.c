@@ -641,6 +641,23 @@ static void swapout_c121_failure_is_not_repeated(struct kunit *test)
 	swapout_expect_baseline(test);
 }
 
+/* Neither large folios fit nor their pages: one of either is tried. */
+static void swapout_c121_copy_is_not_repeated(struct kunit *test)
+{
+	struct ttm_buffer_object *bo;
+
+	swapout_device(test, 0);
+	bo = swapout_bo(test, ttm_cached, 3 * 512, NULL);
+	swapout_needs_order_9(test, bo);
+	swapout_give_room(test, 300, 0);
+	KUNIT_EXPECT_EQ(test, swapout_count_failures(test, -ENOMEM), 2);
+	KUNIT_EXPECT_EQ(test, bo->ttm->retained, 3 * 512);
+	KUNIT_EXPECT_EQ(test, swapout_bo_populate(bo, false), 0);
+	swapout_expect_populated(test, bo);
+	swapout_bo_free(test, bo);
+	swapout_expect_baseline(test);
+}
+
 /* Large folios do not fit, of which one is tried, but their pages do, in turn. */
 static void swapout_c121_less_room_than_a_chunk(struct kunit *test)
 {
@@ -787,6 +804,7 @@ static struct kunit_case swapout_cases[] = {
 	KUNIT_CASE(swapout_c121_destroyed_is_freed),
 #ifdef CONFIG_TRACEPOINTS
 	KUNIT_CASE(swapout_c121_failure_is_not_repeated),
+	KUNIT_CASE(swapout_c121_copy_is_not_repeated),
 #endif
 #endif
 #ifdef CONFIG_TRANSPARENT_HUGEPAGE
