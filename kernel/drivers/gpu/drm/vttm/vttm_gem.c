@@ -444,9 +444,10 @@ static int vttm_gem_leave_vram(struct drm_gem_object *obj)
 		ret = vttm_gem_check_needed(bo);
 		if (!ret && !busy)
 			ret = vttm_bo_leave_vram(&bo->tbo, &ctx);
-		/* Pairs with vttm_gem_status(). */
-		if (!ret && !busy)
+		if (!ret && !busy) {
+			/* Pairs with vttm_gem_status(). */
 			smp_store_release(&bo->vram, false);
+		}
 		ttm_bo_unreserve(&bo->tbo);
 	} while (!ret && busy);
 
