@@ -384,6 +384,28 @@ static void fill_beyond(const struct gpu *g, struct bo *b, unsigned int most,
 	}
 }
 
+/* The device that is asked for room last has nothing, which is no reason to go on. */
+static void no_room_on_the_other(const struct beyond *x, const struct gpu *g, struct bo *b,
+				 unsigned int nr)
+{
+	struct gpu other;
+	struct bo small;
+
+	/* It is the last one because it was the last that could swap something out. */
+	bo_free(g, &b[nr - 1]);
+	ASSERT(gpu_open_nth(&other, !x->device));
+	ASSERT(bo_new(&other, &small, PAGE, DRM_VTTM_CACHED, 1));
+	EXPECT_EQ(tt_shrink(), 1);
+	bo_free(&other, &small);
+	close(other.fd);
+
+	ASSERT(bo_new(g, &b[nr - 1], CHUNK, (nr - 1) % 3, nr));
+	ASSERT_OK(bo_create(g->fd, &b[nr], CHUNK, DRM_VTTM_CACHED, 0));
+	ASSERT_OK(bo_map(g->fd, &b[nr]));
+	EXPECT_GE(bo_touch(&b[nr]), 0);
+	bo_free(g, &b[nr]);
+}
+
 static void beyond(void *arg)
 {
 	const struct beyond *x = arg;
@@ -430,6 +452,7 @@ static void beyond(void *arg)
 		for (i = nr - BELOW / CHUNK; i < nr; i++)
 			EXPECT_EQ(bo_touch(&b[i]), -1);
 		limit_set(PAGES(BELOW));
+		no_room_on_the_other(x, &g, b, nr);
 	}
 
 	/* To fork must not be too much for the group. */
@@ -465,7 +488,6 @@ static void beyond_with_swap(void)
 	run_beyond(0, "max", ROOM);
 }
 
-/* One of the devices has nothing to swap out, which is no reason to go on. */
 static void beyond_without_swap(void)
 {
 	run_beyond(0, "0", ROOM);
