@@ -23,7 +23,6 @@
 #include <linux/sizes.h>
 #include <linux/swap.h>
 #include <linux/vmstat.h>
-#include <linux/xarray.h>
 
 #include <drm/ttm/ttm_allocation.h>
 #include <drm/ttm/ttm_backup.h>
@@ -106,27 +105,6 @@ static void backup_c22_active_memcg_is_put_back(struct kunit *test)
 	}
 }
 
-/* How many folios in the backup file are charged to a memcg, or not charged? */
-static unsigned int backup_charged_wrong(struct ttm_tt *tt)
-{
-	struct xarray *pages = &tt->backup->f_mapping->i_pages;
-	unsigned long index;
-	unsigned int wrong = 0;
-	void *entry;
-
-	xa_for_each(pages, index, entry) {
-		struct folio *folio = entry;
-
-		rcu_read_lock();
-		if (!folio_memcg_charged(folio) ||
-		    folio_memcg(folio) != root_mem_cgroup)
-			wrong++;
-		rcu_read_unlock();
-	}
-
-	return wrong;
-}
-
 /* Neither the task that shrinks nor the creator is charged. */
 static void backup_c22_c76_charged_to_root(struct kunit *test)
 {
@@ -148,7 +126,7 @@ static void backup_c22_c76_charged_to_root(struct kunit *test)
 
 		KUNIT_EXPECT_EQ(test, ret, 579);
 		KUNIT_EXPECT_EQ(test, tt->backup->f_mapping->nrpages, 579);
-		KUNIT_EXPECT_EQ(test, backup_charged_wrong(tt), 0);
+		KUNIT_EXPECT_EQ(test, backup_pages_charged(tt, root_mem_cgroup), 579);
 		KUNIT_EXPECT_EQ(test, page_counter_read(&memcg->memory), usage);
 		backup_expect_round_trip(test, tt);
 	}

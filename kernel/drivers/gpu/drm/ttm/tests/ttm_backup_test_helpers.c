@@ -13,8 +13,10 @@
 #include <linux/memcontrol.h>
 #include <linux/mm.h>
 #include <linux/pagemap.h>
+#include <linux/rcupdate.h>
 #include <linux/sched.h>
 #include <linux/smp.h>
+#include <linux/xarray.h>
 
 #ifdef CONFIG_X86
 #include <asm/memtype.h>
@@ -23,6 +25,7 @@
 
 #include <drm/drm_gem.h>
 #include <drm/ttm/ttm_bo.h>
+#include <drm/ttm/ttm_tt.h>
 
 #include "../ttm_backup_file.h"
 #include "../ttm_backup_restore.h"
@@ -382,6 +385,27 @@ struct mem_cgroup *backup_memcg(struct kunit *test)
 			kunit_add_action_or_reset(test, backup_put_css, css));
 
 	return mem_cgroup_from_css(css);
+}
+
+/* The pages in the backup file that are charged to @memcg, be it the root one */
+pgoff_t backup_pages_charged(const struct ttm_tt *tt, const struct mem_cgroup *memcg)
+{
+	unsigned long index;
+	pgoff_t pages = 0;
+	void *entry;
+
+	xa_for_each(&tt->backup->f_mapping->i_pages, index, entry) {
+		struct folio *folio = entry;
+
+		if (xa_is_value(entry))
+			continue;
+		rcu_read_lock();
+		if (folio_memcg_charged(folio) && folio_memcg(folio) == memcg)
+			pages += folio_nr_pages(folio);
+		rcu_read_unlock();
+	}
+
+	return pages;
 }
 #endif
 

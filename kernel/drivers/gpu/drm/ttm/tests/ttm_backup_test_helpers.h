@@ -21,6 +21,7 @@
 struct file;
 struct mem_cgroup;
 struct ttm_buffer_object;
+struct ttm_tt;
 
 /* Pages in the largest chunk; 2 MiB where pages have 4 KiB */
 #define BACKUP_CHUNK	512
@@ -59,6 +60,7 @@ void backup_alloc_drm(struct kunit *test, u64 *dma_mask,
 void backup_bo_destroy(struct ttm_buffer_object *bo);
 void backup_bo_fini(void *data);
 struct mem_cgroup *backup_memcg(struct kunit *test);
+pgoff_t backup_pages_charged(const struct ttm_tt *tt, const struct mem_cgroup *memcg);
 int backup_suite_init(struct kunit_suite *suite);
 
 #endif

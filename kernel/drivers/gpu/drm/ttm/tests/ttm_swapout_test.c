@@ -447,27 +447,6 @@ static void swapout_c98_moved_to_vram(struct kunit *test)
 }
 
 #ifdef CONFIG_MEMCG
-/* The pages of swapped out folios that are charged to @memcg */
-static pgoff_t swapout_charged(struct ttm_tt *tt, struct mem_cgroup *memcg)
-{
-	unsigned long index;
-	pgoff_t pages = 0;
-	void *entry;
-
-	xa_for_each(&tt->backup->f_mapping->i_pages, index, entry) {
-		struct folio *folio = entry;
-
-		if (xa_is_value(entry))
-			continue;
-		rcu_read_lock();
-		if (folio_memcg_charged(folio) && folio_memcg(folio) == memcg)
-			pages += folio_nr_pages(folio);
-		rcu_read_unlock();
-	}
-
-	return pages;
-}
-
 /* There is no room in the group, as the harness has set it up. */
 static void swapout_reset_max(void *data)
 {
@@ -521,7 +500,7 @@ static void swapout_c121_charged_to_who_allocates(struct kunit *test)
 	usage = page_counter_read(&priv->memcg->memory);
 	KUNIT_EXPECT_EQ(test, swapout_run_charged(test), SWAPOUT_PAGES);
 	swapout_expect_swapped(test, bo);
-	KUNIT_EXPECT_EQ(test, swapout_charged(bo->ttm, priv->memcg), SWAPOUT_PAGES);
+	KUNIT_EXPECT_EQ(test, backup_pages_charged(bo->ttm, priv->memcg), SWAPOUT_PAGES);
 	KUNIT_EXPECT_GE(test, page_counter_read(&priv->memcg->memory),
 			usage + SWAPOUT_PAGES);
 
