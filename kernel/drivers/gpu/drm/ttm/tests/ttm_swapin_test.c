@@ -117,10 +117,7 @@ static void swapout_c96_c121_limit_is_not_met(struct kunit *test)
 	swapout_expect_as_before(test, bo);
 	KUNIT_EXPECT_LE(test, page_counter_read(&memcg->memory), usage);
 
-	KUNIT_EXPECT_EQ(test, swapout_bo_populate(bo, false), 0);
-	swapout_expect_populated(test, bo);
-	swapout_bo_free(test, bo);
-	swapout_expect_baseline(test);
+	swapout_expect_comes_back(test, bo);
 }
 #endif
 
@@ -162,10 +159,7 @@ static void swapout_c94_c96_rest_cannot_go(struct kunit *test)
 	swapout_expect_as_before(test, bo);
 	KUNIT_EXPECT_FALSE(test, swapout_in_bulk(test, &bulk, bo));
 
-	KUNIT_EXPECT_EQ(test, swapout_bo_populate(bo, false), 0);
-	swapout_expect_populated(test, bo);
-	swapout_bo_free(test, bo);
-	swapout_expect_baseline(test);
+	swapout_expect_comes_back(test, bo);
 }
 
 /* A copy ends in the midst of a chunk. */
@@ -345,10 +339,7 @@ static void swapout_c96_write_back_fails(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, swapout_run(test), 0);
 	KUNIT_EXPECT_EQ(test, ttm_tt_swapout(bo->bdev, bo->ttm, GFP_KERNEL), -EBUSY);
 
-	KUNIT_EXPECT_EQ(test, swapout_bo_populate(bo, false), 0);
-	swapout_expect_populated(test, bo);
-	swapout_bo_free(test, bo);
-	swapout_expect_baseline(test);
+	swapout_expect_comes_back(test, bo);
 }
 #endif
 

@@ -79,10 +79,7 @@ static void swapout_c63_pool_of_the_driver(struct kunit *test)
 	bo = swapout_bo(test, ttm_write_combined, SWAPOUT_PAGES, NULL);
 	KUNIT_EXPECT_EQ(test, swapout_run(test), SWAPOUT_PAGES);
 	swapout_expect_swapped(test, bo);
-	KUNIT_EXPECT_EQ(test, swapout_bo_populate(bo, false), 0);
-	swapout_expect_populated(test, bo);
-	swapout_bo_free(test, bo);
-	swapout_expect_baseline(test);
+	swapout_expect_comes_back(test, bo);
 }
 
 static void swapout_c91_allocates_nodes_only(struct kunit *test)
@@ -280,10 +277,7 @@ static void swapout_c94_not_while_populated(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, ttm_device_swapout(&priv->bdev, &ctx, GFP_KERNEL),
 			SWAPOUT_PAGES);
 	dma_resv_unlock(bo->base.resv);
-	KUNIT_EXPECT_EQ(test, swapout_bo_populate(bo, false), 0);
-	swapout_expect_populated(test, bo);
-	swapout_bo_free(test, bo);
-	swapout_expect_baseline(test);
+	swapout_expect_comes_back(test, bo);
 }
 
 /* It fails before the driver is asked to do anything. */
@@ -301,10 +295,7 @@ static void swapout_c95_write_back_fails(struct kunit *test)
 	swapout_expect_populated(test, bo);
 
 	KUNIT_EXPECT_EQ(test, swapout_run(test), SWAPOUT_PAGES);
-	KUNIT_EXPECT_EQ(test, swapout_bo_populate(bo, false), 0);
-	swapout_expect_populated(test, bo);
-	swapout_bo_free(test, bo);
-	swapout_expect_baseline(test);
+	swapout_expect_comes_back(test, bo);
 }
 
 static void swapout_c97_destroyed(struct kunit *test)
@@ -631,10 +622,7 @@ static void swapout_c121_copy_is_not_repeated(struct kunit *test)
 	swapout_give_room(test, 300, 0);
 	KUNIT_EXPECT_EQ(test, swapout_count_failures(test, -ENOMEM), 2);
 	KUNIT_EXPECT_EQ(test, bo->ttm->retained, 3 * 512);
-	KUNIT_EXPECT_EQ(test, swapout_bo_populate(bo, false), 0);
-	swapout_expect_populated(test, bo);
-	swapout_bo_free(test, bo);
-	swapout_expect_baseline(test);
+	swapout_expect_comes_back(test, bo);
 }
 
 /* Large folios do not fit, of which one is tried, but their pages do, in turn. */
@@ -657,10 +645,7 @@ static void swapout_c121_less_room_than_a_chunk(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, pages.backed_up, nr);
 	KUNIT_EXPECT_EQ(test, pages.inserted, 0);
 	KUNIT_EXPECT_EQ(test, swapout_accounted(test), 0);
-	KUNIT_EXPECT_EQ(test, swapout_bo_populate(bo, false), 0);
-	swapout_expect_populated(test, bo);
-	swapout_bo_free(test, bo);
-	swapout_expect_baseline(test);
+	swapout_expect_comes_back(test, bo);
 }
 #endif
 
@@ -755,10 +740,7 @@ static void swapout_c75_pages_of_others_are_copied(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, where.backed_up, SWAPOUT_PAGES);
 	KUNIT_EXPECT_EQ(test, where.inserted, 0);
 	KUNIT_EXPECT_EQ(test, swapout_gpu_active(test), 0);
-	KUNIT_EXPECT_EQ(test, swapout_bo_populate(bo, false), 0);
-	swapout_expect_populated(test, bo);
-	swapout_bo_free(test, bo);
-	swapout_expect_baseline(test);
+	swapout_expect_comes_back(test, bo);
 }
 
 static struct kunit_case swapout_cases[] = {

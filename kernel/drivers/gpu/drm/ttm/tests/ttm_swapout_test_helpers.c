@@ -381,6 +381,15 @@ void swapout_expect_populated(struct kunit *test, struct ttm_buffer_object *bo)
 	KUNIT_EXPECT_EQ(test, swapout_bad_pages(tt, tt->caching), 0);
 }
 
+/* The only buffer object, with every byte, and nothing is left of it when it is freed. */
+void swapout_expect_comes_back(struct kunit *test, struct ttm_buffer_object *bo)
+{
+	KUNIT_EXPECT_EQ(test, swapout_bo_populate(bo, false), 0);
+	swapout_expect_populated(test, bo);
+	swapout_bo_free(test, bo);
+	swapout_expect_baseline(test);
+}
+
 unsigned long *swapout_pfns(struct kunit *test, struct ttm_tt *tt)
 {
 	unsigned long *pfns = kunit_kmalloc_array(test, tt->num_pages, sizeof(*pfns),

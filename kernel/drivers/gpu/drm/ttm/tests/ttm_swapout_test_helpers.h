@@ -83,6 +83,7 @@ bool swapout_in_bulk(struct kunit *test, struct ttm_lru_bulk_move *bulk,
 		     struct ttm_buffer_object *bo);
 void swapout_expect_swapped(struct kunit *test, struct ttm_buffer_object *bo);
 void swapout_expect_populated(struct kunit *test, struct ttm_buffer_object *bo);
+void swapout_expect_comes_back(struct kunit *test, struct ttm_buffer_object *bo);
 unsigned long *swapout_pfns(struct kunit *test, struct ttm_tt *tt);
 pgoff_t swapout_moved(struct ttm_tt *tt, const unsigned long *pfns);
 void swapout_write_back_fails(struct kunit *test);
