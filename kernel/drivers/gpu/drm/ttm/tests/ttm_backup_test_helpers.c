@@ -10,12 +10,14 @@
 #include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/initrd.h>
+#include <linux/list.h>
 #include <linux/memcontrol.h>
 #include <linux/mm.h>
 #include <linux/pagemap.h>
 #include <linux/rcupdate.h>
 #include <linux/sched.h>
 #include <linux/smp.h>
+#include <linux/spinlock.h>
 #include <linux/xarray.h>
 
 #ifdef CONFIG_X86
@@ -103,6 +105,27 @@ unsigned int backup_dma_mappings(void)
 	return total && unused ? READ_ONCE(*total) - READ_ONCE(*unused) : 0;
 }
 
+/* Number of backup files that take folios, with the one that all share */
+static unsigned int backup_files(void)
+{
+	static const struct ttm_tt none;
+	struct file *shared = ttm_backup_file_for(&none);
+	struct super_block *sb;
+	unsigned int files = 0;
+	struct list_head *pos;
+
+	if (!shared)
+		return 0;
+
+	sb = file_inode(shared)->i_sb;
+	spin_lock(&sb->s_inode_list_lock);
+	list_for_each(pos, &sb->s_inodes)
+		files++;
+	spin_unlock(&sb->s_inode_list_lock);
+
+	return files;
+}
+
 struct backup_counters backup_counters(void)
 {
 	/* Kernel threads leave the closing of files to a worker. */
@@ -115,6 +138,7 @@ struct backup_counters backup_counters(void)
 		.shmem_thps = backup_node_stat(NR_SHMEM_THPS),
 		.swapins = backup_vm_events(PSWPIN, PSWPIN),
 		.dma_mappings = backup_dma_mappings(),
+		.files = backup_files(),
 	};
 }
 
@@ -144,6 +168,7 @@ void backup_expect_counters(struct kunit *test,
 	KUNIT_EXPECT_EQ(test, now.shmem, before->shmem);
 	KUNIT_EXPECT_EQ(test, now.shmem_thps, before->shmem_thps);
 	KUNIT_EXPECT_EQ(test, now.dma_mappings, before->dma_mappings);
+	KUNIT_EXPECT_EQ(test, now.files, before->files);
 }
 
 static u64 backup_word(u64 seed, size_t page, size_t word)

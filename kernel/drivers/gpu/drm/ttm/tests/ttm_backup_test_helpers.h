@@ -33,6 +33,7 @@ struct backup_counters {
 	long shmem_thps;
 	unsigned long swapins;
 	unsigned int dma_mappings;
+	unsigned int files;
 };
 
 long backup_node_stat(enum node_stat_item item);
