@@ -59,6 +59,8 @@ struct hibernate_test {
 	/* How often something is written, and the pages that there is room for then */
 	unsigned int writeback;
 	pgoff_t written;
+	/* That often after each swapout as well, when memory is as short as before */
+	unsigned int writeback_again;
 	/* The result of moves from VRAM, except for the first ones */
 	u32 bad_mem_type;
 	int move_error;
@@ -71,8 +73,7 @@ struct hibernate_test {
 	unsigned int charged;
 	unsigned int batches;
 	unsigned int waits;
-	unsigned int put_off;
-	unsigned long deadline;
+	unsigned int waits_begun;
 	unsigned int moves;
 	unsigned int evicted;
 	unsigned int swapouts;
@@ -147,6 +148,10 @@ static void hibernate_unpopulate(struct ttm_device *bdev, struct ttm_tt *tt)
 	priv->resident -= tt->num_pages;
 	if (tt->swapout && !priv->swapouts++)
 		priv->evicted_before_swapout = priv->evicted;
+	if (tt->swapout && priv->writeback_again) {
+		priv->writeback = priv->writeback_again;
+		priv->limit -= priv->written;
+	}
 	ttm_pool_free(&bdev->pool, tt);
 }
 
@@ -229,13 +234,13 @@ static u64 hibernate_fake_batch(void)
 }
 
 /* Something is written, so many times, and then there may be more memory. */
-static bool hibernate_fake_wait(unsigned long written, unsigned long deadline)
+static bool hibernate_fake_wait(struct ttm_writeback_wait *wait)
 {
 	struct hibernate_test *priv = kunit_get_current_test()->priv;
 
-	if (priv->waits++ && priv->deadline != deadline)
-		priv->put_off++;
-	priv->deadline = deadline;
+	priv->waits++;
+	priv->waits_begun += wait->least == ULONG_MAX;
+	wait->least = 0;
 	if (!priv->writeback)
 		return false;
 	if (!--priv->writeback)
@@ -571,6 +576,25 @@ static void hibernate_c112_writeback_is_waited_for(struct kunit *test)
 	hibernate_device(test, 0);
 	KUNIT_EXPECT_EQ(test, hibernate_run(test), 0);
 	KUNIT_EXPECT_EQ(test, priv->waits, 3);
+	KUNIT_EXPECT_EQ(test, priv->waits_begun, 1);
+	KUNIT_EXPECT_EQ(test, hibernate_count(test, hibernate_is_out), HIBERNATE_BOS);
+	hibernate_expect_intact(test);
+	hibernate_fini(test);
+}
+
+/* An eviction that needs it is waited for as long as the first one. */
+static void hibernate_c112_writeback_is_waited_for_again(struct kunit *test)
+{
+	struct hibernate_test *priv = test->priv;
+
+	priv->limit = HIBERNATE_PAGES - 1;
+	priv->writeback = 2;
+	priv->writeback_again = 2;
+	priv->written = HIBERNATE_PAGES;
+	hibernate_device(test, 0);
+	KUNIT_EXPECT_EQ(test, hibernate_run(test), 0);
+	KUNIT_EXPECT_EQ(test, priv->waits, 2 * HIBERNATE_BOS);
+	KUNIT_EXPECT_EQ(test, priv->waits_begun, HIBERNATE_BOS);
 	KUNIT_EXPECT_EQ(test, hibernate_count(test, hibernate_is_out), HIBERNATE_BOS);
 	hibernate_expect_intact(test);
 	hibernate_fini(test);
@@ -580,23 +604,38 @@ static void hibernate_c112_writeback_is_waited_for(struct kunit *test)
 static void hibernate_c112_writeback_of_others(struct kunit *test)
 {
 	struct hibernate_test *priv = test->priv;
-	unsigned long start = jiffies;
 
 	priv->limit = HIBERNATE_PAGES - 1;
 	priv->writeback = 5;
 	hibernate_device(test, 0);
 	KUNIT_EXPECT_EQ(test, hibernate_run(test), -ENOMEM);
 	KUNIT_EXPECT_EQ(test, priv->waits, 6);
-	KUNIT_EXPECT_EQ(test, priv->put_off, 0);
-	KUNIT_EXPECT_TRUE(test, time_in_range(priv->deadline, start, jiffies + 15 * HZ));
+	KUNIT_EXPECT_EQ(test, priv->waits_begun, 1);
 	KUNIT_EXPECT_EQ(test, hibernate_count(test, hibernate_in_vram), HIBERNATE_BOS);
 	hibernate_expect_intact(test);
 	hibernate_fini(test);
+}
+
+static void hibernate_c112_end_of_waiting(struct kunit *test)
+{
+	/* There cannot be fewer under writeback. */
+	struct ttm_writeback_wait wait = { .written = ULONG_MAX, .deadline = jiffies };
+	unsigned long start = jiffies;
 
 	kunit_deactivate_static_stub(test, ttm_device_wait_for_writeback);
-	KUNIT_EXPECT_FALSE(test, ttm_device_wait_for_writeback(0, jiffies));
+	KUNIT_EXPECT_FALSE(test, ttm_device_wait_for_writeback(&wait));
+
 	/* More has been written since. */
-	KUNIT_EXPECT_TRUE(test, ttm_device_wait_for_writeback(ULONG_MAX, jiffies + HZ));
+	wait.deadline = jiffies + 100 * HZ;
+	KUNIT_EXPECT_TRUE(test, ttm_device_wait_for_writeback(&wait));
+	KUNIT_EXPECT_EQ(test, wait.least, 0);
+
+	/* A new low is progress. */
+	wait.least = ULONG_MAX;
+	wait.deadline = jiffies;
+	KUNIT_EXPECT_TRUE(test, ttm_device_wait_for_writeback(&wait));
+	KUNIT_EXPECT_LT(test, wait.least, ULONG_MAX);
+	KUNIT_EXPECT_TRUE(test, time_in_range(wait.deadline, start + HZ, jiffies + 15 * HZ));
 }
 
 #ifdef CONFIG_MEMCG
@@ -770,7 +809,9 @@ static struct kunit_case hibernate_cases[] = {
 	KUNIT_CASE(hibernate_c111_larger_than_gtt),
 	KUNIT_CASE(hibernate_c112_nothing_more_can_go),
 	KUNIT_CASE(hibernate_c112_writeback_is_waited_for),
+	KUNIT_CASE(hibernate_c112_writeback_is_waited_for_again),
 	KUNIT_CASE(hibernate_c112_writeback_of_others),
+	KUNIT_CASE(hibernate_c112_end_of_waiting),
 #ifdef CONFIG_MEMCG
 	KUNIT_CASE(hibernate_c121_evictions_charged_to_root),
 	KUNIT_CASE(hibernate_c121_charged_to_root),
