@@ -61,6 +61,9 @@ int ttm_backup_restore_page(struct file *backup, struct page *dst,
 	pgoff_t start, end;
 	int ret;
 
+	KUNIT_STATIC_STUB_REDIRECT(ttm_backup_restore_page, backup, dst, handle, intr,
+				   additional_gfp);
+
 	if (!ttm_backup_file_takes_folios(backup)) {
 		ret = ttm_backup_copy_page(backup, dst, handle, intr,
 					   additional_gfp);

@@ -4,6 +4,7 @@
  * the contract that a case checks stands in its name.
  */
 
+#include <kunit/static_stub.h>
 #include <kunit/test.h>
 #include <linux/memcontrol.h>
 #include <linux/mm.h>
@@ -16,6 +17,8 @@
 #include <drm/ttm/ttm_backup_stats.h>
 #include <drm/ttm/ttm_bo.h>
 
+#include "../ttm_backup_file.h"
+#include "../ttm_backup_restore.h"
 #include "../ttm_pool_internal.h"
 #include "ttm_swapout_test_helpers.h"
 
@@ -210,6 +213,59 @@ static void swapout_c96_copy_fails(struct kunit *test)
 }
 
 #if defined(CONFIG_FAIL_PAGE_ALLOC) && defined(CONFIG_FAULT_INJECTION_DEBUG_FS)
+static int swapout_fake_restore_page(struct file *backup, struct page *dst,
+				     unsigned long handle, bool intr, gfp_t gfp)
+{
+	struct kunit *test = kunit_get_current_test();
+	pgoff_t idx = ttm_backup_handle_idx(handle);
+	int ret;
+
+	if (idx == 24)
+		return -EIO;
+	if (idx == 6)
+		backup_split_in_file(test, backup, 2, BACKUP_CHUNK);
+
+	kunit_deactivate_static_stub(test, ttm_backup_restore_page);
+	ret = ttm_backup_restore_page(backup, dst, handle, intr, gfp);
+	kunit_activate_static_stub(test, ttm_backup_restore_page,
+				   swapout_fake_restore_page);
+
+	return ret;
+}
+
+/*
+ * Swap splits a folio while it is copied to smaller chunks. Of what was copied by then
+ * the file has a part, and what is copied after that leaves the file at once.
+ */
+static void swapout_c96_split_while_copied(struct kunit *test)
+{
+	struct ttm_backup_pages where;
+	struct ttm_buffer_object *bo;
+
+	swapout_device(test, 0);
+	bo = swapout_bo(test, ttm_write_combined, SWAPOUT_PAGES, NULL);
+	KUNIT_EXPECT_EQ(test, swapout_run(test), SWAPOUT_PAGES);
+
+	backup_extraction_fails(test);
+	backup_memory_fails(test, 0, -1);
+	backup_memory_fails_from(5);
+	kunit_activate_static_stub(test, ttm_backup_restore_page,
+				   swapout_fake_restore_page);
+	KUNIT_EXPECT_EQ(test, swapout_bo_populate(bo, false), -EIO);
+	kunit_deactivate_static_stub(test, ttm_backup_restore_page);
+	backup_memory_works(test);
+	backup_extraction_works(test);
+	lru_add_drain_all();
+
+	ttm_tt_backup_pages(bo->ttm, &where);
+	KUNIT_EXPECT_EQ(test, where.resident, 0);
+	KUNIT_EXPECT_EQ(test, where.backed_up, SWAPOUT_PAGES);
+	KUNIT_EXPECT_EQ(test, swapout_accounted(test), 0);
+	KUNIT_EXPECT_EQ(test, swapout_gpu_active(test), 0);
+
+	swapout_expect_comes_back(test, bo);
+}
+
 /*
  * Swap has returned smaller folios, and there is no memory for all of them: those that
  * are back go again as they are, since a copy of them would need memory as well.
@@ -428,6 +484,7 @@ static struct kunit_case swapin_cases[] = {
 	KUNIT_CASE(swapout_c96_copy_fails),
 	KUNIT_CASE(swapout_c116_read_only_mapping),
 #if defined(CONFIG_FAIL_PAGE_ALLOC) && defined(CONFIG_FAULT_INJECTION_DEBUG_FS)
+	KUNIT_CASE(swapout_c96_split_while_copied),
 	KUNIT_CASE(swapout_c96_pieces_go_again),
 	KUNIT_CASE(swapout_c97_pieces_are_dropped),
 	KUNIT_CASE(swapout_c54_parts_stay_out_of_the_pools),

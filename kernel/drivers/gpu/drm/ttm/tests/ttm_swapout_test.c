@@ -82,18 +82,14 @@ static void swapout_c63_pool_of_the_driver(struct kunit *test)
 	swapout_expect_comes_back(test, bo);
 }
 
-static void swapout_c91_allocates_nodes_only(struct kunit *test)
+/* 64 MiB are swapped out and come back: how many pages does a swapout allocate, at least? */
+static unsigned long swapout_pages_allocated(struct kunit *test,
+					     struct ttm_buffer_object *bo, unsigned long most)
 {
-	/* At most one page for 16 MiB */
-	const pgoff_t pages = 64UL << (20 - PAGE_SHIFT), most = 4;
-	struct ttm_buffer_object *bo;
+	pgoff_t pages = bo->ttm->num_pages;
 	unsigned long least = ULONG_MAX;
 	unsigned int round;
 
-	swapout_device(test, 0);
-	bo = swapout_bo(test, ttm_cached, pages, NULL);
-	if (!PageCompound(bo->ttm->pages[0]))
-		kunit_skip(test, "needs large folios");
 	/* The rest of the system allocates, too, but not all the time. */
 	for (round = 0; round < 5 && least > most; round++) {
 		unsigned long before = backup_pages_allocated();
@@ -103,11 +99,42 @@ static void swapout_c91_allocates_nodes_only(struct kunit *test)
 		KUNIT_ASSERT_EQ(test, swapout_bo_populate(bo, false), 0);
 	}
 	kunit_info(test, "%lu pages allocated for 64 MiB", least);
-	KUNIT_EXPECT_LE(test, least, most);
 	swapout_expect_populated(test, bo);
 	swapout_bo_free(test, bo);
 	swapout_expect_baseline(test);
+
+	return least;
 }
+
+static void swapout_c91_allocates_nodes_only(struct kunit *test)
+{
+	/* At most one page for 16 MiB */
+	const pgoff_t pages = 64UL << (20 - PAGE_SHIFT), most = 4;
+	struct ttm_buffer_object *bo;
+
+	swapout_device(test, 0);
+	bo = swapout_bo(test, ttm_cached, pages, NULL);
+	if (!PageCompound(bo->ttm->pages[0]))
+		kunit_skip(test, "needs large folios");
+	KUNIT_EXPECT_LE(test, swapout_pages_allocated(test, bo, most), most);
+}
+
+#if defined(CONFIG_FAIL_PAGE_ALLOC) && defined(CONFIG_FAULT_INJECTION_DEBUG_FS)
+/* A node has 64 entries: that is what single pages take, which nothing merges here. */
+static void swapout_c91_nodes_of_single_pages(struct kunit *test)
+{
+	const pgoff_t pages = 64UL << (20 - PAGE_SHIFT), most = pages * 4 / 1000;
+	struct ttm_buffer_object *bo;
+
+	swapout_device(test, 0);
+	backup_memory_fails(test, 0, -1);
+	backup_memory_fails_from(1);
+	bo = swapout_bo(test, ttm_cached, pages, NULL);
+	KUNIT_EXPECT_FALSE(test, PageCompound(bo->ttm->pages[0]));
+	KUNIT_EXPECT_LE(test, swapout_pages_allocated(test, bo, most), most);
+	backup_memory_works(test);
+}
+#endif
 
 /* Pages of the DMA API are copied, as before, and come back. */
 static void swapout_c92_dma_alloc_pool_is_copied(struct kunit *test)
@@ -747,6 +774,9 @@ static struct kunit_case swapout_cases[] = {
 	KUNIT_CASE_SLOW(swapout_c63_c91_round_trip),
 	KUNIT_CASE(swapout_c63_pool_of_the_driver),
 	KUNIT_CASE_SLOW(swapout_c91_allocates_nodes_only),
+#if defined(CONFIG_FAIL_PAGE_ALLOC) && defined(CONFIG_FAULT_INJECTION_DEBUG_FS)
+	KUNIT_CASE_SLOW(swapout_c91_nodes_of_single_pages),
+#endif
 	KUNIT_CASE(swapout_c92_dma_alloc_pool_is_copied),
 	KUNIT_CASE(swapout_c93_c94_rest_is_retained),
 	KUNIT_CASE(swapout_c94_nothing_can_be_inserted),
