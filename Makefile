@@ -27,7 +27,8 @@ help:
 	@echo '              CONFIG=debian|running|FILE TRIM=1 for only the modules in use'
 	@echo 'make series   the kernel changes as mails, for git am and git send-email (build/series):'
 	@echo '              V=2 RFC=1 BASE=COMMIT, DRAFT=1 where git does not know who you are'
-	@echo 'make series-check  that each of them compiles and passes its tests by itself'
+	@echo 'make series-check  that each of them compiles and passes its tests by itself:'
+	@echo '              FROM=N TO=M only those'
 	@echo 'make style    checkpatch, sparse, W=1, coccinelle, kernel-doc, shellcheck'
 	@echo 'make compile_commands.json  for clangd and the like'
 	@echo 'make clean    remove what was built'
@@ -133,7 +134,7 @@ series:
 .PHONY: series-check
 series-check: need-deps
 	@tools/deps series
-	@tools/check-series $(if $(FROM),--from '$(FROM)')
+	@tools/check-series $(if $(FROM),--from '$(FROM)') $(if $(TO),--to '$(TO)')
 
 .PHONY: style
 style: tree

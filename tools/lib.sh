@@ -236,6 +236,16 @@ configure()
 	rm -f "$dir/.config.wanted"
 }
 
+# kunit_suites DIR: the KUnit suites of mm and TTM that a kernel tree has, one a line
+kunit_suites()
+{
+	find "$1/mm/tests" "$1/drivers/gpu/drm/ttm/tests" -name '*.c' -exec awk '
+		FNR == 1 { suite = 0 }
+		/^static struct kunit_suite / { suite = 1 }
+		suite && /\.name = "/ { split($0, part, "\""); print part[2] }
+		/^}/ { suite = 0 }' {} + | LC_ALL=C sort
+}
+
 # patches_in DIR: the patches of an exported series, without its cover letter
 patches_in()
 {

@@ -223,6 +223,38 @@ check "torture on a kernel that no phase has" "no 'linux' in variants and machin
 check "or of a phase that has one" "only for the phases variants and machines" \
 	fails "$TOP/tests/torture/run" --kernel distro --phase kasan
 
+# What tools/check-series runs after a patch: the suites of a tree, of whatever age
+mkdir -p "$work/suites/mm/tests" "$work/suites/drivers/gpu/drm/ttm/tests"
+cat >"$work/suites/mm/tests/b.c" <<'END'
+static struct kunit_case b_cases[] = {
+	{ .name = "a case" },
+};
+static struct kunit_suite b_suite = {
+	.name = "second",
+	.test_cases = b_cases,
+};
+static struct kunit_suite c_suite = {
+	.init = b_init,
+	.name = "third",
+};
+static const struct drm_driver driver = {
+	.name = "a driver",
+};
+END
+sed 's/second/first/; s/third/fourth/' "$work/suites/mm/tests/b.c" \
+	>"$work/suites/drivers/gpu/drm/ttm/tests/a.c"
+is "the KUnit suites of a tree are found" \
+	cmp <(printf '%s\n' first fourth second third) <(kunit_suites "$work/suites")
+# those of kernel/ and of upstream's TTM, each of which has a line in tests/run
+kunit_suites "$TOP/kernel" >"$work/found"
+kunit_suites "$real" | grep '^ttm_' >>"$work/found"
+missing_suites() { while read -r suite; do grep -qw "$suite" "$TOP/tests/run" || echo "$suite"; done <"$work/found"; }
+is "tests/run has a line for each" test -s "$work/found" -a -z "$(missing_suites)"
+check "series-check from a patch that is no number" "^check-series: usage" fails \
+	"$copy/tools/check-series" --from all
+check "or to one before it" "that is before --from 7" fails \
+	"$copy/tools/check-series" --from 7 --to 6
+
 # Whoever runs a script can ask it how
 while read -r script; do
 	if "$TOP/$script" --help >"$work/out" 2>"$work/err" </dev/null &&
