@@ -41,6 +41,13 @@ note()
 	echo "${0##*/}: $*" >&2
 }
 
+# project_git ARGUMENT...: git in the repository of this project, whoever owns it: in
+# continuous integration that is somebody else
+project_git()
+{
+	git -c safe.directory='*' -C "$TOP" "$@"
+}
+
 # need COMMAND PACKAGE: fail with one line if COMMAND is not installed
 need()
 {

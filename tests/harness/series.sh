@@ -115,6 +115,22 @@ is "the mails are a thread" has "$second" "^In-Reply-To: $(sed -n 's/^Message-ID
 cp -r "$core" "$work/keep"
 "$series" --rfc --base $base >"$work/out" 2>&1
 is "the same state makes the same mails" diff -r "$work/keep" "$core"
+is "dated by SOURCE_DATE_EPOCH" has <(SOURCE_DATE_EPOCH=1700000000 "$series" --rfc --base $base >&2 &&
+	cat "$core"/0001-*) '^Date: Tue, 14 Nov 2023 22:13:20 \+0000$'
+SOURCE_DATE_EPOCH=today check "which is a number" "'today' is not a number of seconds" fails "$series"
+# as a tarball has it: no repository here, nor above
+find "$copy/kernel" "$hooks" -type f -exec touch -d @1600000000 {} +
+touch -d @1650000000 "$hooks/second.patch"
+is "or by the newest file where there is no repository" \
+	has <(GIT_CEILING_DIRECTORIES=$work "$series" --rfc --base $base >&2 && cat "$core"/0001-*) \
+	'^Date: Fri, 15 Apr 2022 05:20:00 \+0000$'
+# as in a container, where root finds a checkout of somebody else
+git init -q "$work/others"
+git -C "$work/others" -c user.name=a -c user.email=a commit -q --allow-empty -m a \
+	--date=@1500000000
+others() { TOP=$work/others GIT_TEST_ASSUME_DIFFERENT_OWNER=1 "$@" log -1 --format=%at; }
+is "a repository of somebody else is none to git" test -z "$(others git -C "$work/others" 2>/dev/null)"
+is "and is one here" test "$(others project_git)" == 1500000000
 
 sed -i 's/{{[^|]*|/{{No such section |/' "$hooks/cover-core.txt"
 check "a figure that the results do not have" "have 0 figures for 'No such section" fails "$series"

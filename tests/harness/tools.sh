@@ -251,9 +251,9 @@ kunit_suites "$real" | grep '^ttm_' >>"$work/found"
 missing_suites() { while read -r suite; do grep -qw "$suite" "$TOP/tests/run" || echo "$suite"; done <"$work/found"; }
 is "tests/run has a line for each" test -s "$work/found" -a -z "$(missing_suites)"
 check "series-check from a patch that is no number" "^check-series: usage" fails \
-	"$copy/tools/check-series" --from all
+	"$TOP/tools/check-series" --from all
 check "or to one before it" "that is before --from 7" fails \
-	"$copy/tools/check-series" --from 7 --to 6
+	"$TOP/tools/check-series" --from 7 --to 6
 
 # Whoever runs a script can ask it how
 while read -r script; do
