@@ -1,12 +1,26 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-only
 # In the virtual machine: see that it is that of vm/run --numa, have reclaim demote folios
-# to the node that is far, run a command, and say how many were demoted.
+# to the node that is far, run a command, and say how many were demoted:
+#
+#	numa.sh [--demoted] COMMAND [ARGUMENT]...
+#
+# With --demoted it is a failure if none were.
 
 case ${1:-} in
 --help)
-	sed -n '3,$s/^# \{0,1\}//p; /^$/q' "$0"
+	sed -n '3,${/^#/!q; s/^# \{0,1\}//p;}' "$0"
 	exit 0 ;;
+esac
+must=0
+if [ "${1:-}" = --demoted ]; then
+	must=1
+	shift
+fi
+case ${1:-} in
+'' | -*)
+	echo "numa.sh: '${1:-}' is not a command (numa.sh --help)" >&2
+	exit 1 ;;
 esac
 
 node=/sys/devices/system/node
@@ -35,5 +49,5 @@ before=$(demoted)
 status=$?
 demoted=$(($(demoted) - before))
 echo "# pages demoted: $demoted"
-[ "$demoted" -gt 0 ] || exit 1
+[ "$demoted" -ge "$must" ] || exit 1
 exit "$status"
