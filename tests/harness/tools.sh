@@ -223,6 +223,15 @@ check "torture on a kernel that no phase has" "no 'linux' in variants and machin
 check "or of a phase that has one" "only for the phases variants and machines" \
 	fails "$TOP/tests/torture/run" --kernel distro --phase kasan
 
+# a phase whose program is missing, which is said before anything is built
+for tool in make od sort tr; do
+	ln -sf "$(command -v "$tool")" "$bin/$tool"
+done
+rm -f "$bin/jq"
+check "the phase oom without jq" "jq is missing: apt-get install jq" \
+	fails env -i "HOME=$HOME" "PATH=$bin" "$TOP/tests/torture/run" --phase oom
+check "jq is asked for with what all targets need" "run: make deps .*jq" fails deps 0
+
 # What tools/check-series runs after a patch: the suites of a tree, of whatever age
 mkdir -p "$work/suites/mm/tests" "$work/suites/drivers/gpu/drm/ttm/tests"
 cat >"$work/suites/mm/tests/b.c" <<'END'
