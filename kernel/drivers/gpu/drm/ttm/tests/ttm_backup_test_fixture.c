@@ -5,7 +5,6 @@
  * seen afterwards, and faults.
  */
 
-#include <linux/debugfs.h>
 #include <linux/file.h>
 #include <linux/highmem.h>
 #include <linux/pagemap.h>
@@ -21,7 +20,6 @@
 
 #include "../ttm_backup_file.h"
 #include "../ttm_backup_restore.h"
-#include "../ttm_module.h"
 #include "../ttm_pool_internal.h"
 #include "ttm_backup_test_fixture.h"
 
@@ -595,63 +593,6 @@ long backup_run_with_pages(struct kunit *test, struct ttm_tt *tt,
 #endif
 
 #ifdef CONFIG_FAULT_INJECTION_DEBUG_FS
-static struct fault_attr *backup_fault_attr(struct kunit *test)
-{
-	struct dentry *dir = debugfs_lookup("backup_fault_inject",
-					    ttm_debugfs_root);
-	struct dentry *file;
-	struct fault_attr *attr;
-
-	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, dir);
-	file = debugfs_lookup("probability", dir);
-	dput(dir);
-	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, file);
-	attr = container_of((unsigned long *)d_inode(file)->i_private,
-			    struct fault_attr, probability);
-	dput(file);
-
-	return attr;
-}
-
-static void backup_fault_end(void *attr)
-{
-	((struct fault_attr *)attr)->probability = 0;
-}
-
-/*
- * Interrupt one restore, the Nth time that one could be. Zero: no more, which the end of
- * the case stands for as well.
- */
-void backup_interrupt_at(struct kunit *test, unsigned int n)
-{
-	struct fault_attr *attr = backup_fault_attr(test);
-
-	kunit_release_action(test, backup_fault_end, attr);
-	if (!n)
-		return;
-
-	KUNIT_ASSERT_EQ(test, 0, kunit_add_action(test, backup_fault_end, attr));
-	attr->probability = 100;
-	attr->interval = n;
-	attr->count = 0;
-	attr->verbose = 0;
-	atomic_set(&attr->space, 0);
-	atomic_set(&attr->times, 1);
-}
-
-/*
- * Let the Nth call fail that a backup makes, and the next one: a chunk that ends a
- * batch is the first of the next batch.
- */
-void backup_fail_at(struct kunit *test, unsigned int n)
-{
-	struct fault_attr *attr = backup_fault_attr(test);
-
-	backup_interrupt_at(test, 1);
-	atomic_set(&attr->space, n);
-	atomic_set(&attr->times, 2);
-}
-
 int backup_interrupted_restore(struct kunit *test, struct ttm_tt *tt,
 			       unsigned int n)
 {

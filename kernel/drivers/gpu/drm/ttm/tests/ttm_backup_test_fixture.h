@@ -85,8 +85,6 @@ unsigned int backup_hold_chunks(struct kunit *test, struct ttm_tt *tt,
 				struct folio **folio, unsigned int max);
 long backup_run_with_pages(struct kunit *test, struct ttm_tt *tt,
 			   unsigned int pages);
-void backup_interrupt_at(struct kunit *test, unsigned int n);
-void backup_fail_at(struct kunit *test, unsigned int n);
 int backup_interrupted_restore(struct kunit *test, struct ttm_tt *tt,
 			       unsigned int n);
 

@@ -55,6 +55,8 @@ void backup_split_in_file(struct kunit *test, struct file *backup, unsigned int 
 void backup_memory_fails(struct kunit *test, unsigned int pages, int times);
 void backup_memory_fails_from(unsigned int order);
 int backup_memory_works(struct kunit *test);
+void backup_interrupt_at(struct kunit *test, unsigned int n);
+void backup_fail_at(struct kunit *test, unsigned int n);
 void backup_stay_on_cpu(struct kunit *test);
 void backup_alloc_drm(struct kunit *test, u64 *dma_mask,
 		      struct device **dev, struct drm_device **drm);
