@@ -9,6 +9,7 @@
 #include <linux/memcontrol.h>
 #include <linux/mm.h>
 #include <linux/page_counter.h>
+#include <linux/pagemap.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/swap.h>
@@ -46,6 +47,30 @@ static void swapout_c96_signals_are_ignored(struct kunit *test)
 	}
 }
 
+/* How many pages, in memory or in the file, are not write-back cached? */
+static pgoff_t swapin_uncached_pages(const struct ttm_tt *tt)
+{
+	pgoff_t i, uncached = 0;
+
+	for (i = 0; i < tt->num_pages; i++) {
+		struct page *page = tt->pages[i];
+		struct folio *folio = NULL;
+
+		if (ttm_backup_page_ptr_is_handle(page)) {
+			folio = filemap_get_folio(tt->backup->f_mapping, i);
+			/* A swap entry */
+			if (IS_ERR(folio))
+				continue;
+			page = folio_file_page(folio, i);
+		}
+		uncached += backup_page_caching(page) != ttm_cached;
+		if (folio)
+			folio_put(folio);
+	}
+
+	return uncached;
+}
+
 static void swapout_expect_as_before(struct kunit *test, struct ttm_buffer_object *bo)
 {
 	struct swapout_test *priv = test->priv;
@@ -55,6 +80,7 @@ static void swapout_expect_as_before(struct kunit *test, struct ttm_buffer_objec
 	KUNIT_EXPECT_EQ(test, swapout_accounted(test), 0);
 	KUNIT_EXPECT_EQ(test, swapout_gpu_active(test), 0);
 	KUNIT_EXPECT_EQ(test, backup_dma_mappings(), priv->before.dma_mappings);
+	KUNIT_EXPECT_EQ(test, swapin_uncached_pages(bo->ttm), 0);
 }
 
 /* Without memory for all of it, the part that is back goes again. */
@@ -163,6 +189,120 @@ static void swapout_c94_c96_rest_cannot_go(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, swapout_in_bulk(test, &bulk, bo));
 
 	swapout_expect_comes_back(test, bo);
+}
+
+#ifdef CONFIG_FAULT_INJECTION_DEBUG_FS
+/*
+ * What is back cannot go again for lack of memory, from one of the chunks on. It is
+ * retained, goes with the next walk, or comes back with what has gone.
+ */
+static void swapin_no_memory_to_go_again(struct kunit *test, bool copies, bool walk)
+{
+	struct swapout_test *priv = test->priv;
+	pgoff_t retained, last = SWAPOUT_PAGES;
+	unsigned int n;
+
+	for (n = 1; last; n++) {
+		struct ttm_lru_bulk_move bulk;
+		struct ttm_buffer_object *bo;
+		struct ttm_backup_pages where;
+		struct ttm_tt *tt;
+
+		ttm_lru_bulk_move_init(&bulk);
+		bo = swapout_bo(test, ttm_write_combined, SWAPOUT_PAGES, &bulk);
+		tt = bo->ttm;
+		KUNIT_EXPECT_EQ(test, swapout_run(test), SWAPOUT_PAGES);
+
+		if (copies) {
+			backup_extraction_fails(test);
+			backup_fail_at(test, n);
+			swapout_copy_ends_at(test, bo, 577);
+		} else {
+			swapout_memory_ends(test, 3);
+			backup_fail_at(test, n);
+			KUNIT_EXPECT_EQ(test, swapout_bo_populate(bo, false), -ENOMEM);
+		}
+		backup_interrupt_at(test, 0);
+		backup_extraction_works(test);
+		lru_add_drain_all();
+
+		retained = tt->retained;
+		KUNIT_EXPECT_LT(test, retained, last);
+		ttm_tt_backup_pages(tt, &where);
+		KUNIT_EXPECT_EQ(test, where.resident, retained);
+		KUNIT_EXPECT_EQ(test, where.inserted, SWAPOUT_PAGES - retained);
+		KUNIT_EXPECT_EQ(test, tt->backup->f_mapping->nrpages,
+				SWAPOUT_PAGES - retained);
+		KUNIT_EXPECT_EQ(test, ttm_tt_shrinkable_pages(tt), retained);
+		KUNIT_EXPECT_EQ(test, swapout_accounted(test), retained);
+		KUNIT_EXPECT_EQ(test, swapout_gpu_active(test), retained);
+		KUNIT_EXPECT_EQ(test, backup_dma_mappings(), priv->before.dma_mappings);
+		KUNIT_EXPECT_EQ(test, swapin_uncached_pages(tt), 0);
+		KUNIT_EXPECT_EQ(test, swapout_unevictable(test, bo), !retained);
+		KUNIT_EXPECT_EQ(test, swapout_in_bulk(test, &bulk, bo), !!retained);
+
+		if (walk) {
+			KUNIT_EXPECT_EQ(test, swapout_run(test), retained);
+			swapout_expect_as_before(test, bo);
+		}
+		swapout_expect_comes_back(test, bo);
+		last = retained;
+	}
+	/* Or this proves nothing */
+	KUNIT_EXPECT_GT(test, n, 3);
+}
+
+static void swapout_c94_c96_no_memory_to_go_again(struct kunit *test)
+{
+	unsigned int round;
+
+	swapout_device(test, 0);
+	for (round = 0; round < 4; round++)
+		swapin_no_memory_to_go_again(test, round & 1, round & 2);
+}
+#endif
+
+/* A chunk cannot be mapped for DMA, while those before it are, and wait for their caching. */
+static void swapout_c96_mapping_fails(struct kunit *test)
+{
+	static const enum ttm_caching cachings[] = { ttm_cached, ttm_write_combined };
+	struct ttm_buffer_object *bo;
+	unsigned int round, call;
+	unsigned long *pfns;
+	int ret;
+
+	swapout_device(test, 0);
+	/* Extracted, copied to new chunks, and to chunks that are write-combined already */
+	for (round = 0; round < 6; round++) {
+		bo = swapout_bo(test, cachings[round % 2], SWAPOUT_PAGES, NULL);
+		pfns = swapout_pfns(test, bo->ttm);
+		KUNIT_EXPECT_EQ(test, swapout_run(test), SWAPOUT_PAGES);
+		for (call = 1; call <= SWAPOUT_PAGES; call++) {
+			if (round >= 2)
+				backup_extraction_fails(test);
+			if (round >= 4)
+				swapout_fill_pools(test);
+			swapout_map_fails(test, call);
+			ret = swapout_bo_populate(bo, false);
+			swapout_map_works(test);
+			if (round >= 2)
+				backup_extraction_works(test);
+			if (!ret)
+				break;
+			KUNIT_EXPECT_EQ(test, ret, -EFAULT);
+			lru_add_drain_all();
+			swapout_expect_as_before(test, bo);
+			KUNIT_EXPECT_EQ(test, swapout_run(test), 0);
+		}
+		KUNIT_EXPECT_EQ(test, ret, 0);
+		/* One of each chunk */
+		KUNIT_EXPECT_GT(test, call, 3);
+		swapout_expect_populated(test, bo);
+		if (round < 2)
+			KUNIT_EXPECT_EQ(test, swapout_moved(bo->ttm, pfns), 0);
+		swapout_bo_free(test, bo);
+		swapout_expect_baseline(test);
+	}
 }
 
 /* A copy ends in the midst of a chunk. */
@@ -381,6 +521,59 @@ static void swapout_c54_parts_stay_out_of_the_pools(struct kunit *test)
 #endif
 
 #ifdef CONFIG_X86
+/* All of it is extracted, and does not get its caching back. */
+static void swapout_c96_caching_fails(struct kunit *test)
+{
+	static const enum ttm_caching cachings[] = { ttm_write_combined, ttm_uncached };
+	struct ttm_buffer_object *bo;
+	unsigned int i;
+
+	swapout_device(test, 0);
+	for (i = 0; i < ARRAY_SIZE(cachings); i++) {
+		bo = swapout_bo(test, cachings[i], SWAPOUT_PAGES, NULL);
+		KUNIT_EXPECT_EQ(test, swapout_run(test), SWAPOUT_PAGES);
+		swapout_caching_fails(test, 1);
+		KUNIT_EXPECT_EQ(test, swapout_bo_populate(bo, false), -ENOMEM);
+		swapout_caching_works(test);
+		swapout_expect_as_before(test, bo);
+		swapout_expect_comes_back(test, bo);
+	}
+}
+
+/*
+ * The second chunk is copied to one that is write-combined already. The caching of what
+ * is before that one fails to change, or of what is behind it.
+ */
+static void swapout_c96_caching_fails_in_between(struct kunit *test)
+{
+	struct ttm_buffer_object *bo, *other;
+	struct page *pooled;
+	struct folio *held;
+	unsigned int call;
+
+	swapout_device(test, 0);
+	for (call = 1; call <= 2; call++) {
+		bo = swapout_bo(test, ttm_write_combined, SWAPOUT_PAGES, NULL);
+		KUNIT_EXPECT_EQ(test, swapout_run(test), SWAPOUT_PAGES);
+		/* Busy, so it is not extracted. */
+		held = filemap_get_folio(bo->ttm->backup->f_mapping, 512);
+		KUNIT_ASSERT_FALSE(test, IS_ERR(held));
+		other = swapout_bo(test, ttm_write_combined, SWAPOUT_PAGES, NULL);
+		pooled = other->ttm->pages[512];
+		swapout_bo_free(test, other);
+
+		swapout_caching_fails(test, call);
+		KUNIT_EXPECT_EQ(test, swapout_bo_populate(bo, false), -ENOMEM);
+		swapout_caching_works(test);
+		folio_put(held);
+		/* It has been freed, or is in the file. */
+		KUNIT_EXPECT_EQ(test, backup_page_caching(pooled), ttm_cached);
+		lru_add_drain_all();
+		swapout_expect_as_before(test, bo);
+		swapout_expect_comes_back(test, bo);
+	}
+}
+
 /* Pages that cannot be made write-back cached stay, and the restore goes on later. */
 static void swapout_c96_write_back_fails(struct kunit *test)
 {
@@ -481,6 +674,10 @@ static struct kunit_case swapin_cases[] = {
 	KUNIT_CASE(swapout_c96_c121_limit_is_not_met),
 #endif
 	KUNIT_CASE(swapout_c94_c96_rest_cannot_go),
+#ifdef CONFIG_FAULT_INJECTION_DEBUG_FS
+	KUNIT_CASE(swapout_c94_c96_no_memory_to_go_again),
+#endif
+	KUNIT_CASE(swapout_c96_mapping_fails),
 	KUNIT_CASE(swapout_c96_copy_fails),
 	KUNIT_CASE(swapout_c116_read_only_mapping),
 #if defined(CONFIG_FAIL_PAGE_ALLOC) && defined(CONFIG_FAULT_INJECTION_DEBUG_FS)
@@ -490,6 +687,8 @@ static struct kunit_case swapin_cases[] = {
 	KUNIT_CASE(swapout_c54_parts_stay_out_of_the_pools),
 #endif
 #ifdef CONFIG_X86
+	KUNIT_CASE(swapout_c96_caching_fails),
+	KUNIT_CASE(swapout_c96_caching_fails_in_between),
 	KUNIT_CASE(swapout_c96_write_back_fails),
 #endif
 	{}

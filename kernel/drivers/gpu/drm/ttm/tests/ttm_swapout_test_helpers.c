@@ -9,6 +9,7 @@
 #include <kunit/static_stub.h>
 #include <kunit/test.h>
 #include <linux/highmem.h>
+#include <linux/math.h>
 #include <linux/mm.h>
 #include <linux/pagemap.h>
 #include <linux/slab.h>
@@ -448,6 +449,77 @@ void swapout_write_back_works(struct kunit *test)
 
 	KUNIT_EXPECT_GT(test, priv->wb_calls, 0);
 	kunit_deactivate_static_stub(test, ttm_pool_set_caching);
+}
+
+static int swapout_fake_apply_caching(struct page **pages, pgoff_t nr,
+				      enum ttm_caching caching)
+{
+	struct kunit *test = kunit_get_current_test();
+	struct swapout_test *priv = test->priv;
+	bool fails = caching != ttm_cached && ++priv->caching_calls == priv->caching_fails_at;
+	int ret;
+
+	/* A failure may leave any part of the pages changed. */
+	if (fails)
+		nr = DIV_ROUND_UP(nr, 2);
+
+	kunit_deactivate_static_stub(test, ttm_pool_set_caching);
+	ret = ttm_pool_set_caching(pages, nr, caching);
+	kunit_activate_static_stub(test, ttm_pool_set_caching,
+				   swapout_fake_apply_caching);
+
+	return fails ? -ENOMEM : ret;
+}
+
+/* The Nth change to another caching than write-back fails, and no other one. */
+void swapout_caching_fails(struct kunit *test, unsigned int n)
+{
+	struct swapout_test *priv = test->priv;
+
+	priv->caching_calls = 0;
+	priv->caching_fails_at = n;
+	kunit_activate_static_stub(test, ttm_pool_set_caching,
+				   swapout_fake_apply_caching);
+}
+
+void swapout_caching_works(struct kunit *test)
+{
+	struct swapout_test *priv = test->priv;
+
+	KUNIT_EXPECT_EQ(test, priv->caching_calls, priv->caching_fails_at);
+	kunit_deactivate_static_stub(test, ttm_pool_set_caching);
+}
+
+static int swapout_fake_map(struct ttm_pool *pool, unsigned int order, struct page *p,
+			    dma_addr_t *dma_addr)
+{
+	struct kunit *test = kunit_get_current_test();
+	struct swapout_test *priv = test->priv;
+	int ret;
+
+	if (++priv->map_calls == priv->map_fails_at)
+		return -EFAULT;
+
+	kunit_deactivate_static_stub(test, ttm_pool_map);
+	ret = ttm_pool_map(pool, order, p, dma_addr);
+	kunit_activate_static_stub(test, ttm_pool_map, swapout_fake_map);
+
+	return ret;
+}
+
+/* The Nth chunk from now on cannot be mapped for DMA. */
+void swapout_map_fails(struct kunit *test, unsigned int n)
+{
+	struct swapout_test *priv = test->priv;
+
+	priv->map_calls = 0;
+	priv->map_fails_at = n;
+	kunit_activate_static_stub(test, ttm_pool_map, swapout_fake_map);
+}
+
+void swapout_map_works(struct kunit *test)
+{
+	kunit_deactivate_static_stub(test, ttm_pool_map);
 }
 
 static int swapout_fake_extract(struct ttm_pool *pool, struct ttm_tt *tt,

@@ -39,6 +39,10 @@ struct swapout_test {
 	unsigned int unpopulated;
 	unsigned int bad_at_unpopulate;
 	unsigned int wb_calls;
+	unsigned int caching_calls;
+	unsigned int caching_fails_at;
+	unsigned int map_calls;
+	unsigned int map_fails_at;
 	unsigned int extractions;
 	unsigned int extractions_allowed;
 	/* Taken when an extraction fails */
@@ -88,6 +92,10 @@ unsigned long *swapout_pfns(struct kunit *test, struct ttm_tt *tt);
 pgoff_t swapout_moved(struct ttm_tt *tt, const unsigned long *pfns);
 void swapout_write_back_fails(struct kunit *test);
 void swapout_write_back_works(struct kunit *test);
+void swapout_caching_fails(struct kunit *test, unsigned int n);
+void swapout_caching_works(struct kunit *test);
+void swapout_map_fails(struct kunit *test, unsigned int n);
+void swapout_map_works(struct kunit *test);
 void swapout_memory_ends(struct kunit *test, unsigned int extractions);
 void swapout_pages_of_others(struct kunit *test, struct ttm_tt *tt);
 void swapout_fill_pools(struct kunit *test);
