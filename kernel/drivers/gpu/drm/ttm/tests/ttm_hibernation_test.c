@@ -24,6 +24,7 @@
 #include <linux/workqueue.h>
 
 #include <drm/drm_device.h>
+#include <drm/ttm/ttm_allocation.h>
 #include <drm/ttm/ttm_bo.h>
 #include <drm/ttm/ttm_device.h>
 #include <drm/ttm/ttm_placement.h>
@@ -51,6 +52,8 @@ struct hibernate_test {
 	struct ttm_buffer_object *bos[HIBERNATE_BOS];
 	struct backup_counters before;
 
+	/* Of the device's pool */
+	unsigned int alloc_flags;
 	/* Where VRAM is evicted to */
 	u32 evict_to;
 	/* Pages that fit in memory, and bytes to be evicted at once */
@@ -290,7 +293,8 @@ static void hibernate_device(struct kunit *test, pgoff_t tt_pages)
 
 	KUNIT_ASSERT_EQ(test, 0, ttm_device_init(&priv->bdev, &hibernate_funcs, priv->dev,
 						 priv->drm->anon_inode->i_mapping,
-						 priv->drm->vma_offset_manager, 0));
+						 priv->drm->vma_offset_manager,
+						 priv->alloc_flags));
 	KUNIT_ASSERT_EQ(test, 0, ttm_range_man_init(&priv->bdev, TTM_PL_VRAM, false,
 						    HIBERNATE_VRAM));
 	if (tt_pages) {
@@ -380,6 +384,12 @@ static bool hibernate_is_out(struct ttm_buffer_object *bo)
 {
 	return bo->resource->mem_type == TTM_PL_SYSTEM && bo->ttm &&
 	       !ttm_tt_is_populated(bo->ttm) && ttm_tt_is_fully_swapped(bo->ttm);
+}
+
+static bool hibernate_is_copied(struct ttm_buffer_object *bo)
+{
+	return hibernate_is_out(bo) && bo->ttm->page_flags & TTM_TT_FLAG_SWAPPED &&
+	       bo->ttm->swap_storage && !bo->ttm->backup;
 }
 
 static unsigned int hibernate_count(struct kunit *test,
@@ -528,6 +538,43 @@ static void hibernate_c111_larger_than_memory(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, priv->resident, 0);
 	hibernate_expect_intact(test);
 	hibernate_fini(test);
+}
+
+/*
+ * The same with pages of the DMA API, as amdgpu has them with swiotlb: these are swapped
+ * out by a copy. With memory for all, for two at a time, and for less than it seemed
+ */
+static void hibernate_c92_c110_c111_by_a_copy(struct kunit *test)
+{
+	static const struct {
+		pgoff_t limit;
+		u64 batch;
+		unsigned int refused;
+	} rounds[] = {
+		{ HIBERNATE_VRAM, U64_MAX, 0 },
+		{ 2 * HIBERNATE_PAGES, 2 * HIBERNATE_PAGES << PAGE_SHIFT, 0 },
+		{ 3 * HIBERNATE_PAGES + 1, U64_MAX, 2 },
+	};
+	struct hibernate_test *priv = test->priv;
+	unsigned int i;
+
+	priv->alloc_flags = TTM_ALLOCATION_POOL_USE_DMA_ALLOC;
+	for (i = 0; i < ARRAY_SIZE(rounds); i++) {
+		priv->limit = rounds[i].limit;
+		priv->batch = rounds[i].batch;
+		priv->refused = 0;
+		priv->kills = 0;
+		hibernate_device(test, 0);
+		KUNIT_EXPECT_EQ(test, hibernate_run(test), 0);
+		KUNIT_EXPECT_EQ(test, hibernate_count(test, hibernate_is_copied),
+				HIBERNATE_BOS);
+		KUNIT_EXPECT_EQ(test, priv->refused, rounds[i].refused);
+		KUNIT_EXPECT_EQ(test, priv->kills, 0);
+		KUNIT_EXPECT_EQ(test, priv->resident, 0);
+		KUNIT_EXPECT_EQ(test, priv->swapouts, 0);
+		hibernate_expect_intact(test);
+		hibernate_fini(test);
+	}
 }
 
 /* The place that it is evicted to is full before memory is. */
@@ -806,6 +853,7 @@ static struct kunit_case hibernate_cases[] = {
 	KUNIT_CASE(hibernate_c110_one_by_one),
 	KUNIT_CASE(hibernate_c110_batch),
 	KUNIT_CASE(hibernate_c111_larger_than_memory),
+	KUNIT_CASE(hibernate_c92_c110_c111_by_a_copy),
 	KUNIT_CASE(hibernate_c111_larger_than_gtt),
 	KUNIT_CASE(hibernate_c112_nothing_more_can_go),
 	KUNIT_CASE(hibernate_c112_writeback_is_waited_for),
