@@ -21,6 +21,7 @@
 #include <linux/sizes.h>
 
 #include <kunit/static_stub.h>
+#include <kunit/visibility.h>
 
 #include <drm/drm_gem.h>
 #include <drm/ttm/ttm_backup.h>
@@ -29,7 +30,8 @@
 #include "ttm_backup_file.h"
 #include "ttm_pool_internal.h"
 
-static bool ttm_zero_copy = true;
+VISIBLE_IF_KUNIT bool ttm_zero_copy = true;
+EXPORT_SYMBOL_IF_KUNIT(ttm_zero_copy);
 
 MODULE_PARM_DESC(zero_copy, "Back up buffer objects by handing their pages to shmem instead of copying them, and restore by taking them back (default: Y)");
 module_param_named(zero_copy, ttm_zero_copy, bool, 0444);

@@ -59,4 +59,8 @@ void ttm_backup_file_truncate(struct file *backup, pgoff_t idx, pgoff_t nr);
 pgoff_t ttm_backup_file_drop_entries(struct file *backup, struct page **pages,
 				     pgoff_t nr);
 
+#if IS_ENABLED(CONFIG_KUNIT)
+extern bool ttm_zero_copy;
+#endif
+
 #endif
