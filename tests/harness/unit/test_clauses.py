@@ -18,7 +18,8 @@ class Names(unittest.TestCase):
             "ok 1 kunit/suite.c1_a", "not ok 2 kunit-disk/suite.c1_a: why",
             "ok 3 vm/restore-zram: c2_b", "ok 4 torture/kasan: c3_c",
             "ok 5 torture/no-thp/kunit/suite.c4_d # SKIP none"),
-            {"kunit/suite.*": {"pass"}, "c1_a": {"pass", "fail"}, "c2_b": {"pass"},
+            {"kunit/suite.*": {"pass"}, "kunit-disk/suite.*": {"fail"},
+             "c1_a": {"pass", "fail"}, "c2_b": {"pass"},
              "torture/c3_c": {"pass"}, "torture/c4_d": {"skip"}})
 
     def test_others(self):
@@ -33,14 +34,15 @@ class Names(unittest.TestCase):
         self.assertIsNone(results.problem("kunit/s.*"))
         self.assertEqual(results.problem("c1_a"), "was skipped")
         self.assertEqual(results.problem("c2_b"), "did not run")
+        self.assertEqual(results.problem("kunit-copy/s.*"), "did not run")
 
 
 class Rows(unittest.TestCase):
     def test_row(self):
         """clauses: a row has tests, a gap, or both"""
-        table = clauses.Table(["| 1 | holds | `c1_a` `kunit/s.*` |", "| 2 | so | gap: why |",
+        table = clauses.Table(["| 1 | holds | `c1_a` `kunit-copy/s.*` |", "| 2 | so | gap: why |",
                                "| clause | what | tests |", "text"])
-        self.assertEqual(table.tests, {1: ["c1_a", "kunit/s.*"], 2: []})
+        self.assertEqual(table.tests, {1: ["c1_a", "kunit-copy/s.*"], 2: []})
         self.assertEqual((table.gaps, table.wrong, table.rows), ({2}, [], 2))
 
     def test_project(self):
