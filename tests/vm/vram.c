@@ -97,8 +97,11 @@ static void comes_back(bool backed_up)
 	/* There is no room, and nobody is driven out for it. */
 	EXPECT(bo_check_engine(&g, &b[0]));
 	EXPECT(!in_vram(&g, &b[0]));
-	if (backed_up)
+	if (backed_up) {
 		ASSERT(bo_backup(&g, &b[0], true));
+		EXPECT(bo_check_where(&g, &b[0], 0, PAGES(SIZE),
+				      zero_copy_get() ? PAGES(SIZE) : 0));
+	}
 	for (i = 1; i < BUFFERS; i++)
 		bo_free(&g, &b[i]);
 	EXPECT(bo_check_engine(&g, &b[0]));
@@ -411,6 +414,12 @@ static const struct test tests[] = {
 	{ "c113_unneeded_is_purged", unneeded_is_purged },
 };
 
+/* booted with ttm.zero_copy=0 */
+static const struct test copy_tests[] = {
+	{ "c92_c113_swapped_comes_back_by_a_copy", swapped_comes_back },
+	{ "c92_c113_debugger_sees_what_was_copied", debugged },
+};
+
 static const struct test hibernate_tests[] = {
 	{ "c111_vram_larger_than_memory", larger_than_memory },
 };
@@ -420,5 +429,7 @@ int main(int argc, char **argv)
 	mount_all();
 	if (argc > 1 && !strcmp(argv[1], "hibernate"))
 		return ktap_run(hibernate_tests, ARRAY_LEN(hibernate_tests));
+	if (!zero_copy_get())
+		return ktap_run(copy_tests, ARRAY_LEN(copy_tests));
 	return ktap_run(tests, ARRAY_LEN(tests) - !vttm_has_shrinker());
 }
