@@ -87,6 +87,28 @@ boot --swap file --swap-size 64M --stop-at '\] enough$' -- \
 gave 123 'ended at: .* enough$' "a line of the log that ends it"
 gave 123 '^/swap/file +file.*65532' "swap to a file, of a size"
 
+# is_core NAME: what was kept is the memory of a machine
+is_core()
+{
+	if readelf -h "$work/core" 2>/dev/null | grep -q 'CORE'; then pass "$1"; else fail "$1"; fi
+}
+boot --mem 128M --vmcore "$work/core" -- sh -c '
+	echo "marker $$" >/dev/kmsg
+	echo PANIC >/sys/kernel/debug/provoke-crash/DIRECT'
+gave 125 '^vm/run: memory of the machine: .*/core$' "a kernel that panics has its memory kept"
+gave 125 'Kernel panic - not syncing: dumptest' "and its log shown"
+is_core "in a core file"
+if grep -qa 'marker [0-9]' "$work/core"; then pass "with all that was in it"; else fail "with all that was in it"; fi
+# one that does not even get to its command is as good
+boot --mem 128M --cpus 1 --timeout 20 --vmcore "$work/core" -- \
+	sh -c 'echo HARDLOCKUP >/sys/kernel/debug/provoke-crash/DIRECT'
+gave 124 '^vm/run: memory of the machine: .*/core$' "so does one that hangs"
+is_core "in a core file, too"
+run 126 "^vm/run: --vmcore: cannot write $work/no/core$" "memory that cannot be kept" \
+	--vmcore "$work/no/core" -- true
+run 126 "^vm/run: --vmcore: not with --interactive or --gdb$" "or that is looked at by a debugger" \
+	--vmcore "$work/core" --gdb -- true
+
 run 126 "^vm/run: --swap: 'paper' is not zram, disk, file or none$" "swap of a kind that there is not" \
 	--swap paper -- true
 
@@ -153,6 +175,8 @@ stub()
 warn=(--expect-warn lkdtm_WARNING)
 stub hangs 124 'no end after 2 s' "a machine without an end" --timeout 2 -- true
 stub speaks 0 '^a$' "the same log once more" "${warn[@]}" --allow-oom -- true
+stub speaks 0 '^a$' "a kernel that is sound" "${warn[@]}" --allow-oom --vmcore "$work/core" -- true
+if [[ -e $work/core ]]; then fail "has no memory kept"; else pass "has no memory kept"; fi
 stub speaks 125 'lkdtm_WARNING' "a WARN other than the expected one" --expect-warn ttm_ --allow-oom -- true
 stub speaks 125 'lkdtm_WARNING' "a WARN where none is expected" --allow-oom -- true
 stub speaks 125 'Out of memory: Killed process' "a process that is killed for lack of memory" "${warn[@]}" -- true

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""vm/dump.py, with a thread in the place of QEMU"""
+
+import json
+import os
+import tempfile
+import threading
+import unittest
+from pathlib import Path
+
+from run import load
+
+dump = load("vm/dump.py")
+
+
+class Dump(unittest.TestCase):
+    def setUp(self):
+        here = tempfile.TemporaryDirectory()
+        self.addCleanup(here.cleanup)
+        self.pipe = str(Path(here.name, "qmp"))
+        self.file = Path(here.name, 'a "core"')
+        for end in ".in", ".out":
+            os.mkfifo(self.pipe + end)
+
+    def qemu(self, answer):
+        """Greets, and answers the request to write the memory in that way"""
+        with open(self.pipe + ".in", "rb", buffering=0) as into, \
+                open(self.pipe + ".out", "wb", buffering=0) as out:
+            out.write(b'{"QMP": {}}\n')
+            into.read(65536)
+            out.write(b'{"return": {}}\n')
+            request = json.loads(into.read(65536))
+            if answer:
+                part = request["arguments"]["protocol"].removeprefix("file:")
+                Path(part).write_text("memory", encoding="utf-8")
+                out.write(b'{"event": "STOP"}\n' + json.dumps(answer).encode() + b"\n")
+
+    def ask(self, answer, patience=20):
+        thread = threading.Thread(target=self.qemu, args=(answer,))
+        thread.start()
+        try:
+            dump.dump(self.pipe, str(self.file), patience)
+        finally:
+            thread.join()
+
+    def left(self):
+        return sorted(p.name for p in self.file.parent.iterdir() if not p.name.startswith("qmp"))
+
+    def test_written(self):
+        """dump: memory that has been written is in the file"""
+        self.ask({"return": {}})
+        self.assertEqual(self.file.read_text(encoding="utf-8"), "memory")
+        self.assertEqual(self.left(), [self.file.name])
+
+    def test_refused(self):
+        """dump: memory that QEMU cannot write leaves no file, and says why"""
+        with self.assertRaisesRegex(RuntimeError, "dump-guest-memory: no space"):
+            self.ask({"error": {"desc": "no space"}})
+        self.assertEqual(self.left(), [])
+
+    def test_silent(self):
+        """dump: a QEMU that says nothing is not waited for"""
+        with self.assertRaisesRegex(TimeoutError, "does not answer"):
+            self.ask(None, 1)
+        self.assertEqual(self.left(), [])
+
+
+if __name__ == "__main__":
+    unittest.main()
