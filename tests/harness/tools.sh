@@ -218,6 +218,85 @@ check "packages with a configuration that is not there" "is not debian, running 
 	fails "$copy/tools/build-deb" --config "$work/no-config"
 check "or an lsmod that is not" "no such file" fails "$copy/tools/build-deb" --lsmod "$work/no-lsmod"
 
+# Packages, by a make that notes what it is called with in place of the kernel's. What
+# is trimmed is up to upstream's own script, for which lsmod says that TTM is loaded.
+mkdir -p "$kernel"/{scripts,drivers/gpu/drm/ttm,fs/isofs} "$work/deb"
+cp "$real/Makefile" "$kernel/"
+cp "$real/$file" "$kernel/$file"
+cp -r "$real/scripts/config" "$real/scripts/kconfig" "$kernel/scripts/"
+cp "$real/drivers/gpu/drm/ttm/Makefile" "$kernel/drivers/gpu/drm/ttm/"
+cp "$real/fs/isofs/Makefile" "$kernel/fs/isofs/"
+cat >"$kernel/Kconfig" <<'END'
+config MODULES
+	bool "modules"
+	modules
+config DRM_TTM
+	tristate "TTM"
+config ISO9660_FS
+	tristate "CDs"
+END
+printf 'CONFIG_%s\n' MODULES=y DRM_TTM=m ISO9660_FS=m SHMEM_INSERT=y TRANSPARENT_HUGEPAGE=y SWAP=y \
+	>"$work/config"
+for tool in dpkg-buildpackage dh rsync depmod xz; do
+	printf '#!/bin/sh\n' >"$work/deb/$tool"
+done
+printf '#!/bin/sh\nprintf "Module Size Used by\\nttm 4096 0\\n"\n' >"$work/deb/lsmod"
+printf 'Module Size Used by\nisofs 4096 0\n' >"$work/lsmod"
+cat >"$work/deb/make" <<'END'
+#!/bin/bash
+there=$(dirname "$0")
+[[ $1 == -C ]] && cd "$2" || exit 1
+echo "$* version=$KDEB_PKGVERSION" >>"$there/calls"
+case " $* " in
+*' localmodconfig '*)
+	# the lsmod here, not that in /sbin
+	sed "s,\"/sbin\",\"$there\"," scripts/kconfig/streamline_config.pl >"$there/streamline"
+	perl "$there/streamline" --localmodconfig . Kconfig >"$there/trimmed" || exit 1
+	cp "$there/trimmed" .config ;;
+*' bindeb-pkg '*)
+	cp .config "$there/built"
+	touch ../linux-{image-x,image-x-dbg,headers-x,libc-dev}_1_amd64.deb \
+		../linux-upstream_1_amd64.{buildinfo,changes} ;;
+esac
+END
+chmod +x "$work"/deb/*
+# packages [OPTION]...: tools/build-deb with that configuration
+packages()
+{
+	rm -rf "$work"/deb/{calls,built,packages}
+	env -u DEBUG "PATH=$work/deb:$PATH" "$copy/tools/build-deb" --config "$work/config" \
+		--output "$work/deb/packages" "$@"
+}
+# called TARGET...: make was asked for these, one after the other
+called() { diff <(sed 's/ version=.*//; s/.* //' "$work/deb/calls") <(printf '%s\n' "$@"); }
+# built PATTERN...: the configuration that was built has such a line for each
+built()
+{
+	local line
+
+	for line; do
+		grep -qxE -- "$line" "$work/deb/built" || { echo "not there: $line"; return 1; }
+	done
+}
+made() { diff <(ls "$work/deb/packages") <(printf '%s\n' linux-{headers,image}-x_1_amd64.deb); }
+no_packages() { ! ls -d "$copy"/build/{*.deb,linux-upstream*,.deb.*} 2>/dev/null; }
+check "packages are built" "building build/deb" works packages
+is "by the kernel's own rules" called olddefconfig bindeb-pkg
+is "with a version of this project" \
+	grep -qE 'bindeb-pkg version=[0-9.]+-1\+ttm[0-9]+$' "$work/deb/calls"
+is "under a name of their own, not signed, without debug information, with all modules" built \
+	'CONFIG_LOCALVERSION="-ttm-zerocopy"' '# CONFIG_MODULE_SIG is not set' \
+	CONFIG_DEBUG_INFO_NONE=y CONFIG_DEBUG_FS=y CONFIG_DRM_TTM=m CONFIG_ISO9660_FS=m
+is "of which image and headers are kept" made
+is "and nothing else" no_packages
+check "packages of what is in use" "building build/deb" works packages --trim
+is "have the modules that are loaded" called localmodconfig olddefconfig bindeb-pkg
+is "and not the others" built CONFIG_DRM_TTM=m '# CONFIG_ISO9660_FS is not set'
+LSMOD='' check "an LSMOD that is empty is none" "building build/deb" works packages --trim
+check "packages of what is in use elsewhere, where TTM is not" "no driver that uses TTM" fails \
+	packages --lsmod "$work/lsmod"
+is "are not built" called localmodconfig olddefconfig
+
 check "torture on a kernel that no phase has" "no 'linux' in variants and machines; there are: no-thp" \
 	fails "$TOP/tests/torture/run" --kernel linux
 check "or of a phase that has one" "only for the phases variants and machines" \
