@@ -30,7 +30,7 @@ check()
 	for ((i = 1; i <= 68; i++)); do
 		case $i in
 		5) echo "| $i | text | gap: no hardware |" ;;
-		7) echo "| $i | text | \`insert_c07_a\` \`c7_c8_b\` gap: not all |" ;;
+		7) echo "| $i | text | \`insert_a\` \`c7_c8_b\` gap: not all |" ;;
 		8) echo "| $i | text | \`c7_c8_b\` |" ;;
 		9) echo "| $i | text | \`torture/c9_t\` |" ;;
 		68) echo "| $i | text | \`kunit/ttm_x.*\` |" ;;
@@ -42,7 +42,7 @@ check()
 	for ((i = 1; i <= 68; i++)); do
 		case $i in
 		5 | 8 | 9) echo "ok $i vm/x: unnumbered_$i" ;;
-		7) echo "ok $i kunit/shmem.insert_c07_a" ;;
+		7) echo "ok $i kunit/shmem.insert_a" ;;
 		68) echo "ok $i kunit/ttm_x.a.of two words" ;;
 		*) echo "ok $i vm/x: c${i}_a" ;;
 		esac
@@ -50,7 +50,7 @@ check()
 	echo "ok 69 vm/x-disk: c7_c8_b"
 	echo "ok 70 vm/x-zram: c7_c8_b"
 	echo "ok 71 kunit/ttm_x.b # SKIP no hardware"
-	echo "ok 72 kunit-disk/shmem.insert_c07_a"
+	echo "ok 72 kunit-disk/shmem.insert_a"
 	echo "1..72"
 } >"$work/tap"
 
@@ -62,17 +62,18 @@ check "and fail" 1 '^clause 9: torture/c9_t failed' '' '5s,.*,not ok 5 torture/v
 check "and are found missing" 1 '^clause 9: torture/c9_t did not run' '' '5s,.*,ok 5 torture/vm/lockdep: a,'
 check "a KUnit case on another kernel stands in its row" 0 '^clauses proven: 67 of 68' '' '5s,.*,ok 5 torture/vm/a: c9_t,;6s,$,\nok 1 torture/no-thp/kunit/shmem.c10_a # SKIP needs large folios,'
 check "and is looked for under its name" 1 '^clause 9: torture/c9_t was skipped' '' '5s,.*,ok 5 torture/no-thp/kunit-disk/shmem.c9_t # SKIP no memory,'
-check "and has a row" 1 '^clause 12: torture/c12_new ran and is not' '' '5s,.*,ok 5 torture/no-thp/kunit/shmem.c12_new,'
+check "and has a row" 1 '^torture/c12_new ran and is in no row' '' '5s,.*,ok 5 torture/no-thp/kunit/shmem.c12_new,'
 check "a test that did not run" 1 '^clause 11: c11_a did not run' '' '/c11_a/d'
 check "a test that failed" 1 '^clause 11: c11_a failed' '' 's/^ok \(.*c11_a\)/not ok \1: why/'
 check "a test that failed in one machine of two" 1 '^clause 8: c7_c8_b failed' '' '/x-disk/s/^/not /'
-check "a KUnit case that failed with one swap device of two" 1 'clause 7: insert_c07_a failed' '' '/kunit-disk/s/^/not /'
+check "a KUnit case that failed with one swap device of two" 1 'clause 7: insert_a failed' '' '/kunit-disk/s/^/not /'
 check "a test that was skipped" 1 '^clause 11: c11_a was skipped' '' '/c11_a/s/$/ # SKIP no device/'
 check "a suite that did not run" 1 '^clause 68: kunit/ttm_x.\* did not run' '' '/ttm_x/d'
 check "a suite with a failure" 1 '^clause 68: kunit/ttm_x.\* failed' '' '/ttm_x.a/s/^/not /'
 check "a suite that was skipped" 1 '^clause 68: kunit/ttm_x.\* was skipped' '' '/ttm_x.a/d'
 check "a test that is not in its row" 1 '^clause 12: c12_new ran and is not' '' '5s/: .*/: c12_new/'
-check "a KUnit case that is not in its row" 1 '^clause 12: insert_c12_new ran and is not' '' '5s,vm.*,kunit-disk/shmem.insert_c12_new,'
+check "a KUnit case that is in no row" 1 '^insert_new ran and is in no row' '' '5s,vm.*,kunit-disk/shmem.insert_new,'
+check "which the row of another suite does not make up for" 1 '^new ran and is in no row' '' '5s,vm.*,kunit/ttm_xy.new,'
 check "a test with two clauses that is in one row only" 1 '^clause 8: c7_c8_b ran and is not' '/^| 8 /s/`.*`/gap: a reason/'
 check "a failed test that is not in its row" 1 '^clause 12: c12_new ran and is not' '' '5s/.*/not ok 5 vm\/x: c12_new: because/'
 check "a clause that there is not" 1 'c69_a: there is no clause 69' '' '5s/: .*/: c69_a/'

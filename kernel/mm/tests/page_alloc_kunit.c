@@ -2,8 +2,6 @@
 /*
  * KUnit tests of allocations made by reclaim. They use up all memory for a short
  * time, so do not run them on a machine that is in use.
- *
- * The number in the name of a case is that of a clause of the contract.
  */
 
 #include <kunit/test.h>
@@ -124,7 +122,7 @@ static void pages_until_none(struct kunit *test, struct page_work *work)
 		   work->nr, work->left, work->there);
 }
 
-static void page_alloc_c83_reclaim_gets_the_last_page(struct kunit *test)
+static void page_alloc_reclaim_gets_the_last_page(struct kunit *test)
 {
 	struct page_work work = { .reclaim = true };
 
@@ -132,7 +130,7 @@ static void page_alloc_c83_reclaim_gets_the_last_page(struct kunit *test)
 	KUNIT_EXPECT_LT(test, work.left, OTHERS);
 }
 
-static void page_alloc_c83_others_do_not_drain(struct kunit *test)
+static void page_alloc_others_do_not_drain(struct kunit *test)
 {
 	struct page_work work = { .reclaim = false };
 
@@ -141,8 +139,8 @@ static void page_alloc_c83_others_do_not_drain(struct kunit *test)
 }
 
 static struct kunit_case page_alloc_cases[] = {
-	KUNIT_CASE_SLOW(page_alloc_c83_reclaim_gets_the_last_page),
-	KUNIT_CASE_SLOW(page_alloc_c83_others_do_not_drain),
+	KUNIT_CASE_SLOW(page_alloc_reclaim_gets_the_last_page),
+	KUNIT_CASE_SLOW(page_alloc_others_do_not_drain),
 	{}
 };
 

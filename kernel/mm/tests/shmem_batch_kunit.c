@@ -5,8 +5,6 @@
  * Suite "shmem_batch" needs nothing but memory. Suite "shmem_batch_swap" needs a
  * swap device, and its case on memory cgroups one named "/kunit", as those of
  * shmem_insert_folio() do.
- *
- * The clause that a case checks stands in its name.
  */
 
 #include <kunit/test.h>
@@ -98,7 +96,7 @@ static void batch_expect_counted(struct kunit *test, struct file *file,
  * Insertion
  */
 
-static void batch_c89_one_after_the_other(struct kunit *test)
+static void batch_insert_one_after_the_other(struct kunit *test)
 {
 	static const unsigned int mixed[] = { 2, 0, 0, 1, 3, 0, 0, 0, 0 };
 	struct file *file = extract_file(test, insert_always, 256);
@@ -185,7 +183,7 @@ static void batch_put_obstacle(struct kunit *test, struct file *file,
 	}
 }
 
-static void batch_c89_up_to_an_obstacle(struct kunit *test)
+static void batch_insert_up_to_an_obstacle(struct kunit *test)
 {
 	static const unsigned int places[] = { 1, 15, BATCH - 1, 0 };
 	unsigned int i, place, obstacle;
@@ -253,7 +251,7 @@ static void batch_c89_up_to_an_obstacle(struct kunit *test)
 	}
 }
 
-static void batch_c89_misaligned_or_past_the_end(struct kunit *test)
+static void batch_misaligned_or_past_the_end(struct kunit *test)
 {
 	static const unsigned int orders[] = { 0, 1 };
 	struct file *file = extract_file(test, insert_always, 8);
@@ -275,7 +273,7 @@ static void batch_c89_misaligned_or_past_the_end(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, file->f_mapping->nrpages, 3);
 }
 
-static void batch_c89_mount_is_full(struct kunit *test)
+static void batch_mount_is_full(struct kunit *test)
 {
 	struct vfsmount *mnt = insert_test_mount(test, SB_KERNMOUNT, "nr_blocks",
 						 "5");
@@ -293,7 +291,7 @@ static void batch_c89_mount_is_full(struct kunit *test)
 	batch_expect_inserted(test, file, &fbatch, 5, 0);
 }
 
-static void batch_c89_other_files(struct kunit *test)
+static void batch_other_files(struct kunit *test)
 {
 	struct file *own = extract_file(test, insert_always, 4);
 	struct file *memfd = insert_memfd(test, 4 * PAGE_SIZE);
@@ -307,7 +305,7 @@ static void batch_c89_other_files(struct kunit *test)
 }
 
 #if defined(CONFIG_FAILSLAB) && defined(CONFIG_FAULT_INJECTION_DEBUG_FS)
-static void batch_c89_no_memory_for_nodes(struct kunit *test)
+static void batch_no_memory_for_nodes(struct kunit *test)
 {
 	struct fault_attr *attr = insert_fault_attr("failslab"), old;
 	pgoff_t index = XA_CHUNK_SIZE - 10;
@@ -377,7 +375,7 @@ static unsigned int batch_extract(struct file *file, pgoff_t index, unsigned lon
 	return shmem_extract_folios(file, index, nr, NUMA_NO_NODE, BATCH_GFP, fbatch);
 }
 
-static void batch_c90_one_after_the_other(struct kunit *test)
+static void batch_extract_one_after_the_other(struct kunit *test)
 {
 	static const unsigned int mixed[] = { 2, 0, 0, 1, 3, 0, 0, 0, 0 };
 	struct folio_batch in, out;
@@ -450,7 +448,7 @@ static void batch_expect_stay(struct kunit *test, struct file *file,
 	}
 }
 
-static void batch_c90_up_to_an_obstacle(struct kunit *test)
+static void batch_extract_up_to_an_obstacle(struct kunit *test)
 {
 	static const unsigned int places[] = { 0, 1, 15, BATCH - 1 };
 	enum { HOLE, LOCKED, REFERENCE, NOT_ON_LRU, OBSTACLES } obstacle;
@@ -512,7 +510,7 @@ static void batch_c90_up_to_an_obstacle(struct kunit *test)
 	}
 }
 
-static void batch_c90_nothing_to_take(struct kunit *test)
+static void batch_nothing_to_take(struct kunit *test)
 {
 	struct folio_batch in, out;
 	struct file *file = batch_file(test, &in);
@@ -559,7 +557,7 @@ static long batch_at_once(void *data)
 	return nr;
 }
 
-static void batch_c90_in_a_batch_of_this_cpu(struct kunit *test)
+static void batch_in_a_batch_of_this_cpu(struct kunit *test)
 {
 	struct file *file = extract_file(test, insert_always, BATCH);
 	struct folio_batch in;
@@ -622,7 +620,7 @@ static int batch_race(void *data)
 	return 0;
 }
 
-static void batch_c90_one_winner(struct kunit *test)
+static void batch_one_winner(struct kunit *test)
 {
 	unsigned int round, i, j;
 
@@ -671,7 +669,7 @@ static void batch_c90_one_winner(struct kunit *test)
 	}
 }
 
-static void batch_c90_up_to_what_is_in_swap(struct kunit *test)
+static void batch_up_to_what_is_in_swap(struct kunit *test)
 {
 	struct file *file = extract_file(test, insert_always, BATCH);
 	struct folio_batch in, out;
@@ -702,7 +700,7 @@ static unsigned long batch_memcg_shmem(struct mem_cgroup *memcg)
 	return memcg_page_state(memcg, NR_SHMEM);
 }
 
-static void batch_c89_charges_are_kept(struct kunit *test)
+static void batch_charges_are_kept(struct kunit *test)
 {
 	/* Runs of the memcg's in between those of root's */
 	static const struct {
@@ -751,7 +749,7 @@ static void batch_c89_charges_are_kept(struct kunit *test)
 }
 
 /* Folios that are not inserted are not charged. */
-static void batch_c89_memcg_limit(struct kunit *test)
+static void batch_memcg_limit(struct kunit *test)
 {
 	struct mem_cgroup *memcg = insert_memcg(test), *old;
 	struct file *file = extract_file(test, insert_always, BATCH + 1);
@@ -785,19 +783,19 @@ static void batch_c89_memcg_limit(struct kunit *test)
 #endif
 
 static struct kunit_case batch_cases[] = {
-	KUNIT_CASE(batch_c89_one_after_the_other),
-	KUNIT_CASE_SLOW(batch_c89_up_to_an_obstacle),
-	KUNIT_CASE(batch_c89_misaligned_or_past_the_end),
-	KUNIT_CASE(batch_c89_mount_is_full),
-	KUNIT_CASE(batch_c89_other_files),
+	KUNIT_CASE(batch_insert_one_after_the_other),
+	KUNIT_CASE_SLOW(batch_insert_up_to_an_obstacle),
+	KUNIT_CASE(batch_misaligned_or_past_the_end),
+	KUNIT_CASE(batch_mount_is_full),
+	KUNIT_CASE(batch_other_files),
 #if defined(CONFIG_FAILSLAB) && defined(CONFIG_FAULT_INJECTION_DEBUG_FS)
-	KUNIT_CASE(batch_c89_no_memory_for_nodes),
+	KUNIT_CASE(batch_no_memory_for_nodes),
 #endif
-	KUNIT_CASE_SLOW(batch_c90_one_after_the_other),
-	KUNIT_CASE_SLOW(batch_c90_up_to_an_obstacle),
-	KUNIT_CASE(batch_c90_nothing_to_take),
-	KUNIT_CASE(batch_c90_in_a_batch_of_this_cpu),
-	KUNIT_CASE_SLOW(batch_c90_one_winner),
+	KUNIT_CASE_SLOW(batch_extract_one_after_the_other),
+	KUNIT_CASE_SLOW(batch_extract_up_to_an_obstacle),
+	KUNIT_CASE(batch_nothing_to_take),
+	KUNIT_CASE(batch_in_a_batch_of_this_cpu),
+	KUNIT_CASE_SLOW(batch_one_winner),
 	{}
 };
 
@@ -809,10 +807,10 @@ static struct kunit_suite batch_suite = {
 };
 
 static struct kunit_case batch_swap_cases[] = {
-	KUNIT_CASE(batch_c90_up_to_what_is_in_swap),
+	KUNIT_CASE(batch_up_to_what_is_in_swap),
 #ifdef CONFIG_MEMCG
-	KUNIT_CASE(batch_c89_charges_are_kept),
-	KUNIT_CASE(batch_c89_memcg_limit),
+	KUNIT_CASE(batch_charges_are_kept),
+	KUNIT_CASE(batch_memcg_limit),
 #endif
 	{}
 };

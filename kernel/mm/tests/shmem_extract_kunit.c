@@ -3,7 +3,6 @@
  * KUnit tests of the contract of shmem_extract_folio().
  *
  * They need nothing but memory, and a memory cgroup named "/kunit" with a memory.max of 0.
- * The number in the name of a case is that of a clause of the contract.
  */
 
 #include <kunit/test.h>
@@ -21,7 +20,7 @@
  * Successful extraction
  */
 
-static void extract_c28_same_folio_same_bytes(struct kunit *test)
+static void extract_same_folio_same_bytes(struct kunit *test)
 {
 	unsigned int order, max = insert_max_order();
 	struct file *file = extract_file(test, insert_always, 2UL << max);
@@ -55,7 +54,7 @@ static void extract_c28_same_folio_same_bytes(struct kunit *test)
 	}
 }
 
-static void extract_c29_like_fresh(struct kunit *test)
+static void extract_like_fresh(struct kunit *test)
 {
 	static const struct {
 		const char *what;
@@ -101,7 +100,7 @@ static void extract_c29_like_fresh(struct kunit *test)
 }
 
 /* As mark_page_accessed() and page idle tracking would have it */
-static void extract_c29_used_folio_is_like_fresh(struct kunit *test)
+static void extract_used_folio_is_like_fresh(struct kunit *test)
 {
 	unsigned int order, max = insert_max_order();
 	struct file *file = extract_file(test, insert_always, 1UL << max);
@@ -128,7 +127,7 @@ static void extract_c29_used_folio_is_like_fresh(struct kunit *test)
 }
 
 #ifdef CONFIG_MEMCG
-static void extract_c29_uncharged(struct kunit *test)
+static void extract_uncharged(struct kunit *test)
 {
 	unsigned int i, orders[] = { 0, insert_max_order() };
 	struct mem_cgroup *memcg = insert_memcg(test), *old;
@@ -164,7 +163,7 @@ static void extract_c29_uncharged(struct kunit *test)
 #endif
 
 /* A folio of a noswap mount can be extracted as well. */
-static void extract_c26_c29_from_noswap(struct kunit *test)
+static void extract_from_noswap(struct kunit *test)
 {
 	struct vfsmount *mnt = insert_noswap_mount(test);
 	unsigned int order, max = insert_max_order();
@@ -186,7 +185,7 @@ static void extract_c26_c29_from_noswap(struct kunit *test)
 	}
 }
 
-static void extract_c30_insert_again(struct kunit *test)
+static void extract_insert_again(struct kunit *test)
 {
 	unsigned int order, max = insert_max_order();
 	struct file *file = extract_file(test, insert_always, 4UL << max);
@@ -229,7 +228,7 @@ static void extract_c30_insert_again(struct kunit *test)
 }
 
 /* A folio is not returned for an index in the middle of it. */
-static void extract_c44_index_in_the_middle(struct kunit *test)
+static void extract_index_in_the_middle(struct kunit *test)
 {
 	unsigned int order, max = insert_max_order();
 	struct file *file = extract_file(test, insert_always, 2UL << max);
@@ -290,7 +289,7 @@ static void extract_what_the_file_allocated(struct kunit *test)
 	extract_expect_counters(test, file, &base, "fallocated");
 }
 
-static void extract_c45_fput(struct kunit *test)
+static void extract_fput(struct kunit *test)
 {
 	unsigned int order, max = insert_max_order();
 	struct vfsmount *mnt = insert_test_mount(test, SB_KERNMOUNT, "nr_blocks",
@@ -383,7 +382,7 @@ static void extract_traced_once(struct kunit *test)
  * Refusals
  */
 
-static void extract_c31_hole(struct kunit *test)
+static void extract_hole(struct kunit *test)
 {
 	unsigned int max = insert_max_order();
 	pgoff_t nr = 1UL << max, holes[] = { 0, 1, nr - 1, 2 * nr, 3 * nr - 1 };
@@ -425,7 +424,7 @@ static void extract_c31_hole(struct kunit *test)
 					    EXTRACT_GFP), -ENOENT);
 }
 
-static void extract_c35_below_min_order(struct kunit *test)
+static void extract_below_min_order(struct kunit *test)
 {
 	unsigned int order, max = insert_max_order();
 	struct file *file = extract_file(test, insert_always, 2UL << max);
@@ -443,7 +442,7 @@ static void extract_c35_below_min_order(struct kunit *test)
 	}
 }
 
-static void extract_c36_foreign_use(struct kunit *test)
+static void extract_foreign_use(struct kunit *test)
 {
 	unsigned int order, max = insert_max_order();
 	struct file *file = extract_file(test, insert_always, 2UL << max);
@@ -494,7 +493,7 @@ static void extract_c36_foreign_use(struct kunit *test)
 }
 
 #ifdef CONFIG_MEMORY_FAILURE
-static void extract_c39_hwpoison(struct kunit *test)
+static void extract_hwpoison(struct kunit *test)
 {
 	unsigned int order, max = insert_max_order();
 	struct file *file = extract_file(test, insert_always, 4UL << max);
@@ -533,7 +532,7 @@ static void extract_c39_hwpoison(struct kunit *test)
 
 #ifdef CONFIG_SWAP
 /* An entry that stands for contents that could not be read from swap */
-static void extract_c39_lost_in_swap(struct kunit *test)
+static void extract_lost_in_swap(struct kunit *test)
 {
 	void *lost = swp_to_radix_entry(make_poisoned_swp_entry());
 	struct file *file = extract_file(test, insert_always, 4);
@@ -606,7 +605,7 @@ static void extract_expect_foreign(struct kunit *test, struct file *file,
 			    -EPERM, "%s", what);
 }
 
-static void extract_c15_c70_mount_of_user_space(struct kunit *test)
+static void extract_mount_of_user_space(struct kunit *test)
 {
 	struct vfsmount *mnt = insert_test_mount(test, 0, "huge", "never");
 
@@ -615,7 +614,7 @@ static void extract_c15_c70_mount_of_user_space(struct kunit *test)
 }
 
 /* Nothing else can be frozen or sealed. */
-static void extract_c16_c70_memfd(struct kunit *test)
+static void extract_refuses_memfd(struct kunit *test)
 {
 	struct file *file = insert_memfd(test, 4 * PAGE_SIZE);
 	struct shmem_inode_info *info = SHMEM_I(file_inode(file));
@@ -629,7 +628,7 @@ static void extract_c16_c70_memfd(struct kunit *test)
 }
 
 /* All of these are on a mount of the kernel's own. */
-static void extract_c70_shared_memory(struct kunit *test)
+static void extract_refuses_shared_memory(struct kunit *test)
 {
 	extract_expect_foreign(test, insert_shared_memory(test, 4 * PAGE_SIZE),
 			       "SysV");
@@ -641,31 +640,31 @@ static void extract_c70_shared_memory(struct kunit *test)
 }
 
 static struct kunit_case extract_cases[] = {
-	KUNIT_CASE(extract_c26_c29_from_noswap),
-	KUNIT_CASE_SLOW(extract_c28_same_folio_same_bytes),
-	KUNIT_CASE_SLOW(extract_c29_like_fresh),
-	KUNIT_CASE(extract_c29_used_folio_is_like_fresh),
+	KUNIT_CASE(extract_from_noswap),
+	KUNIT_CASE_SLOW(extract_same_folio_same_bytes),
+	KUNIT_CASE_SLOW(extract_like_fresh),
+	KUNIT_CASE(extract_used_folio_is_like_fresh),
 #ifdef CONFIG_MEMCG
-	KUNIT_CASE(extract_c29_uncharged),
+	KUNIT_CASE(extract_uncharged),
 #endif
-	KUNIT_CASE_SLOW(extract_c30_insert_again),
-	KUNIT_CASE(extract_c31_hole),
-	KUNIT_CASE(extract_c35_below_min_order),
-	KUNIT_CASE(extract_c36_foreign_use),
+	KUNIT_CASE_SLOW(extract_insert_again),
+	KUNIT_CASE(extract_hole),
+	KUNIT_CASE(extract_below_min_order),
+	KUNIT_CASE(extract_foreign_use),
 #ifdef CONFIG_MEMORY_FAILURE
-	KUNIT_CASE(extract_c39_hwpoison),
+	KUNIT_CASE(extract_hwpoison),
 #endif
 #ifdef CONFIG_SWAP
-	KUNIT_CASE(extract_c39_lost_in_swap),
+	KUNIT_CASE(extract_lost_in_swap),
 #endif
-	KUNIT_CASE_SLOW(extract_c44_index_in_the_middle),
-	KUNIT_CASE_SLOW(extract_c45_fput),
+	KUNIT_CASE_SLOW(extract_index_in_the_middle),
+	KUNIT_CASE_SLOW(extract_fput),
 	KUNIT_CASE(extract_what_the_file_allocated),
 	KUNIT_CASE(extract_refuses_past_the_end),
 	KUNIT_CASE(extract_refuses_not_shmem),
-	KUNIT_CASE(extract_c15_c70_mount_of_user_space),
-	KUNIT_CASE(extract_c16_c70_memfd),
-	KUNIT_CASE(extract_c70_shared_memory),
+	KUNIT_CASE(extract_mount_of_user_space),
+	KUNIT_CASE(extract_refuses_memfd),
+	KUNIT_CASE(extract_refuses_shared_memory),
 	KUNIT_CASE(extract_traced_once),
 	{}
 };

@@ -14,7 +14,7 @@
 #include "shmem_insert_kunit.h"
 #include "../page_alloc.h"
 
-static void extract_c37_movable_block(struct kunit *test)
+static void extract_movable_block(struct kunit *test)
 {
 	unsigned int order, max = insert_max_order();
 	/* This file takes movable folios. */
@@ -56,7 +56,7 @@ static void extract_c37_movable_block(struct kunit *test)
 }
 
 /* No test can have a ZONE_MOVABLE: lie about where this folio is. */
-static void extract_c37_movable_zone(struct kunit *test)
+static void extract_movable_zone(struct kunit *test)
 {
 	struct file *file = insert_file(test, insert_always, 1);
 	struct folio *folio = extract_insert(test, file, 0, 0, 1);
@@ -74,7 +74,7 @@ static void extract_c37_movable_zone(struct kunit *test)
 
 #ifdef CONFIG_NUMA
 /* There is no slow memory here, so pretend that this folio is on a slow node. */
-static void extract_c73_demoted(struct kunit *test)
+static void extract_demoted(struct kunit *test)
 {
 	struct file *file = extract_file(test, insert_always, 1);
 	struct folio *folio = extract_insert(test, file, 0, 0, 1);
@@ -97,7 +97,7 @@ static void extract_c73_demoted(struct kunit *test)
 }
 
 /* A caller that does not ask for a node accepts any of the fast ones. */
-static void extract_c73_any_node(struct kunit *test)
+static void extract_any_node(struct kunit *test)
 {
 	unsigned int order, max = insert_max_order();
 	struct file *file = extract_file(test, insert_always, 1UL << max);
@@ -126,7 +126,7 @@ static void extract_c73_any_node(struct kunit *test)
 }
 #endif
 
-static void extract_c38_wrong_node(struct kunit *test)
+static void extract_wrong_node(struct kunit *test)
 {
 	unsigned int order, max = insert_max_order();
 	struct file *file = extract_file(test, insert_always, 1UL << max);
@@ -148,7 +148,7 @@ static void extract_c38_wrong_node(struct kunit *test)
 }
 
 /* Single pages may be from elsewhere. */
-static void extract_c38_pages_of_any_node(struct kunit *test)
+static void extract_pages_of_any_node(struct kunit *test)
 {
 	struct file *file = extract_file(test, insert_always, 1);
 	struct folio *inserted = extract_insert(test, file, 0, 0, 1), *folio;
@@ -159,7 +159,7 @@ static void extract_c38_pages_of_any_node(struct kunit *test)
 }
 
 #ifdef CONFIG_ZONE_DMA32
-static void extract_c38_wrong_zone(struct kunit *test)
+static void extract_wrong_zone(struct kunit *test)
 {
 	const gfp_t dma32 = GFP_KERNEL | GFP_DMA32;
 	unsigned int order, max = insert_max_order();
@@ -190,7 +190,7 @@ static void extract_c38_wrong_zone(struct kunit *test)
 
 #ifdef CONFIG_TRANSPARENT_HUGEPAGE
 /* Huge folios are grouped by mobility, and bound to a node, as the mask says. */
-static void extract_c38_c72_huge_gfp(struct kunit *test)
+static void extract_huge_gfp(struct kunit *test)
 {
 	static const gfp_t masks[] = {
 		GFP_HIGHUSER | __GFP_RECLAIMABLE, GFP_HIGHUSER, GFP_HIGHUSER_MOVABLE,
@@ -213,7 +213,7 @@ static void extract_c38_c72_huge_gfp(struct kunit *test)
 }
 
 /* Folios that the file allocates by itself, as for a copy */
-static void extract_c72_huge_blocks(struct kunit *test)
+static void extract_huge_blocks(struct kunit *test)
 {
 	unsigned int max = insert_max_order();
 	struct file *file = extract_file(test, insert_always, 1UL << max);
@@ -230,20 +230,20 @@ static void extract_c72_huge_blocks(struct kunit *test)
 #endif
 
 static struct kunit_case place_cases[] = {
-	KUNIT_CASE(extract_c37_movable_block),
-	KUNIT_CASE(extract_c37_movable_zone),
-	KUNIT_CASE(extract_c38_wrong_node),
-	KUNIT_CASE(extract_c38_pages_of_any_node),
+	KUNIT_CASE(extract_movable_block),
+	KUNIT_CASE(extract_movable_zone),
+	KUNIT_CASE(extract_wrong_node),
+	KUNIT_CASE(extract_pages_of_any_node),
 #ifdef CONFIG_NUMA
-	KUNIT_CASE(extract_c73_demoted),
-	KUNIT_CASE(extract_c73_any_node),
+	KUNIT_CASE(extract_demoted),
+	KUNIT_CASE(extract_any_node),
 #endif
 #ifdef CONFIG_ZONE_DMA32
-	KUNIT_CASE(extract_c38_wrong_zone),
+	KUNIT_CASE(extract_wrong_zone),
 #endif
 #ifdef CONFIG_TRANSPARENT_HUGEPAGE
-	KUNIT_CASE(extract_c38_c72_huge_gfp),
-	KUNIT_CASE(extract_c72_huge_blocks),
+	KUNIT_CASE(extract_huge_gfp),
+	KUNIT_CASE(extract_huge_blocks),
 #endif
 	{}
 };

@@ -112,7 +112,7 @@ static unsigned long extract_swapins(void)
 	return insert_vm_events(PSWPIN, PSWPIN);
 }
 
-static void extract_c32_swap_cache_hit(struct kunit *test)
+static void extract_swap_cache_hit(struct kunit *test)
 {
 	unsigned int order, max = insert_swap_order();
 	struct file *file = extract_file(test, insert_always, 2UL << max);
@@ -146,7 +146,7 @@ static void extract_c32_swap_cache_hit(struct kunit *test)
 }
 
 /* A folio that is refused after it left the swap cache is dirty and on the LRU. */
-static void extract_c32_c36_busy_in_swap_cache(struct kunit *test)
+static void extract_busy_in_swap_cache(struct kunit *test)
 {
 	unsigned int order, max = insert_swap_order();
 	struct file *file = extract_file(test, insert_always, 1UL << max);
@@ -173,7 +173,7 @@ static void extract_c32_c36_busy_in_swap_cache(struct kunit *test)
 }
 
 /* From any device, folios come back as they went, and nothing else is allocated. */
-static void extract_c33_from_swap(struct kunit *test)
+static void extract_from_swap(struct kunit *test)
 {
 	unsigned int order, max = insert_swap_order();
 	struct file *file = extract_file(test, insert_always, 2UL << max);
@@ -214,7 +214,7 @@ static void extract_c33_from_swap(struct kunit *test)
 
 #ifdef CONFIG_TRANSPARENT_HUGEPAGE
 /* A folio that is read from swap as a whole must not be in an unmovable pageblock. */
-static void extract_c72_huge_from_swap(struct kunit *test)
+static void extract_huge_from_swap(struct kunit *test)
 {
 	unsigned int max = insert_swap_order();
 	struct file *file = extract_file(test, insert_always, 1UL << max);
@@ -235,7 +235,7 @@ static void extract_c72_huge_from_swap(struct kunit *test)
 #endif
 
 /* A folio that was split to be swapped out comes back in single pages. */
-static void extract_c34_page_by_page(struct kunit *test)
+static void extract_page_by_page(struct kunit *test)
 {
 	struct file *file = extract_file(test, insert_always, 16);
 	struct extract_counters base;
@@ -254,7 +254,7 @@ static void extract_c34_page_by_page(struct kunit *test)
 }
 
 /* Swap entries that are too small or begin earlier are not read for nothing. */
-static void extract_c35_too_small_in_swap(struct kunit *test)
+static void extract_too_small_in_swap(struct kunit *test)
 {
 	unsigned int order, max = insert_swap_order();
 	struct file *file = extract_file(test, insert_always, 2UL << max);
@@ -285,7 +285,7 @@ static void extract_c35_too_small_in_swap(struct kunit *test)
 	}
 }
 
-static void extract_c31_hole_beside_swap(struct kunit *test)
+static void extract_hole_beside_swap(struct kunit *test)
 {
 	struct file *file = extract_file(test, insert_always, 4);
 	struct extract_counters base;
@@ -304,7 +304,7 @@ static void extract_c31_hole_beside_swap(struct kunit *test)
 
 #ifdef CONFIG_ZONE_DMA32
 /* In the swap cache it may be in any zone. */
-static void extract_c38_read_into_the_zone(struct kunit *test)
+static void extract_read_into_the_zone(struct kunit *test)
 {
 	const gfp_t dma32 = GFP_KERNEL | GFP_DMA32 | __GFP_RECLAIMABLE;
 	struct file *file = extract_file(test, insert_always, 4);
@@ -328,7 +328,7 @@ static void extract_c38_read_into_the_zone(struct kunit *test)
 
 #ifdef CONFIG_NUMA
 /* It is read to the node that is asked for, and not to that of whoever asks. */
-static void extract_c38_read_to_the_node(struct kunit *test)
+static void extract_read_to_the_node(struct kunit *test)
 {
 	static const gfp_t masks[] = {
 		EXTRACT_GFP, EXTRACT_GFP | __GFP_COMP | __GFP_NORETRY,
@@ -383,7 +383,7 @@ static void extract_give_back(struct list_head *used, unsigned int order)
 }
 
 /* A node that has it in small pieces only gives those, and no other node a large one. */
-static void extract_c38_node_used_up(struct kunit *test)
+static void extract_node_used_up(struct kunit *test)
 {
 	const gfp_t light = (EXTRACT_GFP | __GFP_COMP) & ~__GFP_DIRECT_RECLAIM;
 	unsigned int max = insert_swap_order();
@@ -429,7 +429,7 @@ static void extract_c38_node_used_up(struct kunit *test)
 }
 #endif
 
-static void extract_c39_read_error(struct kunit *test)
+static void extract_read_error(struct kunit *test)
 {
 	unsigned int order, max = insert_swap_order();
 
@@ -470,7 +470,7 @@ static void extract_c39_read_error(struct kunit *test)
  * Do what swapoff does with the contents of files. Removing the device is left
  * to a test in user space.
  */
-static void extract_c40_unuse(struct kunit *test)
+static void extract_unuse(struct kunit *test)
 {
 	unsigned int round, max = insert_swap_order(), orders[] = { 0, 2, max };
 	struct file *file = extract_file(test, insert_always, 1UL << max);
@@ -555,7 +555,7 @@ static struct folio *extract_without_memory(struct kunit *test, struct file *fil
 	return folio;
 }
 
-static void extract_c43_no_memory_to_read(struct kunit *test)
+static void extract_no_memory_to_read(struct kunit *test)
 {
 	unsigned int order, max = insert_swap_order();
 	struct file *file = extract_file(test, insert_always, 2UL << max);
@@ -601,7 +601,7 @@ static void extract_c43_no_memory_to_read(struct kunit *test)
  * Without memory for a folio as it went, it comes in parts, as large as there is
  * memory for, and so does what is left of it, at once or after the next writeback.
  */
-static void extract_c85_as_large_as_possible(struct kunit *test)
+static void extract_as_large_as_possible(struct kunit *test)
 {
 	unsigned int fail, max = insert_swap_order();
 	struct file *file = extract_file(test, insert_always, 1UL << max);
@@ -650,7 +650,7 @@ static void extract_c85_as_large_as_possible(struct kunit *test)
  * How hard to try is up to the caller, if the mask is one for large folios. Only
  * what does not reclaim fails here.
  */
-static void extract_c85_effort(struct kunit *test)
+static void extract_effort(struct kunit *test)
 {
 	const gfp_t hard = EXTRACT_GFP | __GFP_COMP | __GFP_NORETRY | __GFP_NOWARN;
 	unsigned int max = insert_swap_order();
@@ -692,7 +692,7 @@ static void extract_c85_effort(struct kunit *test)
 }
 
 /* A part that begins in the middle: all around it stays in swap, and can be had. */
-static void extract_c85_from_the_middle(struct kunit *test)
+static void extract_from_the_middle(struct kunit *test)
 {
 	unsigned int order, max = insert_swap_order();
 	struct file *file = extract_file(test, insert_always, 1UL << max);
@@ -723,7 +723,7 @@ static void extract_c85_from_the_middle(struct kunit *test)
  * After readahead the folio is in the swap cache and is not read again. If readahead
  * has no benefit, or the entry does not match, nothing is done.
  */
-static void extract_c88_readahead(struct kunit *test)
+static void extract_readahead(struct kunit *test)
 {
 	unsigned int order, max = insert_swap_order();
 	struct file *file = extract_file(test, insert_always, 2UL << max);
@@ -770,7 +770,7 @@ static void extract_c88_readahead(struct kunit *test)
 	extract_expect_counters(test, file, &base, "read ahead");
 }
 
-static void extract_c45_fput_after_swap(struct kunit *test)
+static void extract_fput_after_swap(struct kunit *test)
 {
 	unsigned int order, max = insert_swap_order();
 	struct vfsmount *mnt = insert_test_mount(test, SB_KERNMOUNT, "nr_blocks",
@@ -836,7 +836,7 @@ static void extract_writer_work(struct work_struct *work)
 }
 
 /* They are large, so that each of them shows in the count of all processors. */
-static void extract_c112_hibernation_waits_for_writeback(struct kunit *test)
+static void extract_hibernation_waits_for_writeback(struct kunit *test)
 {
 	unsigned int order = insert_swap_order(), i;
 	struct extract_writer *writer;
@@ -871,33 +871,33 @@ static void extract_c112_hibernation_waits_for_writeback(struct kunit *test)
 }
 
 static struct kunit_case extract_swap_cases[] = {
-	KUNIT_CASE(extract_c31_hole_beside_swap),
-	KUNIT_CASE_SLOW(extract_c32_swap_cache_hit),
-	KUNIT_CASE_SLOW(extract_c32_c36_busy_in_swap_cache),
-	KUNIT_CASE_SLOW(extract_c33_from_swap),
-	KUNIT_CASE_SLOW(extract_c34_page_by_page),
-	KUNIT_CASE_SLOW(extract_c35_too_small_in_swap),
+	KUNIT_CASE(extract_hole_beside_swap),
+	KUNIT_CASE_SLOW(extract_swap_cache_hit),
+	KUNIT_CASE_SLOW(extract_busy_in_swap_cache),
+	KUNIT_CASE_SLOW(extract_from_swap),
+	KUNIT_CASE_SLOW(extract_page_by_page),
+	KUNIT_CASE_SLOW(extract_too_small_in_swap),
 #ifdef CONFIG_TRANSPARENT_HUGEPAGE
-	KUNIT_CASE(extract_c72_huge_from_swap),
+	KUNIT_CASE(extract_huge_from_swap),
 #endif
 #ifdef CONFIG_ZONE_DMA32
-	KUNIT_CASE(extract_c38_read_into_the_zone),
+	KUNIT_CASE(extract_read_into_the_zone),
 #endif
 #ifdef CONFIG_NUMA
-	KUNIT_CASE_SLOW(extract_c38_read_to_the_node),
-	KUNIT_CASE_SLOW(extract_c38_node_used_up),
+	KUNIT_CASE_SLOW(extract_read_to_the_node),
+	KUNIT_CASE_SLOW(extract_node_used_up),
 #endif
-	KUNIT_CASE_SLOW(extract_c39_read_error),
-	KUNIT_CASE_SLOW(extract_c40_unuse),
+	KUNIT_CASE_SLOW(extract_read_error),
+	KUNIT_CASE_SLOW(extract_unuse),
 #if defined(CONFIG_FAIL_PAGE_ALLOC) && defined(CONFIG_FAULT_INJECTION_DEBUG_FS)
-	KUNIT_CASE_SLOW(extract_c43_no_memory_to_read),
-	KUNIT_CASE_SLOW(extract_c85_as_large_as_possible),
-	KUNIT_CASE_SLOW(extract_c85_from_the_middle),
-	KUNIT_CASE(extract_c85_effort),
+	KUNIT_CASE_SLOW(extract_no_memory_to_read),
+	KUNIT_CASE_SLOW(extract_as_large_as_possible),
+	KUNIT_CASE_SLOW(extract_from_the_middle),
+	KUNIT_CASE(extract_effort),
 #endif
-	KUNIT_CASE_SLOW(extract_c88_readahead),
-	KUNIT_CASE_SLOW(extract_c45_fput_after_swap),
-	KUNIT_CASE_SLOW(extract_c112_hibernation_waits_for_writeback),
+	KUNIT_CASE_SLOW(extract_readahead),
+	KUNIT_CASE_SLOW(extract_fput_after_swap),
+	KUNIT_CASE_SLOW(extract_hibernation_waits_for_writeback),
 	{}
 };
 

@@ -2,8 +2,7 @@
 /*
  * KUnit tests of the contract of shmem_insert_folio().
  *
- * They need nothing but memory. The number in the name of a case is that of a clause of
- * the contract. Every refusal is also checked for leaving no trace (c19).
+ * They need nothing but memory. Every refusal is also checked for leaving no trace.
  */
 
 #include <kunit/test.h>
@@ -20,7 +19,7 @@
  * Successful insertion
  */
 
-static void insert_c01_all_orders_keep_bytes(struct kunit *test)
+static void insert_all_orders_keep_bytes(struct kunit *test)
 {
 	struct vfsmount *mnts[] = { insert_always, insert_within };
 	unsigned int i, order, max = insert_max_order();
@@ -64,7 +63,7 @@ static void insert_c01_all_orders_keep_bytes(struct kunit *test)
 	}
 }
 
-static void insert_c08_last_chunk_fits(struct kunit *test)
+static void insert_last_chunk_fits(struct kunit *test)
 {
 	unsigned int order = insert_max_order();
 	pgoff_t nr = 1UL << order;
@@ -86,7 +85,7 @@ static void insert_c08_last_chunk_fits(struct kunit *test)
 	insert_expect_read(test, file, 3, 0, 3);
 }
 
-static void insert_c26_noswap_is_resident_and_readable(struct kunit *test)
+static void insert_noswap_is_resident_and_readable(struct kunit *test)
 {
 	struct vfsmount *mnt = insert_noswap_mount(test);
 	unsigned int order = insert_max_order();
@@ -103,7 +102,7 @@ static void insert_c26_noswap_is_resident_and_readable(struct kunit *test)
  * Refusals
  */
 
-static void insert_c02_order_above_max(struct kunit *test)
+static void insert_order_above_max(struct kunit *test)
 {
 	unsigned int order = insert_max_order() + 1;
 	struct vfsmount *mnts[] = { insert_always, insert_within };
@@ -179,7 +178,7 @@ static void insert_expect_single_only(struct kunit *test, struct file *file,
 	insert_expect_inserted(test, file, single, 0);
 }
 
-static void insert_c03_never_on_shm_mnt(struct kunit *test)
+static void insert_never_on_shm_mnt(struct kunit *test)
 {
 	unsigned int max = insert_max_order();
 	pgoff_t nr = 1UL << max;
@@ -200,7 +199,7 @@ static void insert_c03_never_on_shm_mnt(struct kunit *test)
 	insert_expect_read(test, file, 0, 0, 3);
 }
 
-static void insert_c04_denied_at_run_time(struct kunit *test)
+static void insert_denied_at_run_time(struct kunit *test)
 {
 	unsigned int max = insert_max_order();
 	struct file *file = insert_file(test, insert_always, 2UL << max);
@@ -220,7 +219,7 @@ static void insert_thp_supported(void *unused)
 	clear_bit(TRANSPARENT_HUGEPAGE_UNSUPPORTED, &transparent_hugepage_flags);
 }
 
-static void insert_c05_hardware_without_thp(struct kunit *test)
+static void insert_hardware_without_thp(struct kunit *test)
 {
 	unsigned int max = insert_max_order();
 	struct file *file = insert_file(test, insert_always, 2UL << max);
@@ -238,7 +237,7 @@ static void insert_c05_hardware_without_thp(struct kunit *test)
 
 #else
 
-static void insert_c05_kernel_without_thp(struct kunit *test)
+static void insert_kernel_without_thp(struct kunit *test)
 {
 	struct file *file = insert_file(test, insert_always, 4);
 	struct folio *folio;
@@ -252,7 +251,7 @@ static void insert_c05_kernel_without_thp(struct kunit *test)
 }
 #endif
 
-static void insert_c06_misaligned(struct kunit *test)
+static void insert_misaligned(struct kunit *test)
 {
 	unsigned int order, max = insert_max_order();
 	struct file *file = insert_file(test, insert_always, 4UL << max);
@@ -272,7 +271,7 @@ static void insert_c06_misaligned(struct kunit *test)
 	}
 }
 
-static void insert_c07_past_or_across_the_end(struct kunit *test)
+static void insert_past_or_across_the_end(struct kunit *test)
 {
 	unsigned int order, max = insert_max_order();
 	struct file *file = insert_file(test, insert_always, 8UL << max);
@@ -303,7 +302,7 @@ static void insert_c07_past_or_across_the_end(struct kunit *test)
 	}
 }
 
-static void insert_c09_occupied_by_folio(struct kunit *test)
+static void insert_occupied_by_folio(struct kunit *test)
 {
 	unsigned int order, max = insert_max_order();
 	struct file *file = insert_file(test, insert_always, 2UL << max);
@@ -327,7 +326,7 @@ static void insert_c09_occupied_by_folio(struct kunit *test)
 	}
 }
 
-static void insert_c11_partial_overlap(struct kunit *test)
+static void insert_partial_overlap(struct kunit *test)
 {
 	unsigned int max = insert_max_order();
 	pgoff_t nr = 1UL << max;
@@ -358,7 +357,7 @@ static void insert_c11_partial_overlap(struct kunit *test)
 	insert_expect_read(test, file, 0, max, 3);
 }
 
-static void insert_c13_busy(struct kunit *test)
+static void insert_busy(struct kunit *test)
 {
 	unsigned int order, max = insert_max_order();
 	struct file *file = insert_file(test, insert_always, 2UL << max);
@@ -381,7 +380,7 @@ static void insert_c13_busy(struct kunit *test)
 	}
 }
 
-static void insert_c14_caller_bugs_warn_once(struct kunit *test)
+static void insert_caller_bugs_warn_once(struct kunit *test)
 {
 	unsigned int order = insert_max_order();
 	struct file *file = insert_file(test, insert_always, 4UL << order);
@@ -431,7 +430,7 @@ static void insert_c14_caller_bugs_warn_once(struct kunit *test)
 	insert_expect_read(test, file, 0, 0, 2);
 }
 
-static void insert_c14_private_set(struct kunit *test)
+static void insert_private_set(struct kunit *test)
 {
 	struct file *file = insert_file(test, insert_always, 4);
 	struct folio *folio = insert_folio(test, file, 0, 1);
@@ -442,7 +441,7 @@ static void insert_c14_private_set(struct kunit *test)
 	insert_expect_inserted(test, file, folio, 0);
 }
 
-static void insert_c14_not_shmem(struct kunit *test)
+static void insert_not_shmem(struct kunit *test)
 {
 	struct file *file = insert_file(test, insert_always, 4);
 	struct folio *folio = insert_folio(test, file, 0, 1);
@@ -453,7 +452,7 @@ static void insert_c14_not_shmem(struct kunit *test)
 			      "not shmem");
 }
 
-static void insert_c15_c70_mount_of_user_space(struct kunit *test)
+static void insert_mount_of_user_space(struct kunit *test)
 {
 	struct vfsmount *mnt = insert_test_mount(test, 0, NULL, NULL);
 	unsigned int order = insert_max_order();
@@ -466,7 +465,7 @@ static void insert_c15_c70_mount_of_user_space(struct kunit *test)
 }
 
 /* Nothing else can be frozen or sealed. */
-static void insert_c16_c70_memfd(struct kunit *test)
+static void insert_refuses_memfd(struct kunit *test)
 {
 	struct file *file = insert_memfd(test, 4 * PAGE_SIZE);
 	struct shmem_inode_info *info = SHMEM_I(file_inode(file));
@@ -488,7 +487,7 @@ static void insert_c16_c70_memfd(struct kunit *test)
 }
 
 /* All of these are on a mount of the kernel's own. */
-static void insert_c70_shared_memory(struct kunit *test)
+static void insert_refuses_shared_memory(struct kunit *test)
 {
 	struct file *file = insert_shared_memory(test, 4 * PAGE_SIZE);
 	struct file *anonymous = insert_shared_anonymous(test, 4 * PAGE_SIZE);
@@ -500,7 +499,7 @@ static void insert_c70_shared_memory(struct kunit *test)
 }
 
 /* It is the file that was made for it, not its mount, and not the next file. */
-static void insert_c70_no_other_file(struct kunit *test)
+static void insert_no_other_file(struct kunit *test)
 {
 	struct file *file = insert_file(test, insert_always, 4);
 	struct file *before = insert_plain_file(test, insert_always, 4 * PAGE_SIZE);
@@ -521,7 +520,7 @@ static void insert_c70_no_other_file(struct kunit *test)
 }
 
 #ifdef CONFIG_ZONE_DMA32
-static void insert_c17_zone_above_mask(struct kunit *test)
+static void insert_zone_above_mask(struct kunit *test)
 {
 	struct file *file = insert_file(test, insert_always, 4);
 	struct folio *folio = insert_folio(test, file, 0, 1);
@@ -540,7 +539,7 @@ static void insert_c17_zone_above_mask(struct kunit *test)
 #endif
 
 #ifdef CONFIG_MEMORY_FAILURE
-static void insert_c18_hwpoison(struct kunit *test)
+static void insert_hwpoison(struct kunit *test)
 {
 	unsigned int order, max = insert_max_order();
 	struct file *file = insert_file(test, insert_always, 2UL << max);
@@ -568,7 +567,7 @@ static void insert_c18_hwpoison(struct kunit *test)
 #endif
 
 /* The owner may have left flags behind that insertion itself sets. */
-static void insert_c19_flags_of_the_owner_survive(struct kunit *test)
+static void insert_flags_of_the_owner_survive(struct kunit *test)
 {
 	struct file *file = insert_file(test, insert_always, 4);
 	struct folio *folio = insert_folio(test, file, 0, 1);
@@ -593,7 +592,7 @@ static void insert_c19_flags_of_the_owner_survive(struct kunit *test)
 	}
 }
 
-static void insert_c19_mount_is_full(struct kunit *test)
+static void insert_mount_is_full(struct kunit *test)
 {
 	struct vfsmount *mnt = insert_test_mount(test, SB_KERNMOUNT, "nr_blocks",
 						 "3");
@@ -640,7 +639,7 @@ static int insert_with_nodes(struct fault_attr *attr, unsigned int nodes,
 	return ret;
 }
 
-static void insert_c20_no_memory_for_nodes(struct kunit *test)
+static void insert_no_memory_for_nodes(struct kunit *test)
 {
 	struct fault_attr *attr = insert_fault_attr("failslab");
 	unsigned int order, max = insert_max_order();
@@ -691,7 +690,7 @@ static void insert_c20_no_memory_for_nodes(struct kunit *test)
  * Accounting
  */
 
-static void insert_c23_counters_are_exact(struct kunit *test)
+static void insert_counters_are_exact(struct kunit *test)
 {
 	unsigned int order, max = insert_max_order();
 
@@ -740,7 +739,7 @@ static void insert_c23_counters_are_exact(struct kunit *test)
 	}
 }
 
-static void insert_c24_allocates_nodes_only(struct kunit *test)
+static void insert_allocates_nodes_only(struct kunit *test)
 {
 	unsigned int i, round, order = insert_2mib_order();
 	pgoff_t nr = 1UL << order;
@@ -771,7 +770,7 @@ static void insert_c24_allocates_nodes_only(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, least, 0);
 }
 
-static void insert_c25_on_the_lru(struct kunit *test)
+static void insert_on_the_lru(struct kunit *test)
 {
 	unsigned int order, max = insert_max_order();
 	struct file *file = insert_file(test, insert_always, 2UL << max);
@@ -795,43 +794,43 @@ static void insert_c25_on_the_lru(struct kunit *test)
 }
 
 static struct kunit_case insert_cases[] = {
-	KUNIT_CASE_SLOW(insert_c01_all_orders_keep_bytes),
-	KUNIT_CASE(insert_c02_order_above_max),
+	KUNIT_CASE_SLOW(insert_all_orders_keep_bytes),
+	KUNIT_CASE(insert_order_above_max),
 #ifdef CONFIG_TRANSPARENT_HUGEPAGE
-	KUNIT_CASE(insert_c03_never_on_shm_mnt),
-	KUNIT_CASE(insert_c04_denied_at_run_time),
-	KUNIT_CASE(insert_c05_hardware_without_thp),
+	KUNIT_CASE(insert_never_on_shm_mnt),
+	KUNIT_CASE(insert_denied_at_run_time),
+	KUNIT_CASE(insert_hardware_without_thp),
 #else
-	KUNIT_CASE(insert_c05_kernel_without_thp),
+	KUNIT_CASE(insert_kernel_without_thp),
 #endif
-	KUNIT_CASE(insert_c06_misaligned),
-	KUNIT_CASE(insert_c07_past_or_across_the_end),
-	KUNIT_CASE(insert_c08_last_chunk_fits),
-	KUNIT_CASE(insert_c09_occupied_by_folio),
-	KUNIT_CASE(insert_c11_partial_overlap),
-	KUNIT_CASE(insert_c13_busy),
-	KUNIT_CASE(insert_c14_caller_bugs_warn_once),
-	KUNIT_CASE(insert_c14_private_set),
-	KUNIT_CASE(insert_c14_not_shmem),
-	KUNIT_CASE(insert_c15_c70_mount_of_user_space),
-	KUNIT_CASE(insert_c16_c70_memfd),
-	KUNIT_CASE(insert_c70_shared_memory),
-	KUNIT_CASE(insert_c70_no_other_file),
+	KUNIT_CASE(insert_misaligned),
+	KUNIT_CASE(insert_past_or_across_the_end),
+	KUNIT_CASE(insert_last_chunk_fits),
+	KUNIT_CASE(insert_occupied_by_folio),
+	KUNIT_CASE(insert_partial_overlap),
+	KUNIT_CASE(insert_busy),
+	KUNIT_CASE(insert_caller_bugs_warn_once),
+	KUNIT_CASE(insert_private_set),
+	KUNIT_CASE(insert_not_shmem),
+	KUNIT_CASE(insert_mount_of_user_space),
+	KUNIT_CASE(insert_refuses_memfd),
+	KUNIT_CASE(insert_refuses_shared_memory),
+	KUNIT_CASE(insert_no_other_file),
 #ifdef CONFIG_ZONE_DMA32
-	KUNIT_CASE(insert_c17_zone_above_mask),
+	KUNIT_CASE(insert_zone_above_mask),
 #endif
 #ifdef CONFIG_MEMORY_FAILURE
-	KUNIT_CASE(insert_c18_hwpoison),
+	KUNIT_CASE(insert_hwpoison),
 #endif
-	KUNIT_CASE(insert_c19_flags_of_the_owner_survive),
-	KUNIT_CASE(insert_c19_mount_is_full),
+	KUNIT_CASE(insert_flags_of_the_owner_survive),
+	KUNIT_CASE(insert_mount_is_full),
 #if defined(CONFIG_FAILSLAB) && defined(CONFIG_FAULT_INJECTION_DEBUG_FS)
-	KUNIT_CASE(insert_c20_no_memory_for_nodes),
+	KUNIT_CASE(insert_no_memory_for_nodes),
 #endif
-	KUNIT_CASE(insert_c23_counters_are_exact),
-	KUNIT_CASE_SLOW(insert_c24_allocates_nodes_only),
-	KUNIT_CASE(insert_c25_on_the_lru),
-	KUNIT_CASE(insert_c26_noswap_is_resident_and_readable),
+	KUNIT_CASE(insert_counters_are_exact),
+	KUNIT_CASE_SLOW(insert_allocates_nodes_only),
+	KUNIT_CASE(insert_on_the_lru),
+	KUNIT_CASE(insert_noswap_is_resident_and_readable),
 	{}
 };
 

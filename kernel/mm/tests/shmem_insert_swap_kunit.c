@@ -14,7 +14,7 @@
 
 #include "shmem_insert_kunit.h"
 
-static void insert_c10_occupied_by_swap(struct kunit *test)
+static void insert_occupied_by_swap(struct kunit *test)
 {
 	unsigned int order, max = insert_swap_order();
 	struct file *file = insert_file(test, insert_always, 2UL << max);
@@ -44,7 +44,7 @@ static void insert_c10_occupied_by_swap(struct kunit *test)
 	}
 }
 
-static void insert_c11_partial_overlap_with_swap(struct kunit *test)
+static void insert_partial_overlap_with_swap(struct kunit *test)
 {
 	unsigned int max = insert_swap_order();
 	pgoff_t nr = 1UL << max;
@@ -71,7 +71,7 @@ static void insert_c11_partial_overlap_with_swap(struct kunit *test)
 	insert_expect_read(test, file, 2 * nr - 1, 0, 1);
 }
 
-static void insert_c25_reclaimable_whole(struct kunit *test)
+static void insert_reclaimable_whole(struct kunit *test)
 {
 	unsigned int order, max = insert_swap_order();
 	struct file *file = insert_file(test, insert_always, 2UL << max);
@@ -95,7 +95,7 @@ static void insert_c25_reclaimable_whole(struct kunit *test)
 
 #ifdef CONFIG_TRANSPARENT_HUGEPAGE
 /* What swap does not take as one, reclaim writes page by page. */
-static void insert_c25_reclaimable_split(struct kunit *test)
+static void insert_reclaimable_split(struct kunit *test)
 {
 	unsigned int order = insert_2mib_order();
 	struct file *file = insert_file(test, insert_always, 1UL << order);
@@ -130,7 +130,7 @@ static void insert_c25_reclaimable_split(struct kunit *test)
 }
 #endif
 
-static void insert_c26_noswap_is_not_swapped(struct kunit *test)
+static void insert_noswap_is_not_swapped(struct kunit *test)
 {
 	struct vfsmount *mnt = insert_noswap_mount(test);
 	unsigned int order = insert_2mib_order();
@@ -145,7 +145,7 @@ static void insert_c26_noswap_is_not_swapped(struct kunit *test)
 }
 
 /* Fills the swap device by what the clause is about. */
-static void insert_c27_swap_full(struct kunit *test)
+static void insert_swap_full(struct kunit *test)
 {
 	const long most = 16384;
 	unsigned int order = insert_swap_order();
@@ -174,7 +174,7 @@ static void insert_c27_swap_full(struct kunit *test)
 }
 
 #if defined(CONFIG_MEMCG) && defined(CONFIG_TRANSPARENT_HUGEPAGE)
-static void insert_c21_c22_memcg_limit(struct kunit *test)
+static void insert_memcg_limit(struct kunit *test)
 {
 	/* A single page at the start of a file needs no node, so no other charge. */
 	unsigned int i, orders[] = { insert_2mib_order(), 0 };
@@ -220,7 +220,7 @@ static void insert_c21_c22_memcg_limit(struct kunit *test)
 }
 
 /* Going over the limit without being able to wait notifies pollers. */
-static void insert_c21_limit_is_notified(struct kunit *test)
+static void insert_limit_is_notified(struct kunit *test)
 {
 	struct mem_cgroup *memcg = insert_memcg(test), *old;
 	struct file *file = insert_file(test, insert_always, 1);
@@ -279,7 +279,7 @@ static int insert_charge(struct folio *folio, struct mem_cgroup *memcg)
 	return ret;
 }
 
-static void insert_c71_charge_is_kept(struct kunit *test)
+static void insert_charge_is_kept(struct kunit *test)
 {
 	unsigned int i, orders[] = { 4, insert_2mib_order() };
 	struct mem_cgroup *memcg = insert_memcg(test);
@@ -332,7 +332,7 @@ static void insert_c71_charge_is_kept(struct kunit *test)
 }
 
 /* Migration, for one, would forget that it is charged as that. */
-static void insert_c71_kernel_memory(struct kunit *test)
+static void insert_kernel_memory(struct kunit *test)
 {
 	struct mem_cgroup *memcg = insert_memcg(test), *old;
 	struct file *file = insert_file(test, insert_always, 1);
@@ -369,22 +369,22 @@ static void insert_alloc_charges_nobody(struct kunit *test)
 #endif
 
 static struct kunit_case insert_swap_cases[] = {
-	KUNIT_CASE_SLOW(insert_c10_occupied_by_swap),
-	KUNIT_CASE_SLOW(insert_c11_partial_overlap_with_swap),
+	KUNIT_CASE_SLOW(insert_occupied_by_swap),
+	KUNIT_CASE_SLOW(insert_partial_overlap_with_swap),
 #if defined(CONFIG_MEMCG) && defined(CONFIG_TRANSPARENT_HUGEPAGE)
-	KUNIT_CASE(insert_c21_c22_memcg_limit),
-	KUNIT_CASE(insert_c21_limit_is_notified),
-	KUNIT_CASE(insert_c71_charge_is_kept),
-	KUNIT_CASE(insert_c71_kernel_memory),
+	KUNIT_CASE(insert_memcg_limit),
+	KUNIT_CASE(insert_limit_is_notified),
+	KUNIT_CASE(insert_charge_is_kept),
+	KUNIT_CASE(insert_kernel_memory),
 	KUNIT_CASE(insert_charges_nobody_as_root),
 	KUNIT_CASE(insert_alloc_charges_nobody),
 #endif
-	KUNIT_CASE_SLOW(insert_c25_reclaimable_whole),
+	KUNIT_CASE_SLOW(insert_reclaimable_whole),
 #ifdef CONFIG_TRANSPARENT_HUGEPAGE
-	KUNIT_CASE_SLOW(insert_c25_reclaimable_split),
+	KUNIT_CASE_SLOW(insert_reclaimable_split),
 #endif
-	KUNIT_CASE_SLOW(insert_c26_noswap_is_not_swapped),
-	KUNIT_CASE_SLOW(insert_c27_swap_full),
+	KUNIT_CASE_SLOW(insert_noswap_is_not_swapped),
+	KUNIT_CASE_SLOW(insert_swap_full),
 	{}
 };
 

@@ -43,7 +43,7 @@ static int insert_race(void *data)
 	return 0;
 }
 
-static void insert_c12_one_winner(struct kunit *test)
+static void insert_one_winner(struct kunit *test)
 {
 	unsigned int order = min(insert_max_order(), 4U);
 	struct file *file = insert_file(test, insert_always, 16);
@@ -166,7 +166,7 @@ static bool extract_batch(struct kunit *test, struct extract_work *work,
 }
 
 /* Its own batches are drained for it, those of others are not. */
-static void extract_c36_c74_batches(struct kunit *test)
+static void extract_batches(struct kunit *test)
 {
 	struct file *file = extract_file(test, insert_always, 1);
 	unsigned int here = cpumask_first(cpu_online_mask);
@@ -242,7 +242,7 @@ static int extract_hog(void *data)
 	return 0;
 }
 
-static void extract_c74_cpu_that_never_schedules(struct kunit *test)
+static void extract_cpu_that_never_schedules(struct kunit *test)
 {
 	struct file *file = extract_file(test, insert_always, 1);
 	unsigned int here = cpumask_first(cpu_online_mask);
@@ -319,7 +319,7 @@ static bool extract_won(struct kunit *test, struct extract_racer *racer, u64 see
 	return true;
 }
 
-static void extract_c36_one_winner(struct kunit *test)
+static void extract_one_winner(struct kunit *test)
 {
 	unsigned int round, orders[] = { 0, min(insert_max_order(), 4U) };
 	struct file *file = extract_file(test, insert_always, 16);
@@ -353,7 +353,7 @@ static void extract_c36_one_winner(struct kunit *test)
 	extract_expect_counters(test, file, &base, "two at once");
 }
 
-static void extract_c42_hole_punch(struct kunit *test)
+static void extract_hole_punch(struct kunit *test)
 {
 	unsigned int round, max = insert_2mib_order(), orders[] = { 0, max, 2 };
 	struct file *file = extract_file(test, insert_always, 1UL << max);
@@ -435,7 +435,7 @@ static void extract_expect_punched(struct kunit *test, struct file *file,
 }
 
 /* One page of many is punched out; the folio may be split for that. */
-static void extract_c42_partial_punch(struct kunit *test)
+static void extract_partial_punch(struct kunit *test)
 {
 	unsigned int round, max = insert_2mib_order(), orders[] = { 2, max };
 	struct file *file = extract_file(test, insert_always, 1UL << max);
@@ -560,7 +560,7 @@ static int extract_disturb(void *data)
 	return 0;
 }
 
-static void extract_c41_migration(struct kunit *test)
+static void extract_migration(struct kunit *test)
 {
 	unsigned int i, round, max = insert_2mib_order();
 	unsigned int orders[] = { 0, min(max, 2U), max };
@@ -629,7 +629,7 @@ static void extract_c41_migration(struct kunit *test)
 }
 
 static struct kunit_case insert_race_cases[] = {
-	KUNIT_CASE_SLOW(insert_c12_one_winner),
+	KUNIT_CASE_SLOW(insert_one_winner),
 	{}
 };
 
@@ -641,12 +641,12 @@ static struct kunit_suite insert_race_suite = {
 };
 
 static struct kunit_case extract_race_cases[] = {
-	KUNIT_CASE_SLOW(extract_c36_c74_batches),
-	KUNIT_CASE_SLOW(extract_c74_cpu_that_never_schedules),
-	KUNIT_CASE_SLOW(extract_c36_one_winner),
-	KUNIT_CASE_SLOW(extract_c41_migration),
-	KUNIT_CASE_SLOW(extract_c42_hole_punch),
-	KUNIT_CASE_SLOW(extract_c42_partial_punch),
+	KUNIT_CASE_SLOW(extract_batches),
+	KUNIT_CASE_SLOW(extract_cpu_that_never_schedules),
+	KUNIT_CASE_SLOW(extract_one_winner),
+	KUNIT_CASE_SLOW(extract_migration),
+	KUNIT_CASE_SLOW(extract_hole_punch),
+	KUNIT_CASE_SLOW(extract_partial_punch),
 	{}
 };
 

@@ -59,7 +59,7 @@ static void backup_caching_fails(struct kunit *test, unsigned int wb_call,
 	priv->caching_fails_at = other_call;
 }
 
-static void backup_c47_write_back_fails(struct kunit *test)
+static void backup_write_back_fails(struct kunit *test)
 {
 	struct backup_test *priv = test->priv;
 	struct ttm_tt *tt = backup_filled_tt(test, ttm_write_combined, 579, true);
@@ -81,7 +81,7 @@ static void backup_c47_write_back_fails(struct kunit *test)
 }
 
 /* The pages before two holes, between them, or after them */
-static void backup_c47_write_back_fails_at_a_hole(struct kunit *test)
+static void backup_write_back_fails_at_a_hole(struct kunit *test)
 {
 	struct backup_test *priv = test->priv;
 	unsigned int call;
@@ -120,7 +120,7 @@ static int backup_fake_page_set_wb(struct page *p, unsigned int order)
 }
 
 /* Leaked rather than given to a user that relies on write-back caching */
-static void backup_c47_write_back_fails_when_freed(struct kunit *test)
+static void backup_write_back_fails_when_freed(struct kunit *test)
 {
 	struct backup_test *priv = test->priv;
 	struct ttm_tt *tt = backup_filled_tt(test, ttm_write_combined, 64, false);
@@ -159,7 +159,7 @@ static void backup_c47_write_back_fails_when_freed(struct kunit *test)
 	backup_expect_baseline(test);
 }
 
-static void backup_c48_caching_fails(struct kunit *test)
+static void backup_caching_fails_in_restore(struct kunit *test)
 {
 	struct backup_test *priv = test->priv;
 	struct ttm_operation_ctx ctx = {};
@@ -192,7 +192,7 @@ static void backup_c48_caching_fails(struct kunit *test)
 }
 
 /* The same for pages that are new. */
-static void backup_c48_caching_fails_in_allocation(struct kunit *test)
+static void backup_caching_fails_in_allocation(struct kunit *test)
 {
 	struct backup_test *priv = test->priv;
 	struct ttm_operation_ctx ctx = {};
@@ -301,7 +301,7 @@ static struct page **backup_folio_pages(struct kunit *test, struct folio *first,
 }
 
 /* Changed page by page, the mapping would be split and never joined. */
-static void backup_c48_large_mapping_stays_large(struct kunit *test)
+static void backup_large_mapping_stays_large(struct kunit *test)
 {
 	struct folio *huge, *single;
 	struct page **pages;
@@ -339,7 +339,7 @@ static void backup_c48_large_mapping_stays_large(struct kunit *test)
 }
 
 /* Pages that are not in the array are left alone, even those of the same folio. */
-static void backup_c48_part_of_a_huge_folio(struct kunit *test)
+static void backup_part_of_a_huge_folio(struct kunit *test)
 {
 	struct folio *huge = folio_alloc(GFP_KERNEL, PMD_ORDER);
 	struct folio *single = folio_alloc(GFP_KERNEL, 0);
@@ -368,7 +368,7 @@ static void backup_c48_part_of_a_huge_folio(struct kunit *test)
 }
 
 /* A failure in the midst of it is told, and there is a way back. */
-static void backup_c48_caching_of_a_folio_fails(struct kunit *test)
+static void backup_caching_of_a_folio_fails(struct kunit *test)
 {
 	struct folio *huge = folio_alloc(GFP_KERNEL, PMD_ORDER);
 	struct folio *single = folio_alloc(GFP_KERNEL, 0);
@@ -458,7 +458,7 @@ static struct page **backup_new_array(struct kunit *test, pgoff_t nr)
 }
 
 /* Large entries are kept if there are other pages in the array. */
-static void backup_c81_huge_folios_among_others(struct kunit *test)
+static void backup_huge_folios_among_others(struct kunit *test)
 {
 	struct folio *first = backup_large_mapping(test, PMD_ORDER);
 	struct folio *second = backup_large_mapping(test, PMD_ORDER);
@@ -500,7 +500,7 @@ static void backup_c81_huge_folios_among_others(struct kunit *test)
  * Huge pages that are adjacent, as those of a larger folio are. The entries are
  * kept where all of their pages are in the array, from the head of the folio on.
  */
-static void backup_c81_adjacent_huge_pages(struct kunit *test)
+static void backup_adjacent_huge_pages(struct kunit *test)
 {
 	struct folio *folio = backup_large_mapping(test, PMD_ORDER + 1);
 	pgoff_t nr = folio_nr_pages(folio), i;
@@ -524,7 +524,7 @@ static void backup_c81_adjacent_huge_pages(struct kunit *test)
 }
 
 /* Only what is in the array is changed, and it may be in any order. */
-static void backup_c81_part_of_a_huge_folio(struct kunit *test)
+static void backup_part_of_a_huge_folio_in_any_order(struct kunit *test)
 {
 	struct folio *folio = backup_large_mapping(test, PMD_ORDER);
 	pgoff_t nr = folio_nr_pages(folio), i, n;
@@ -553,7 +553,7 @@ static void backup_c81_part_of_a_huge_folio(struct kunit *test)
 }
 
 /* Pages in descending order, and each half of a folio in the place of the other */
-static void backup_c81_pages_in_any_order(struct kunit *test)
+static void backup_pages_in_any_order(struct kunit *test)
 {
 	struct folio *folio = backup_large_mapping(test, PMD_ORDER + 1);
 	pgoff_t nr = folio_nr_pages(folio) / 2, i;
@@ -581,7 +581,7 @@ static void backup_c81_pages_in_any_order(struct kunit *test)
  * Pages that are not part of a compound page may be freed one by one. No large
  * entry may be left that has to be split for that, which needs memory.
  */
-static void backup_c81_separate_pages_need_no_memory(struct kunit *test)
+static void backup_separate_pages_need_no_memory(struct kunit *test)
 {
 	struct page *block = backup_large_block(test, GFP_KERNEL, PMD_ORDER);
 	pgoff_t nr = 1UL << PMD_ORDER, i;
@@ -605,7 +605,7 @@ static void backup_c81_separate_pages_need_no_memory(struct kunit *test)
 }
 
 /* Where the change is refused for one page, the others get their memory type back. */
-static void backup_c81_refused_page_keeps_its_caching(struct kunit *test)
+static void backup_refused_page_keeps_its_caching(struct kunit *test)
 {
 	struct folio *first = folio_alloc(GFP_KERNEL, PMD_ORDER);
 	struct folio *second = folio_alloc(GFP_KERNEL, PMD_ORDER);
@@ -628,7 +628,7 @@ static void backup_c81_refused_page_keeps_its_caching(struct kunit *test)
 }
 
 /* A backup that got nowhere, and cannot go back either */
-static void backup_c47_c48_cancel_fails(struct kunit *test)
+static void backup_cancel_fails(struct kunit *test)
 {
 	unsigned int dma;
 
@@ -659,7 +659,7 @@ static void backup_c47_c48_cancel_fails(struct kunit *test)
 }
 
 /* A hole is nothing to come back for. */
-static void backup_c57_cancel_fails_beside_a_hole(struct kunit *test)
+static void backup_cancel_fails_beside_a_hole(struct kunit *test)
 {
 	struct ttm_tt *tt = backup_filled_tt(test, ttm_write_combined, 67, false);
 	struct folio *folio[2];
@@ -685,7 +685,7 @@ static void backup_c57_cancel_fails_beside_a_hole(struct kunit *test)
 #endif
 
 /* The same for pages that cannot be mapped again, from one of the chunks on. */
-static void backup_c48_cancel_fails_to_map(struct kunit *test)
+static void backup_cancel_fails_to_map(struct kunit *test)
 {
 	struct backup_test *priv = test->priv;
 	struct folio *folio[8];
@@ -756,7 +756,7 @@ static struct ttm_tt *backup_retained_chunk(struct kunit *test, bool dma,
  * pool that has it already. If the restore goes no further, all of that has to
  * be undone.
  */
-static void backup_c48_c54_caching_is_not_forgotten(struct kunit *test)
+static void backup_caching_is_not_forgotten(struct kunit *test)
 {
 	struct page **pages;
 	struct ttm_tt *tt = backup_retained_chunk(test, false, &pages);
@@ -773,7 +773,7 @@ static void backup_c48_c54_caching_is_not_forgotten(struct kunit *test)
 #endif
 
 /* The same where mapping the next chunk for DMA fails. */
-static void backup_c48_c54_caching_survives_a_failed_mapping(struct kunit *test)
+static void backup_caching_survives_a_failed_mapping(struct kunit *test)
 {
 	struct backup_test *priv = test->priv;
 	struct ttm_operation_ctx ctx = {};
@@ -808,30 +808,30 @@ static void backup_c48_c54_caching_survives_a_failed_mapping(struct kunit *test)
 
 static struct kunit_case backup_caching_cases[] = {
 #ifdef CONFIG_X86
-	KUNIT_CASE(backup_c47_write_back_fails),
-	KUNIT_CASE(backup_c47_write_back_fails_at_a_hole),
-	KUNIT_CASE(backup_c47_write_back_fails_when_freed),
+	KUNIT_CASE(backup_write_back_fails),
+	KUNIT_CASE(backup_write_back_fails_at_a_hole),
+	KUNIT_CASE(backup_write_back_fails_when_freed),
 #endif
 #ifdef CONFIG_X86
-	KUNIT_CASE(backup_c48_caching_fails),
-	KUNIT_CASE(backup_c48_caching_fails_in_allocation),
-	KUNIT_CASE(backup_c48_large_mapping_stays_large),
-	KUNIT_CASE(backup_c48_part_of_a_huge_folio),
-	KUNIT_CASE(backup_c48_caching_of_a_folio_fails),
-	KUNIT_CASE(backup_c81_huge_folios_among_others),
-	KUNIT_CASE(backup_c81_adjacent_huge_pages),
-	KUNIT_CASE(backup_c81_part_of_a_huge_folio),
-	KUNIT_CASE(backup_c81_pages_in_any_order),
-	KUNIT_CASE(backup_c81_separate_pages_need_no_memory),
-	KUNIT_CASE(backup_c81_refused_page_keeps_its_caching),
-	KUNIT_CASE(backup_c47_c48_cancel_fails),
-	KUNIT_CASE(backup_c57_cancel_fails_beside_a_hole),
+	KUNIT_CASE(backup_caching_fails_in_restore),
+	KUNIT_CASE(backup_caching_fails_in_allocation),
+	KUNIT_CASE(backup_large_mapping_stays_large),
+	KUNIT_CASE(backup_part_of_a_huge_folio),
+	KUNIT_CASE(backup_caching_of_a_folio_fails),
+	KUNIT_CASE(backup_huge_folios_among_others),
+	KUNIT_CASE(backup_adjacent_huge_pages),
+	KUNIT_CASE(backup_part_of_a_huge_folio_in_any_order),
+	KUNIT_CASE(backup_pages_in_any_order),
+	KUNIT_CASE(backup_separate_pages_need_no_memory),
+	KUNIT_CASE(backup_refused_page_keeps_its_caching),
+	KUNIT_CASE(backup_cancel_fails),
+	KUNIT_CASE(backup_cancel_fails_beside_a_hole),
 #endif
-	KUNIT_CASE(backup_c48_cancel_fails_to_map),
+	KUNIT_CASE(backup_cancel_fails_to_map),
 #ifdef CONFIG_FAULT_INJECTION_DEBUG_FS
-	KUNIT_CASE(backup_c48_c54_caching_is_not_forgotten),
+	KUNIT_CASE(backup_caching_is_not_forgotten),
 #endif
-	KUNIT_CASE(backup_c48_c54_caching_survives_a_failed_mapping),
+	KUNIT_CASE(backup_caching_survives_a_failed_mapping),
 	{}
 };
 

@@ -96,7 +96,7 @@ static void backup_expect_copied(struct kunit *test, struct ttm_tt *tt)
 }
 
 /* Blocks of the page allocator, of all sizes up to 2 MiB, and single pages */
-static void backup_c75_pages_of_others_are_copied(struct kunit *test)
+static void backup_pages_of_others_are_copied(struct kunit *test)
 {
 	static const pgoff_t sizes[] = { 1, 67, 579 };
 	unsigned int i;
@@ -111,7 +111,7 @@ static void backup_c75_pages_of_others_are_copied(struct kunit *test)
 }
 
 /* Somebody else's folios */
-static void backup_c75_compound_pages_of_others_are_copied(struct kunit *test)
+static void backup_compound_pages_of_others_are_copied(struct kunit *test)
 {
 	static const pgoff_t sizes[] = { 1, 67, 579 };
 	unsigned int i;
@@ -127,7 +127,7 @@ static void backup_c75_compound_pages_of_others_are_copied(struct kunit *test)
 }
 
 /* A pool gives pages that it was given to the next user. */
-static void backup_c75_pages_of_others_from_a_pool(struct kunit *test)
+static void backup_pages_of_others_from_a_pool(struct kunit *test)
 {
 	struct backup_test *priv = test->priv;
 	struct page **pages;
@@ -183,7 +183,7 @@ static void backup_expect_all_or_nothing(struct kunit *test, struct ttm_tt *tt)
 	backup_expect_round_trip(test, tt);
 }
 
-static void backup_c75_copy_of_a_folio_is_all_or_nothing(struct kunit *test)
+static void backup_copy_of_a_large_folio_is_all_or_nothing(struct kunit *test)
 {
 	struct ttm_tt *tt = backup_filled_tt(test, ttm_write_combined, 67, true);
 
@@ -201,7 +201,7 @@ static void backup_copy_of_a_folio_is_all_or_nothing(struct kunit *test)
 }
 
 /* A chunk that is not a folio may be backed up in part, which frees memory. */
-static void backup_c75_part_of_a_block_is_copied(struct kunit *test)
+static void backup_part_of_a_block_is_copied(struct kunit *test)
 {
 	struct backup_test *priv = test->priv;
 	struct ttm_tt *tt = backup_foreign_tt(test, ttm_write_combined, 64, true);
@@ -257,7 +257,7 @@ static void backup_copy_retains_a_folio(struct kunit *test)
 }
 
 /* Taken apart, and then no more memory for the copy of its last pages */
-static void backup_c54_drop_of_a_folio_taken_apart(struct kunit *test)
+static void backup_drop_of_a_folio_taken_apart(struct kunit *test)
 {
 	struct backup_test *priv = test->priv;
 	struct ttm_tt *tt = backup_filled_tt(test, ttm_cached, 96, true);
@@ -303,7 +303,7 @@ static void backup_copies_end_without_memory(struct kunit *test)
 }
 
 /* Where a copy has failed, what can be inserted goes nevertheless. */
-static void backup_c60_goes_on_after_a_copy(struct kunit *test)
+static void backup_goes_on_after_a_copy(struct kunit *test)
 {
 	struct ttm_tt *tt = backup_filled_tt(test, ttm_write_combined, 192, true);
 
@@ -321,7 +321,7 @@ static void backup_c60_goes_on_after_a_copy(struct kunit *test)
 }
 
 /* Insertion hardly needs any memory. */
-static void backup_c60_succeeds_without_memory(struct kunit *test)
+static void backup_succeeds_without_memory(struct kunit *test)
 {
 	struct ttm_tt *tt = backup_filled_tt(test, ttm_write_combined, 1100, true);
 
@@ -334,19 +334,19 @@ static void backup_c60_succeeds_without_memory(struct kunit *test)
 static struct kunit_case backup_copy_cases[] = {
 	KUNIT_CASE(backup_plain_pages_in_a_plain_file),
 	KUNIT_CASE(backup_folios_in_a_plain_file),
-	KUNIT_CASE(backup_c75_pages_of_others_are_copied),
-	KUNIT_CASE(backup_c75_compound_pages_of_others_are_copied),
-	KUNIT_CASE(backup_c75_pages_of_others_from_a_pool),
+	KUNIT_CASE(backup_pages_of_others_are_copied),
+	KUNIT_CASE(backup_compound_pages_of_others_are_copied),
+	KUNIT_CASE(backup_pages_of_others_from_a_pool),
 	KUNIT_CASE(backup_writeback_without_swap),
 #if defined(CONFIG_FAIL_PAGE_ALLOC) && defined(CONFIG_FAULT_INJECTION_DEBUG_FS)
-	KUNIT_CASE(backup_c60_succeeds_without_memory),
-	KUNIT_CASE(backup_c60_goes_on_after_a_copy),
+	KUNIT_CASE(backup_succeeds_without_memory),
+	KUNIT_CASE(backup_goes_on_after_a_copy),
 	KUNIT_CASE(backup_copies_end_without_memory),
-	KUNIT_CASE(backup_c75_copy_of_a_folio_is_all_or_nothing),
-	KUNIT_CASE(backup_c75_part_of_a_block_is_copied),
+	KUNIT_CASE(backup_copy_of_a_large_folio_is_all_or_nothing),
+	KUNIT_CASE(backup_part_of_a_block_is_copied),
 	KUNIT_CASE(backup_copy_of_a_folio_is_all_or_nothing),
 	KUNIT_CASE(backup_copy_retains_a_folio),
-	KUNIT_CASE(backup_c54_drop_of_a_folio_taken_apart),
+	KUNIT_CASE(backup_drop_of_a_folio_taken_apart),
 #endif
 	{}
 };

@@ -5,8 +5,7 @@
  * The suites named "ttm_backup_..." pretend that there is swap, but for
  * "ttm_backup_swap", which needs a swap device.
  *
- * The number in the name of a case is that of a clause of the contract. Every case
- * ends with a check that the node's counters are what they were before (c58).
+ * Every case ends with a check that the node's counters are what they were before.
  */
 
 #include <kunit/static_stub.h>
@@ -65,29 +64,29 @@ static void backup_round_trip(struct kunit *test, enum ttm_caching caching,
 	backup_expect_baseline(test);
 }
 
-static void backup_c46_cached(struct kunit *test)
+static void backup_cached(struct kunit *test)
 {
 	backup_round_trip(test, ttm_cached, false);
 }
 
-static void backup_c46_cached_and_dma_mapped(struct kunit *test)
+static void backup_cached_and_dma_mapped(struct kunit *test)
 {
 	backup_round_trip(test, ttm_cached, true);
 }
 
-static void backup_c46_c48_write_combined(struct kunit *test)
+static void backup_write_combined(struct kunit *test)
 {
 	backup_round_trip(test, ttm_write_combined, true);
 }
 
-static void backup_c46_c48_uncached(struct kunit *test)
+static void backup_uncached(struct kunit *test)
 {
 	backup_round_trip(test, ttm_uncached, false);
 }
 
 #ifdef CONFIG_MEMCG
 /* The shrinking task charges others afterwards, and itself as before. */
-static void backup_c22_active_memcg_is_put_back(struct kunit *test)
+static void backup_active_memcg_is_put_back(struct kunit *test)
 {
 	struct mem_cgroup *const active[] = {
 		NULL, root_mem_cgroup, backup_memcg(test),
@@ -106,7 +105,7 @@ static void backup_c22_active_memcg_is_put_back(struct kunit *test)
 }
 
 /* Neither the task that shrinks nor the creator is charged. */
-static void backup_c22_c76_charged_to_root(struct kunit *test)
+static void backup_charged_to_root(struct kunit *test)
 {
 	struct mem_cgroup *memcg = backup_memcg(test), *old;
 	unsigned int foreign;
@@ -133,7 +132,7 @@ static void backup_c22_c76_charged_to_root(struct kunit *test)
 }
 #endif
 
-static void backup_c49_dma32_stays_dma32(struct kunit *test)
+static void backup_dma32_stays_dma32(struct kunit *test)
 {
 	struct ttm_tt *tt;
 	pgoff_t i;
@@ -154,7 +153,7 @@ static void backup_c49_dma32_stays_dma32(struct kunit *test)
 		kunit_skip(test, "needs memory above 4 GiB");
 }
 
-static void backup_c50_dma_alloc_pool_unchanged(struct kunit *test)
+static void backup_dma_alloc_pool_unchanged(struct kunit *test)
 {
 	struct backup_test *priv = test->priv;
 	struct ttm_backup_flags purge = { .purge = 1 };
@@ -180,7 +179,7 @@ static void backup_c50_dma_alloc_pool_unchanged(struct kunit *test)
 	backup_tt_free(test, tt);
 }
 
-static void backup_c53_drop_while_backed_up(struct kunit *test)
+static void backup_drop_while_backed_up(struct kunit *test)
 {
 	struct backup_test *priv = test->priv;
 	struct ttm_tt *tt = backup_filled_tt(test, ttm_write_combined, 1100, true);
@@ -198,7 +197,7 @@ static void backup_c53_drop_while_backed_up(struct kunit *test)
 	backup_expect_baseline(test);
 }
 
-static void backup_c53_destroy_while_backed_up(struct kunit *test)
+static void backup_destroy_while_backed_up(struct kunit *test)
 {
 	struct ttm_tt *tt = backup_filled_tt(test, ttm_cached, 579, false);
 	struct file *file;
@@ -213,7 +212,7 @@ static void backup_c53_destroy_while_backed_up(struct kunit *test)
 }
 
 /* One page is enough to name the folio that goes. */
-static void backup_c53_drop_range_takes_whole_folios(struct kunit *test)
+static void backup_drop_range_takes_whole_folios(struct kunit *test)
 {
 	struct ttm_tt *tt = backup_filled_tt(test, ttm_cached, 579, false);
 	struct inode *inode = file_inode(tt->backup);
@@ -237,7 +236,7 @@ static void backup_c53_drop_range_takes_whole_folios(struct kunit *test)
 }
 
 /* All that follows in the page vector and in the file goes at once, and nothing else. */
-static void backup_c53_drop_entries_up_to_a_gap(struct kunit *test)
+static void backup_drop_entries_up_to_a_gap(struct kunit *test)
 {
 	/* In 579 pages there are folios at 0, 512, 576 and 578. */
 	static const struct {
@@ -298,7 +297,7 @@ static void backup_c53_drop_entries_up_to_a_gap(struct kunit *test)
 	backup_expect_baseline(test);
 }
 
-static void backup_c54_drop_while_partially_backed_up(struct kunit *test)
+static void backup_drop_while_partially_backed_up(struct kunit *test)
 {
 	static const pgoff_t retained[] = { 0, 512, 578 };
 	unsigned int i;
@@ -320,7 +319,7 @@ static void backup_c54_drop_while_partially_backed_up(struct kunit *test)
 	backup_expect_baseline(test);
 }
 
-static void backup_c55_purge(struct kunit *test)
+static void backup_purge(struct kunit *test)
 {
 	struct backup_test *priv = test->priv;
 	struct ttm_backup_flags purge = { .purge = 1 };
@@ -349,7 +348,7 @@ static void backup_c55_purge(struct kunit *test)
 }
 
 /* Both what is in the file and what is not */
-static void backup_c55_purge_of_an_incomplete_backup(struct kunit *test)
+static void backup_purge_of_an_incomplete_backup(struct kunit *test)
 {
 	static const pgoff_t retained[] = { 0, 512, 578 };
 	struct ttm_backup_flags purge = { .purge = 1 };
@@ -390,7 +389,7 @@ static void backup_c55_purge_of_an_incomplete_backup(struct kunit *test)
 }
 
 /* The chunks are 512, 64, 2 and 1 pages. */
-static void backup_c57_retained_chunks_are_retried(struct kunit *test)
+static void backup_retained_chunks_are_retried(struct kunit *test)
 {
 	struct ttm_tt *tt = backup_filled_tt(test, ttm_write_combined, 579, true);
 	struct folio *two = backup_tt_folio(tt, 576), *one = backup_tt_folio(tt, 578);
@@ -435,7 +434,7 @@ static void backup_c57_retained_chunks_are_retried(struct kunit *test)
 	backup_expect_round_trip(test, tt);
 }
 
-static void backup_c57_restore_with_retained_chunks(struct kunit *test)
+static void backup_restore_with_retained_chunks(struct kunit *test)
 {
 	static const pgoff_t retained[] = { 0, 512, 576, 578 };
 	struct backup_test *priv = test->priv;
@@ -467,7 +466,7 @@ static void backup_c57_restore_with_retained_chunks(struct kunit *test)
  * The driver's hook is called for what is populated, be there holes or not, and not for
  * what is backed up, be it in part.
  */
-static void backup_c108_r5_hook_meets_no_handle(struct kunit *test)
+static void backup_r5_hook_meets_no_handle(struct kunit *test)
 {
 	struct backup_test *priv = test->priv;
 	struct ttm_tt *tt = backup_filled_tt(test, ttm_write_combined, 579, false);
@@ -507,7 +506,7 @@ static void backup_c108_r5_hook_meets_no_handle(struct kunit *test)
 	backup_expect_baseline(test);
 }
 
-static void backup_c57_holes(struct kunit *test)
+static void backup_holes(struct kunit *test)
 {
 	struct ttm_tt *tt = backup_filled_tt(test, ttm_write_combined, 579, false);
 	pgoff_t hole = backup_punch(test, tt, 576);
@@ -610,7 +609,7 @@ static void backup_busy_is_not_forgotten(struct kunit *test)
 #endif
 #endif
 
-static void backup_c58_node_counters(struct kunit *test)
+static void backup_node_counters(struct kunit *test)
 {
 	struct backup_test *priv = test->priv;
 	struct ttm_tt *tt = backup_filled_tt(test, ttm_write_combined, 579, false);
@@ -640,7 +639,7 @@ static void backup_c58_node_counters(struct kunit *test)
 	backup_expect_round_trip(test, tt);
 }
 
-static void backup_c59_no_backup_without_swap(struct kunit *test)
+static void backup_no_backup_without_swap(struct kunit *test)
 {
 	struct backup_test *priv = test->priv;
 	struct ttm_tt *tt = backup_filled_tt(test, ttm_write_combined, 579, true);
@@ -660,7 +659,7 @@ static void backup_c59_no_backup_without_swap(struct kunit *test)
 	backup_expect_baseline(test);
 }
 
-static void backup_c60_allocates_nodes_only(struct kunit *test)
+static void backup_allocates_nodes_only(struct kunit *test)
 {
 	/* At most one page for 16 MiB */
 	const pgoff_t pages = 64UL << (20 - PAGE_SHIFT), most = 4;
@@ -686,7 +685,7 @@ static void backup_c60_allocates_nodes_only(struct kunit *test)
 }
 
 #ifdef CONFIG_TRANSPARENT_HUGEPAGE
-static void backup_c67_order_10_is_capped(struct kunit *test)
+static void backup_order_10_is_capped(struct kunit *test)
 {
 	unsigned int order, folios = 0;
 	struct ttm_tt *tt;
@@ -799,27 +798,27 @@ static void backup_pages_are_counted(struct kunit *test)
 }
 
 static struct kunit_case backup_insert_cases[] = {
-	KUNIT_CASE_SLOW(backup_c46_cached),
-	KUNIT_CASE_SLOW(backup_c46_cached_and_dma_mapped),
-	KUNIT_CASE_SLOW(backup_c46_c48_write_combined),
-	KUNIT_CASE_SLOW(backup_c46_c48_uncached),
+	KUNIT_CASE_SLOW(backup_cached),
+	KUNIT_CASE_SLOW(backup_cached_and_dma_mapped),
+	KUNIT_CASE_SLOW(backup_write_combined),
+	KUNIT_CASE_SLOW(backup_uncached),
 #ifdef CONFIG_MEMCG
-	KUNIT_CASE(backup_c22_active_memcg_is_put_back),
-	KUNIT_CASE(backup_c22_c76_charged_to_root),
+	KUNIT_CASE(backup_active_memcg_is_put_back),
+	KUNIT_CASE(backup_charged_to_root),
 #endif
-	KUNIT_CASE(backup_c49_dma32_stays_dma32),
-	KUNIT_CASE(backup_c50_dma_alloc_pool_unchanged),
-	KUNIT_CASE(backup_c53_drop_while_backed_up),
-	KUNIT_CASE(backup_c53_destroy_while_backed_up),
-	KUNIT_CASE(backup_c53_drop_range_takes_whole_folios),
-	KUNIT_CASE(backup_c53_drop_entries_up_to_a_gap),
-	KUNIT_CASE(backup_c54_drop_while_partially_backed_up),
-	KUNIT_CASE(backup_c55_purge),
-	KUNIT_CASE(backup_c55_purge_of_an_incomplete_backup),
-	KUNIT_CASE(backup_c57_retained_chunks_are_retried),
-	KUNIT_CASE(backup_c57_restore_with_retained_chunks),
-	KUNIT_CASE(backup_c57_holes),
-	KUNIT_CASE(backup_c108_r5_hook_meets_no_handle),
+	KUNIT_CASE(backup_dma32_stays_dma32),
+	KUNIT_CASE(backup_dma_alloc_pool_unchanged),
+	KUNIT_CASE(backup_drop_while_backed_up),
+	KUNIT_CASE(backup_destroy_while_backed_up),
+	KUNIT_CASE(backup_drop_range_takes_whole_folios),
+	KUNIT_CASE(backup_drop_entries_up_to_a_gap),
+	KUNIT_CASE(backup_drop_while_partially_backed_up),
+	KUNIT_CASE(backup_purge),
+	KUNIT_CASE(backup_purge_of_an_incomplete_backup),
+	KUNIT_CASE(backup_retained_chunks_are_retried),
+	KUNIT_CASE(backup_restore_with_retained_chunks),
+	KUNIT_CASE(backup_holes),
+	KUNIT_CASE(backup_r5_hook_meets_no_handle),
 	KUNIT_CASE(backup_all_chunks_busy),
 #ifdef CONFIG_TRACEPOINTS
 	KUNIT_CASE(backup_busy_is_tried_again),
@@ -827,11 +826,11 @@ static struct kunit_case backup_insert_cases[] = {
 	KUNIT_CASE(backup_busy_is_not_forgotten),
 #endif
 #endif
-	KUNIT_CASE(backup_c58_node_counters),
-	KUNIT_CASE(backup_c59_no_backup_without_swap),
-	KUNIT_CASE_SLOW(backup_c60_allocates_nodes_only),
+	KUNIT_CASE(backup_node_counters),
+	KUNIT_CASE(backup_no_backup_without_swap),
+	KUNIT_CASE_SLOW(backup_allocates_nodes_only),
 #ifdef CONFIG_TRANSPARENT_HUGEPAGE
-	KUNIT_CASE(backup_c67_order_10_is_capped),
+	KUNIT_CASE(backup_order_10_is_capped),
 #endif
 	KUNIT_CASE(backup_tail_page_is_single),
 	KUNIT_CASE(backup_handles),

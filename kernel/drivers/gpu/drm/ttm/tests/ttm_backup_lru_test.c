@@ -264,7 +264,7 @@ static void backup_expect_walk(struct kunit *test, struct backup_bos *bos,
  * Each folio of the first of three has an additional reference all the time.
  * The second time, not even its DMA mapping can be restored.
  */
-static void backup_c77_the_walk_goes_on(struct kunit *test)
+static void backup_the_walk_goes_on(struct kunit *test)
 {
 	unsigned int round, i, n;
 
@@ -399,7 +399,7 @@ static void backup_incomplete_on_the_lru(struct kunit *test, bool in_bulk,
 }
 
 /* At any place of a range that moves as one, and without that */
-static void backup_c57_c77_incomplete_stays_on_the_lru(struct kunit *test)
+static void backup_incomplete_stays_on_the_lru(struct kunit *test)
 {
 	enum backup_incomplete why;
 	unsigned int nth;
@@ -413,7 +413,7 @@ static void backup_c57_c77_incomplete_stays_on_the_lru(struct kunit *test)
 }
 
 /* Half-way back it is not for the shrinker, wherever it lies. */
-static void backup_c52_c77_restore_in_a_bulk_move(struct kunit *test)
+static void backup_restore_in_a_bulk_move(struct kunit *test)
 {
 	unsigned int nth, complete;
 
@@ -450,7 +450,7 @@ static void backup_c52_c77_restore_in_a_bulk_move(struct kunit *test)
 }
 
 /* Given up, it is as good as new, and where new ones are. */
-static void backup_c54_c77_dropped_in_a_bulk_move(struct kunit *test)
+static void backup_dropped_in_a_bulk_move(struct kunit *test)
 {
 	unsigned int nth, how;
 
@@ -545,7 +545,7 @@ static void backup_bo_reach(struct kunit *test, struct ttm_buffer_object *bo,
 }
 
 /* The others of its range are still a range. */
-static void backup_c77_destroyed_in_any_state(struct kunit *test)
+static void backup_destroyed_in_any_state(struct kunit *test)
 {
 	enum backup_bo_state state;
 	unsigned int place;
@@ -580,12 +580,12 @@ static void backup_c77_destroyed_in_any_state(struct kunit *test)
 #endif
 
 static struct kunit_case backup_lru_cases[] = {
-	KUNIT_CASE(backup_c77_the_walk_goes_on),
+	KUNIT_CASE(backup_the_walk_goes_on),
 #ifdef CONFIG_FAULT_INJECTION_DEBUG_FS
-	KUNIT_CASE(backup_c57_c77_incomplete_stays_on_the_lru),
-	KUNIT_CASE(backup_c52_c77_restore_in_a_bulk_move),
-	KUNIT_CASE(backup_c54_c77_dropped_in_a_bulk_move),
-	KUNIT_CASE(backup_c77_destroyed_in_any_state),
+	KUNIT_CASE(backup_incomplete_stays_on_the_lru),
+	KUNIT_CASE(backup_restore_in_a_bulk_move),
+	KUNIT_CASE(backup_dropped_in_a_bulk_move),
+	KUNIT_CASE(backup_destroyed_in_any_state),
 #endif
 	{}
 };

@@ -46,17 +46,17 @@ static void backup_resident_restore(struct kunit *test, enum ttm_caching caching
 	backup_expect_baseline(test);
 }
 
-static void backup_c61_resident_cached(struct kunit *test)
+static void backup_resident_cached(struct kunit *test)
 {
 	backup_resident_restore(test, ttm_cached);
 }
 
-static void backup_c48_c61_resident_write_combined(struct kunit *test)
+static void backup_resident_write_combined(struct kunit *test)
 {
 	backup_resident_restore(test, ttm_write_combined);
 }
 
-static void backup_c51_retained_chunks_are_adopted(struct kunit *test)
+static void backup_retained_chunks_are_adopted(struct kunit *test)
 {
 	static const pgoff_t retained[] = { 0, 512, 576, 578 };
 	unsigned int i;
@@ -132,19 +132,19 @@ static void backup_signal_pending(struct kunit *test, bool extract,
 }
 
 /* The chunks are 512, 64, 2 and 1 pages. */
-static void backup_c52_signal_between_chunks(struct kunit *test)
+static void backup_signal_between_chunks(struct kunit *test)
 {
 	backup_signal_pending(test, true, 4);
 }
 
-static void backup_c52_signal_while_copying(struct kunit *test)
+static void backup_signal_while_copying(struct kunit *test)
 {
 	backup_signal_pending(test, false, 579);
 }
 
 #ifdef CONFIG_FAULT_INJECTION_DEBUG_FS
 /* A backup that would stop in the middle of a folio leaves the whole folio. */
-static void backup_c56_half_of_the_pages(struct kunit *test)
+static void backup_half_of_the_pages(struct kunit *test)
 {
 	struct ttm_tt *tt = backup_filled_tt(test, ttm_write_combined, 1100, true);
 
@@ -160,7 +160,7 @@ static void backup_c56_half_of_the_pages(struct kunit *test)
 }
 
 /* The chunks are 512, 64, 2 and 1 pages. */
-static void backup_c52_interrupted_restore_resumes(struct kunit *test)
+static void backup_interrupted_restore_resumes(struct kunit *test)
 {
 	static const pgoff_t done[] = { 0, 512, 576, 578 };
 	unsigned int i;
@@ -191,7 +191,7 @@ static void backup_c52_interrupted_restore_resumes(struct kunit *test)
 }
 
 /* In the midst of a chunk that is copied, and between those. */
-static void backup_c52_interrupted_copy_resumes(struct kunit *test)
+static void backup_interrupted_copy_resumes(struct kunit *test)
 {
 	static const unsigned int at[] = { 1, 2, 512, 513, 540, 577, 579 };
 	unsigned int i;
@@ -214,7 +214,7 @@ static void backup_c52_interrupted_copy_resumes(struct kunit *test)
 }
 
 /* One chunk finds no memory, so the others need not try. */
-static void backup_c51_c56_no_memory_ends_it(struct kunit *test)
+static void backup_no_memory_ends_it(struct kunit *test)
 {
 	/* The chunks are 512, 64, 2 and 1 pages. */
 	static const pgoff_t done[] = { 512, 576, 578 };
@@ -246,7 +246,7 @@ static void backup_c51_c56_no_memory_ends_it(struct kunit *test)
 
 #ifdef CONFIG_FAIL_PAGE_ALLOC
 /* Busy, and no memory for a copy: what was busy may be idle the next time. */
-static void backup_c52_c61_extracted_at_last(struct kunit *test)
+static void backup_extracted_at_last(struct kunit *test)
 {
 	struct backup_test *priv = test->priv;
 	struct ttm_tt *tt = backup_filled_tt(test, ttm_write_combined, 512, true);
@@ -297,7 +297,7 @@ static pgoff_t backup_copy_first_part(struct kunit *test, struct ttm_tt *tt)
 }
 
 /* Idle again, but the copy of its first part is in use. */
-static void backup_c52_rest_of_a_folio_is_copied(struct kunit *test)
+static void backup_rest_of_a_folio_is_copied(struct kunit *test)
 {
 	struct ttm_tt *tt = backup_filled_tt(test, ttm_cached, 512, true);
 
@@ -326,7 +326,7 @@ static void backup_expect_out_of_file(struct kunit *test, struct ttm_tt *tt,
 }
 
 /* Split when the first part had been copied: the copies are all that is left of it. */
-static void backup_c57_rest_of_a_split_folio_is_extracted(struct kunit *test)
+static void backup_rest_of_a_split_folio_is_extracted(struct kunit *test)
 {
 	struct backup_test *priv = test->priv;
 	struct ttm_tt *tt = backup_filled_tt(test, ttm_cached, 512, true);
@@ -348,7 +348,7 @@ static void backup_c57_rest_of_a_split_folio_is_extracted(struct kunit *test)
 }
 
 /* Split within a chunk: the last pages of that one leave the file one by one. */
-static void backup_c57_split_while_a_chunk_is_copied(struct kunit *test)
+static void backup_split_while_a_chunk_is_copied(struct kunit *test)
 {
 	struct backup_test *priv = test->priv;
 	struct ttm_tt *tt = backup_filled_tt(test, ttm_cached, 512, true);
@@ -373,7 +373,7 @@ static void backup_c57_split_while_a_chunk_is_copied(struct kunit *test)
 }
 
 /* An assertion may end a case before it has switched them off. */
-static void backup_c119_faults_end_with_the_case(struct kunit *test)
+static void backup_faults_end_with_the_case(struct kunit *test)
 {
 	unsigned long *probability = backup_debugfs_value("fail_page_alloc",
 							  "probability");
@@ -410,7 +410,7 @@ static void backup_c119_faults_end_with_the_case(struct kunit *test)
 }
 #endif
 
-static void backup_c54_drop_in_mid_restore(struct kunit *test)
+static void backup_drop_in_mid_restore(struct kunit *test)
 {
 	unsigned int i;
 
@@ -433,7 +433,7 @@ static void backup_c54_drop_in_mid_restore(struct kunit *test)
 #endif
 
 /* Backed up from anywhere, for a pool that is bound to the first 4 GiB */
-static void backup_c49_other_zones_are_copied(struct kunit *test)
+static void backup_other_zones_are_copied(struct kunit *test)
 {
 	struct backup_test *priv = test->priv;
 	struct ttm_tt *tt = backup_filled_tt(test, ttm_write_combined, 579, true);
@@ -502,7 +502,7 @@ static struct ttm_tt *backup_single_pages(struct kunit *test)
  * Some pages are copied, then memory runs out, and the others are retained: new
  * chunks must fit in between.
  */
-static void backup_c57_chunks_do_not_span_retained_pages(struct kunit *test)
+static void backup_chunks_do_not_span_retained_pages(struct kunit *test)
 {
 	static const unsigned int good[] = { 1, 7, 21, 46 };
 	unsigned int i;
@@ -539,7 +539,7 @@ static void backup_c57_chunks_do_not_span_retained_pages(struct kunit *test)
 #endif
 
 /* The page for a hole is a single one if the pages after it are. */
-static void backup_c57_hole_among_single_pages(struct kunit *test)
+static void backup_hole_among_single_pages(struct kunit *test)
 {
 	struct backup_test *priv = test->priv;
 	struct ttm_pool *pool = &priv->bdev.pool;
@@ -582,7 +582,7 @@ static pgoff_t backup_pages_of_node(struct ttm_tt *tt, int nid)
  * Its own come back as they are; large chunks that the pool of another node backed
  * up move. No pool insists on a node for single pages.
  */
-static void backup_c65_pool_of_a_node_keeps_its_pages(struct kunit *test)
+static void backup_pool_of_a_node_keeps_its_pages(struct kunit *test)
 {
 	struct backup_test *priv = test->priv;
 	int nid;
@@ -629,7 +629,7 @@ static void backup_c65_pool_of_a_node_keeps_its_pages(struct kunit *test)
 #endif
 
 /* A later user must not find the earlier contents. */
-static void backup_c66_no_alias_after_extraction(struct kunit *test)
+static void backup_no_alias_after_extraction(struct kunit *test)
 {
 	struct ttm_tt *tt = backup_filled_tt(test, ttm_write_combined, 579, true);
 	struct folio *folio = backup_tt_folio(tt, 512);
@@ -655,7 +655,7 @@ static void backup_c66_no_alias_after_extraction(struct kunit *test)
 }
 
 /* A folio among pages that are to stay movable */
-static void backup_c37_movable_block_is_copied(struct kunit *test)
+static void backup_movable_block_is_copied(struct kunit *test)
 {
 	struct ttm_tt *tt = backup_filled_tt(test, ttm_cached, 1024, false);
 	struct folio *folio;
@@ -687,7 +687,7 @@ static void backup_c37_movable_block_is_copied(struct kunit *test)
 }
 
 /* Inserted, but nothing can be taken out */
-static void backup_c51_restore_without_extraction(struct kunit *test)
+static void backup_restore_without_extraction(struct kunit *test)
 {
 	struct ttm_tt *tt = backup_filled_tt(test, ttm_write_combined, 1100, true);
 	struct folio *folio = backup_tt_folio(tt, 512);
@@ -712,7 +712,7 @@ static void backup_c51_restore_without_extraction(struct kunit *test)
 
 #ifdef CONFIG_MEMORY_FAILURE
 /* Extraction refuses such a folio as a whole; a copy looks at each page. */
-static void backup_c39_poison_is_not_copied(struct kunit *test)
+static void backup_poison_is_not_copied(struct kunit *test)
 {
 	struct ttm_tt *tt = backup_filled_tt(test, ttm_cached, 512, false);
 	struct backup_test *priv = test->priv;
@@ -730,38 +730,38 @@ static void backup_c39_poison_is_not_copied(struct kunit *test)
 #endif
 
 static struct kunit_case backup_restore_cases[] = {
-	KUNIT_CASE_SLOW(backup_c61_resident_cached),
-	KUNIT_CASE_SLOW(backup_c48_c61_resident_write_combined),
-	KUNIT_CASE(backup_c51_retained_chunks_are_adopted),
-	KUNIT_CASE(backup_c52_signal_between_chunks),
-	KUNIT_CASE(backup_c52_signal_while_copying),
+	KUNIT_CASE_SLOW(backup_resident_cached),
+	KUNIT_CASE_SLOW(backup_resident_write_combined),
+	KUNIT_CASE(backup_retained_chunks_are_adopted),
+	KUNIT_CASE(backup_signal_between_chunks),
+	KUNIT_CASE(backup_signal_while_copying),
 #ifdef CONFIG_FAULT_INJECTION_DEBUG_FS
-	KUNIT_CASE(backup_c56_half_of_the_pages),
-	KUNIT_CASE(backup_c52_interrupted_restore_resumes),
-	KUNIT_CASE(backup_c52_interrupted_copy_resumes),
-	KUNIT_CASE(backup_c51_c56_no_memory_ends_it),
+	KUNIT_CASE(backup_half_of_the_pages),
+	KUNIT_CASE(backup_interrupted_restore_resumes),
+	KUNIT_CASE(backup_interrupted_copy_resumes),
+	KUNIT_CASE(backup_no_memory_ends_it),
 #ifdef CONFIG_FAIL_PAGE_ALLOC
-	KUNIT_CASE(backup_c52_c61_extracted_at_last),
-	KUNIT_CASE(backup_c52_rest_of_a_folio_is_copied),
-	KUNIT_CASE(backup_c57_rest_of_a_split_folio_is_extracted),
-	KUNIT_CASE(backup_c57_split_while_a_chunk_is_copied),
-	KUNIT_CASE(backup_c119_faults_end_with_the_case),
+	KUNIT_CASE(backup_extracted_at_last),
+	KUNIT_CASE(backup_rest_of_a_folio_is_copied),
+	KUNIT_CASE(backup_rest_of_a_split_folio_is_extracted),
+	KUNIT_CASE(backup_split_while_a_chunk_is_copied),
+	KUNIT_CASE(backup_faults_end_with_the_case),
 #endif
-	KUNIT_CASE(backup_c54_drop_in_mid_restore),
+	KUNIT_CASE(backup_drop_in_mid_restore),
 #endif
-	KUNIT_CASE(backup_c49_other_zones_are_copied),
+	KUNIT_CASE(backup_other_zones_are_copied),
 #if defined(CONFIG_FAIL_PAGE_ALLOC) && defined(CONFIG_FAULT_INJECTION_DEBUG_FS)
-	KUNIT_CASE(backup_c57_chunks_do_not_span_retained_pages),
+	KUNIT_CASE(backup_chunks_do_not_span_retained_pages),
 #endif
-	KUNIT_CASE(backup_c57_hole_among_single_pages),
+	KUNIT_CASE(backup_hole_among_single_pages),
 #ifdef CONFIG_NUMA
-	KUNIT_CASE(backup_c65_pool_of_a_node_keeps_its_pages),
+	KUNIT_CASE(backup_pool_of_a_node_keeps_its_pages),
 #endif
-	KUNIT_CASE(backup_c66_no_alias_after_extraction),
-	KUNIT_CASE(backup_c37_movable_block_is_copied),
-	KUNIT_CASE(backup_c51_restore_without_extraction),
+	KUNIT_CASE(backup_no_alias_after_extraction),
+	KUNIT_CASE(backup_movable_block_is_copied),
+	KUNIT_CASE(backup_restore_without_extraction),
 #ifdef CONFIG_MEMORY_FAILURE
-	KUNIT_CASE(backup_c39_poison_is_not_copied),
+	KUNIT_CASE(backup_poison_is_not_copied),
 #endif
 	{}
 };

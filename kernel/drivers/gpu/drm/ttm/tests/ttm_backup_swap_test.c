@@ -56,7 +56,7 @@ static bool backup_to_swap(struct kunit *test, struct ttm_tt *tt)
 	return entries == expected;
 }
 
-static void backup_c46_through_swap(struct kunit *test)
+static void backup_through_swap(struct kunit *test)
 {
 	static const enum ttm_caching cachings[] = {
 		ttm_cached, ttm_write_combined, ttm_uncached,
@@ -77,7 +77,7 @@ static void backup_c46_through_swap(struct kunit *test)
 }
 
 /* Contents that are written, but still in the swap cache, are not read again. */
-static void backup_c32_c61_swap_cache_is_enough(struct kunit *test)
+static void backup_swap_cache_is_enough(struct kunit *test)
 {
 	struct ttm_tt *tt = backup_filled_tt(test, ttm_write_combined, 1100, true);
 	struct page **before = backup_page_array(test, tt);
@@ -95,7 +95,7 @@ static void backup_c32_c61_swap_cache_is_enough(struct kunit *test)
 	backup_expect_baseline(test);
 }
 
-static void backup_c53_drop_reads_nothing_from_swap(struct kunit *test)
+static void backup_drop_reads_nothing_from_swap(struct kunit *test)
 {
 	struct backup_test *priv = test->priv;
 	struct ttm_tt *tt = backup_filled_tt(test, ttm_write_combined, 1100, true);
@@ -112,7 +112,7 @@ static void backup_c53_drop_reads_nothing_from_swap(struct kunit *test)
 	backup_expect_baseline(test);
 }
 
-static void backup_c57_retained_chunk_follows_to_swap(struct kunit *test)
+static void backup_retained_chunk_follows_to_swap(struct kunit *test)
 {
 	struct backup_test *priv = test->priv;
 	struct ttm_backup_flags writeback = { .writeback = 1 };
@@ -161,7 +161,7 @@ static void backup_leave_swap_cache(struct kunit *test, struct folio *folio)
 }
 
 /* No memory to read a folio, then some: single pages will do. */
-static void backup_c43_single_pages_will_do(struct kunit *test)
+static void backup_single_pages_will_do(struct kunit *test)
 {
 	struct backup_test *priv = test->priv;
 	struct ttm_operation_ctx ctx = {};
@@ -192,7 +192,7 @@ static void backup_c43_single_pages_will_do(struct kunit *test)
 
 #ifdef CONFIG_NUMA
 /* What the pool of a node reads from swap lies there, whoever asks, and stays. */
-static void backup_c65_read_to_the_node(struct kunit *test)
+static void backup_read_to_the_node(struct kunit *test)
 {
 	struct backup_test *priv = test->priv;
 	int nid;
@@ -267,7 +267,7 @@ static struct ttm_tt *backup_part_of_a_folio(struct kunit *test, pgoff_t nr)
 }
 
 /* Nor is what has come back in memory twice, until the end of the chunk. */
-static void backup_c43_smaller_folios_leave(struct kunit *test)
+static void backup_smaller_folios_leave(struct kunit *test)
 {
 	struct ttm_tt *tt = backup_part_of_a_folio(test, 256);
 
@@ -285,7 +285,7 @@ static void backup_c43_smaller_folios_leave(struct kunit *test)
 }
 
 /* Dropped there, the rest of the folio goes as well, and is not read. */
-static void backup_c54_c86_drop_half_of_a_folio(struct kunit *test)
+static void backup_drop_half_of_a_folio(struct kunit *test)
 {
 	unsigned long in = backup_vm_events(PSWPIN, PSWPIN);
 	struct ttm_tt *tt = backup_part_of_a_folio(test, 100);
@@ -300,7 +300,7 @@ static void backup_c54_c86_drop_half_of_a_folio(struct kunit *test)
 }
 
 /* Without memory for it as it went, it comes as the device likes it, uncopied. */
-static void backup_c86_as_large_as_possible(struct kunit *test)
+static void backup_as_large_as_possible(struct kunit *test)
 {
 	static const unsigned int orders[] = { 8, 6, 4, 1 };
 	struct backup_test *priv = test->priv;
@@ -359,7 +359,7 @@ static struct ttm_tt *backup_small_tt(struct kunit *test, enum ttm_caching cachi
  * when there is memory for them, or larger ones at least, and else its single
  * pages, uncopied.
  */
-static void backup_c86_merged(struct kunit *test)
+static void backup_merged(struct kunit *test)
 {
 	static const struct {
 		unsigned int beneficial, order;
@@ -389,7 +389,7 @@ static void backup_c86_merged(struct kunit *test)
 	backup_expect_baseline(test);
 }
 
-static void backup_c86_no_memory_to_merge(struct kunit *test)
+static void backup_no_memory_to_merge(struct kunit *test)
 {
 	struct backup_test *priv = test->priv;
 	struct ttm_tt *tt = backup_small_tt(test, ttm_write_combined, 67);
@@ -410,7 +410,7 @@ static void backup_c86_no_memory_to_merge(struct kunit *test)
  * Small chunks that are in memory are taken several at a time, but not beyond where a
  * chunk of the best order could begin. A signal does not make them retained ones.
  */
-static void backup_c90_taken_ahead_of_their_turn(struct kunit *test)
+static void backup_taken_ahead_of_their_turn(struct kunit *test)
 {
 	struct backup_test *priv = test->priv;
 	struct ttm_operation_ctx ctx = { .interruptible = true };
@@ -437,7 +437,7 @@ static void backup_c90_taken_ahead_of_their_turn(struct kunit *test)
 }
 
 /* A signal in the middle of the merging, and then the rest, or the end */
-static void backup_c52_c54_c86_interrupted_merge(struct kunit *test)
+static void backup_interrupted_merge(struct kunit *test)
 {
 	struct backup_test *priv = test->priv;
 	unsigned int i;
@@ -468,7 +468,7 @@ static void backup_c52_c54_c86_interrupted_merge(struct kunit *test)
 }
 
 /* Which allocations are not tried after one has failed */
-static void backup_c86_effort(struct kunit *test)
+static void backup_effort(struct kunit *test)
 {
 	static const struct {
 		unsigned int beneficial, failed, next, highest;
@@ -500,7 +500,7 @@ static void backup_c86_effort(struct kunit *test)
 }
 
 /* Where part of it is there already, it stays as it is. */
-static void backup_c86_not_merged_with_retained(struct kunit *test)
+static void backup_not_merged_with_retained(struct kunit *test)
 {
 	struct backup_test *priv = test->priv;
 	struct ttm_tt *tt = backup_small_tt(test, ttm_cached, 67);
@@ -529,34 +529,34 @@ static void backup_c86_not_merged_with_retained(struct kunit *test)
 }
 #endif
 
-static void backup_c59_swap_is_seen(struct kunit *test)
+static void backup_swap_is_seen(struct kunit *test)
 {
 	kunit_deactivate_static_stub(test, ttm_backup_bytes_avail);
 	KUNIT_EXPECT_GT(test, ttm_backup_bytes_avail(), 0);
 }
 
 static struct kunit_case backup_swap_cases[] = {
-	KUNIT_CASE_SLOW(backup_c46_through_swap),
-	KUNIT_CASE_SLOW(backup_c32_c61_swap_cache_is_enough),
-	KUNIT_CASE_SLOW(backup_c53_drop_reads_nothing_from_swap),
-	KUNIT_CASE_SLOW(backup_c57_retained_chunk_follows_to_swap),
+	KUNIT_CASE_SLOW(backup_through_swap),
+	KUNIT_CASE_SLOW(backup_swap_cache_is_enough),
+	KUNIT_CASE_SLOW(backup_drop_reads_nothing_from_swap),
+	KUNIT_CASE_SLOW(backup_retained_chunk_follows_to_swap),
 	KUNIT_CASE(backup_copies_go_to_swap),
 #if defined(CONFIG_FAIL_PAGE_ALLOC) && defined(CONFIG_FAULT_INJECTION_DEBUG_FS)
-	KUNIT_CASE_SLOW(backup_c43_single_pages_will_do),
-	KUNIT_CASE(backup_c43_smaller_folios_leave),
+	KUNIT_CASE_SLOW(backup_single_pages_will_do),
+	KUNIT_CASE(backup_smaller_folios_leave),
 #ifdef CONFIG_NUMA
-	KUNIT_CASE(backup_c65_read_to_the_node),
+	KUNIT_CASE(backup_read_to_the_node),
 #endif
-	KUNIT_CASE_SLOW(backup_c54_c86_drop_half_of_a_folio),
-	KUNIT_CASE_SLOW(backup_c86_as_large_as_possible),
-	KUNIT_CASE(backup_c86_merged),
-	KUNIT_CASE(backup_c86_no_memory_to_merge),
-	KUNIT_CASE(backup_c90_taken_ahead_of_their_turn),
-	KUNIT_CASE(backup_c52_c54_c86_interrupted_merge),
-	KUNIT_CASE(backup_c86_not_merged_with_retained),
-	KUNIT_CASE(backup_c86_effort),
+	KUNIT_CASE_SLOW(backup_drop_half_of_a_folio),
+	KUNIT_CASE_SLOW(backup_as_large_as_possible),
+	KUNIT_CASE(backup_merged),
+	KUNIT_CASE(backup_no_memory_to_merge),
+	KUNIT_CASE(backup_taken_ahead_of_their_turn),
+	KUNIT_CASE(backup_interrupted_merge),
+	KUNIT_CASE(backup_not_merged_with_retained),
+	KUNIT_CASE(backup_effort),
 #endif
-	KUNIT_CASE(backup_c59_swap_is_seen),
+	KUNIT_CASE(backup_swap_is_seen),
 	{}
 };
 

@@ -5,8 +5,7 @@
  * The driver here has its VRAM in vmalloc space, and as much memory as a test allows:
  * beyond that its populate callback fails, as on a machine that has no more.
  *
- * The clause of the contract that a case checks stands in its name. Every case ends
- * with the counters being what they were.
+ * Every case ends with the counters being what they were.
  */
 
 #include <kunit/static_stub.h>
@@ -452,7 +451,7 @@ static void hibernate_expect_intact(struct kunit *test)
  */
 
 /* With memory for all of it, everything is evicted before anything is swapped out. */
-static void hibernate_c110_at_once(struct kunit *test)
+static void hibernate_at_once(struct kunit *test)
 {
 	struct hibernate_test *priv = test->priv;
 
@@ -469,7 +468,7 @@ static void hibernate_c110_at_once(struct kunit *test)
 }
 
 /* With less, the two take turns, and there never is a lack of it. */
-static void hibernate_c110_in_turns(struct kunit *test)
+static void hibernate_in_turns(struct kunit *test)
 {
 	struct hibernate_test *priv = test->priv;
 
@@ -489,7 +488,7 @@ static void hibernate_c110_in_turns(struct kunit *test)
 }
 
 /* Next to nothing is available: one at a time */
-static void hibernate_c110_one_by_one(struct kunit *test)
+static void hibernate_one_by_one(struct kunit *test)
 {
 	struct hibernate_test *priv = test->priv;
 
@@ -506,7 +505,7 @@ static void hibernate_c110_one_by_one(struct kunit *test)
 }
 
 /* Without the tests' own figure: no more than half of what there can be */
-static void hibernate_c110_batch(struct kunit *test)
+static void hibernate_batch(struct kunit *test)
 {
 	u64 batch;
 
@@ -517,7 +516,7 @@ static void hibernate_c110_batch(struct kunit *test)
 }
 
 /* The memory is less than it seemed: what cannot be evicted is tried again. */
-static void hibernate_c111_larger_than_memory(struct kunit *test)
+static void hibernate_larger_than_memory(struct kunit *test)
 {
 	struct hibernate_test *priv = test->priv;
 	struct ttm_resource_manager *man;
@@ -544,7 +543,7 @@ static void hibernate_c111_larger_than_memory(struct kunit *test)
  * The same with pages of the DMA API, as amdgpu has them with swiotlb: these are swapped
  * out by a copy. With memory for all, for two at a time, and for less than it seemed
  */
-static void hibernate_c92_c110_c111_by_a_copy(struct kunit *test)
+static void hibernate_by_a_copy(struct kunit *test)
 {
 	static const struct {
 		pgoff_t limit;
@@ -578,7 +577,7 @@ static void hibernate_c92_c110_c111_by_a_copy(struct kunit *test)
 }
 
 /* The place that it is evicted to is full before memory is. */
-static void hibernate_c111_larger_than_gtt(struct kunit *test)
+static void hibernate_larger_than_gtt(struct kunit *test)
 {
 	struct hibernate_test *priv = test->priv;
 
@@ -592,7 +591,7 @@ static void hibernate_c111_larger_than_gtt(struct kunit *test)
 }
 
 /* Not even one of them fits: the error is the eviction's, and nothing is lost. */
-static void hibernate_c112_nothing_more_can_go(struct kunit *test)
+static void hibernate_nothing_more_can_go(struct kunit *test)
 {
 	struct hibernate_test *priv = test->priv;
 
@@ -613,7 +612,7 @@ static void hibernate_c112_nothing_more_can_go(struct kunit *test)
 }
 
 /* What was swapped out is memory again when it has been written. */
-static void hibernate_c112_writeback_is_waited_for(struct kunit *test)
+static void hibernate_writeback_is_waited_for(struct kunit *test)
 {
 	struct hibernate_test *priv = test->priv;
 
@@ -630,7 +629,7 @@ static void hibernate_c112_writeback_is_waited_for(struct kunit *test)
 }
 
 /* An eviction that needs it is waited for as long as the first one. */
-static void hibernate_c112_writeback_is_waited_for_again(struct kunit *test)
+static void hibernate_writeback_is_waited_for_again(struct kunit *test)
 {
 	struct hibernate_test *priv = test->priv;
 
@@ -648,7 +647,7 @@ static void hibernate_c112_writeback_is_waited_for_again(struct kunit *test)
 }
 
 /* Others may write for as long as they like. */
-static void hibernate_c112_writeback_of_others(struct kunit *test)
+static void hibernate_writeback_of_others(struct kunit *test)
 {
 	struct hibernate_test *priv = test->priv;
 
@@ -663,7 +662,7 @@ static void hibernate_c112_writeback_of_others(struct kunit *test)
 	hibernate_fini(test);
 }
 
-static void hibernate_c112_end_of_waiting(struct kunit *test)
+static void hibernate_end_of_waiting(struct kunit *test)
 {
 	/* There cannot be fewer under writeback. */
 	struct ttm_writeback_wait wait = { .written = ULONG_MAX, .deadline = jiffies };
@@ -687,7 +686,7 @@ static void hibernate_c112_end_of_waiting(struct kunit *test)
 
 #ifdef CONFIG_MEMCG
 /* The same for a suspend to memory, which evicts everything and swaps nothing out */
-static void hibernate_c121_evictions_charged_to_root(struct kunit *test)
+static void hibernate_evictions_charged_to_root(struct kunit *test)
 {
 	struct mem_cgroup *memcg = backup_memcg(test), *old;
 	struct hibernate_test *priv = test->priv;
@@ -706,7 +705,7 @@ static void hibernate_c121_evictions_charged_to_root(struct kunit *test)
 }
 
 /* Nobody pays for what all have. */
-static void hibernate_c121_charged_to_root(struct kunit *test)
+static void hibernate_charged_to_root(struct kunit *test)
 {
 	struct mem_cgroup *memcg = backup_memcg(test), *old;
 	struct hibernate_test *priv = test->priv;
@@ -730,7 +729,7 @@ static void hibernate_c121_charged_to_root(struct kunit *test)
 #endif
 
 /* An eviction that fails for another reason is not tried again. */
-static void hibernate_c112_eviction_fails(struct kunit *test)
+static void hibernate_eviction_fails(struct kunit *test)
 {
 	struct hibernate_test *priv = test->priv;
 
@@ -746,7 +745,7 @@ static void hibernate_c112_eviction_fails(struct kunit *test)
 	hibernate_fini(test);
 }
 
-static void hibernate_c112_swapout_fails(struct kunit *test)
+static void hibernate_swapout_fails(struct kunit *test)
 {
 	struct hibernate_test *priv = test->priv;
 
@@ -767,7 +766,7 @@ static void hibernate_c112_swapout_fails(struct kunit *test)
 	hibernate_fini(test);
 }
 
-static void hibernate_c112_pinned_stays(struct kunit *test)
+static void hibernate_pinned_stays(struct kunit *test)
 {
 	struct hibernate_test *priv = test->priv;
 	struct ttm_buffer_object *bo;
@@ -807,7 +806,7 @@ static void hibernate_signal(struct work_struct *work)
 }
 
 /* One is used by the engine; and the moves of others out of VRAM go on. */
-static void hibernate_c112_busy_is_waited_for(struct kunit *test)
+static void hibernate_busy_is_waited_for(struct kunit *test)
 {
 	struct hibernate_test *priv = test->priv;
 	struct ttm_resource_manager *man;
@@ -848,26 +847,26 @@ static void hibernate_c112_busy_is_waited_for(struct kunit *test)
 }
 
 static struct kunit_case hibernate_cases[] = {
-	KUNIT_CASE(hibernate_c110_at_once),
-	KUNIT_CASE(hibernate_c110_in_turns),
-	KUNIT_CASE(hibernate_c110_one_by_one),
-	KUNIT_CASE(hibernate_c110_batch),
-	KUNIT_CASE(hibernate_c111_larger_than_memory),
-	KUNIT_CASE(hibernate_c92_c110_c111_by_a_copy),
-	KUNIT_CASE(hibernate_c111_larger_than_gtt),
-	KUNIT_CASE(hibernate_c112_nothing_more_can_go),
-	KUNIT_CASE(hibernate_c112_writeback_is_waited_for),
-	KUNIT_CASE(hibernate_c112_writeback_is_waited_for_again),
-	KUNIT_CASE(hibernate_c112_writeback_of_others),
-	KUNIT_CASE(hibernate_c112_end_of_waiting),
+	KUNIT_CASE(hibernate_at_once),
+	KUNIT_CASE(hibernate_in_turns),
+	KUNIT_CASE(hibernate_one_by_one),
+	KUNIT_CASE(hibernate_batch),
+	KUNIT_CASE(hibernate_larger_than_memory),
+	KUNIT_CASE(hibernate_by_a_copy),
+	KUNIT_CASE(hibernate_larger_than_gtt),
+	KUNIT_CASE(hibernate_nothing_more_can_go),
+	KUNIT_CASE(hibernate_writeback_is_waited_for),
+	KUNIT_CASE(hibernate_writeback_is_waited_for_again),
+	KUNIT_CASE(hibernate_writeback_of_others),
+	KUNIT_CASE(hibernate_end_of_waiting),
 #ifdef CONFIG_MEMCG
-	KUNIT_CASE(hibernate_c121_evictions_charged_to_root),
-	KUNIT_CASE(hibernate_c121_charged_to_root),
+	KUNIT_CASE(hibernate_evictions_charged_to_root),
+	KUNIT_CASE(hibernate_charged_to_root),
 #endif
-	KUNIT_CASE(hibernate_c112_eviction_fails),
-	KUNIT_CASE(hibernate_c112_swapout_fails),
-	KUNIT_CASE(hibernate_c112_pinned_stays),
-	KUNIT_CASE(hibernate_c112_busy_is_waited_for),
+	KUNIT_CASE(hibernate_eviction_fails),
+	KUNIT_CASE(hibernate_swapout_fails),
+	KUNIT_CASE(hibernate_pinned_stays),
+	KUNIT_CASE(hibernate_busy_is_waited_for),
 	{}
 };
 

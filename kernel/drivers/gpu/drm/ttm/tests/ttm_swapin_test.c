@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * KUnit tests of swapping in by extraction, and of its failures. The clause of
- * the contract that a case checks stands in its name.
+ * KUnit tests of swapping in by extraction, and of its failures.
  */
 
 #include <kunit/static_stub.h>
@@ -24,7 +23,7 @@
 #include "ttm_swapout_test_helpers.h"
 
 /* As with swapping in a copy */
-static void swapout_c96_signals_are_ignored(struct kunit *test)
+static void swapout_signals_are_ignored(struct kunit *test)
 {
 	unsigned int round;
 
@@ -84,7 +83,7 @@ static void swapout_expect_as_before(struct kunit *test, struct ttm_buffer_objec
 }
 
 /* Without memory for all of it, the part that is back goes again. */
-static void swapout_c96_no_memory_for_the_rest(struct kunit *test)
+static void swapout_no_memory_for_the_rest(struct kunit *test)
 {
 	static const enum ttm_caching cachings[] = { ttm_cached, ttm_write_combined };
 	struct swapout_test *priv = test->priv;
@@ -125,7 +124,7 @@ static void swapout_c96_no_memory_for_the_rest(struct kunit *test)
 
 #ifdef CONFIG_MEMCG
 /* What goes back to the file needs no room in the memcg of who wanted it. */
-static void swapout_c96_c121_limit_is_not_met(struct kunit *test)
+static void swapout_limit_is_not_met(struct kunit *test)
 {
 	struct mem_cgroup *memcg = backup_memcg(test), *old;
 	struct ttm_buffer_object *bo;
@@ -151,7 +150,7 @@ static void swapout_c96_c121_limit_is_not_met(struct kunit *test)
 #endif
 
 /* Pages that cannot be inserted again are retained, with a place on the LRU. */
-static void swapout_c94_c96_rest_cannot_go(struct kunit *test)
+static void swapout_rest_cannot_go(struct kunit *test)
 {
 	struct swapout_test *priv = test->priv;
 	struct ttm_lru_bulk_move bulk;
@@ -252,7 +251,7 @@ static void swapin_no_memory_to_go_again(struct kunit *test, bool copies, bool w
 	KUNIT_EXPECT_GT(test, n, 3);
 }
 
-static void swapout_c94_c96_no_memory_to_go_again(struct kunit *test)
+static void swapout_no_memory_to_go_again(struct kunit *test)
 {
 	unsigned int round;
 
@@ -263,7 +262,7 @@ static void swapout_c94_c96_no_memory_to_go_again(struct kunit *test)
 #endif
 
 /* A chunk cannot be mapped for DMA, while those before it are, and wait for their caching. */
-static void swapout_c96_mapping_fails(struct kunit *test)
+static void swapout_mapping_fails(struct kunit *test)
 {
 	static const enum ttm_caching cachings[] = { ttm_cached, ttm_write_combined };
 	struct ttm_buffer_object *bo;
@@ -306,7 +305,7 @@ static void swapout_c96_mapping_fails(struct kunit *test)
 }
 
 /* A copy ends in the midst of a chunk. */
-static void swapout_c96_copy_fails(struct kunit *test)
+static void swapout_copy_fails(struct kunit *test)
 {
 	static const pgoff_t places[] = { 0, 1, 300, 511, 512, 520, 575, 576, 578 };
 	struct ttm_backup_pages where;
@@ -377,7 +376,7 @@ static int swapout_fake_restore_page(struct file *backup, struct page *dst,
  * Swap splits a folio while it is copied to smaller chunks. Of what was copied by then
  * the file has a part, and what is copied after that leaves the file at once.
  */
-static void swapout_c96_split_while_copied(struct kunit *test)
+static void swapout_split_while_copied(struct kunit *test)
 {
 	struct ttm_backup_pages where;
 	struct ttm_buffer_object *bo;
@@ -410,7 +409,7 @@ static void swapout_c96_split_while_copied(struct kunit *test)
  * Swap has returned smaller folios, and there is no memory for all of them: those that
  * are back go again as they are, since a copy of them would need memory as well.
  */
-static void swapout_c96_pieces_go_again(struct kunit *test)
+static void swapout_pieces_go_again(struct kunit *test)
 {
 	static const unsigned int allowed[] = { 2, 3, 40, 68 };
 	struct ttm_buffer_object *bo;
@@ -446,7 +445,7 @@ static void swapout_c96_pieces_go_again(struct kunit *test)
 }
 
 /* And those are not taken for the folio that they were a part of when all is dropped. */
-static void swapout_c97_pieces_are_dropped(struct kunit *test)
+static void swapout_pieces_are_dropped(struct kunit *test)
 {
 	struct ttm_buffer_object *bo;
 	struct folio *held;
@@ -478,7 +477,7 @@ static void swapout_c97_pieces_are_dropped(struct kunit *test)
  * A chunk that was half restored was taken apart, and there was no memory to swap its
  * pages out again. Single pages of a folio are no pages for a pool.
  */
-static void swapout_c54_parts_stay_out_of_the_pools(struct kunit *test)
+static void swapout_parts_stay_out_of_the_pools(struct kunit *test)
 {
 	struct ttm_buffer_object *bo;
 	struct folio *folio;
@@ -522,7 +521,7 @@ static void swapout_c54_parts_stay_out_of_the_pools(struct kunit *test)
 
 #ifdef CONFIG_X86
 /* All of it is extracted, and does not get its caching back. */
-static void swapout_c96_caching_fails(struct kunit *test)
+static void swapin_caching_fails(struct kunit *test)
 {
 	static const enum ttm_caching cachings[] = { ttm_write_combined, ttm_uncached };
 	struct ttm_buffer_object *bo;
@@ -544,7 +543,7 @@ static void swapout_c96_caching_fails(struct kunit *test)
  * The second chunk is copied to one that is write-combined already. The caching of what
  * is before that one fails to change, or of what is behind it.
  */
-static void swapout_c96_caching_fails_in_between(struct kunit *test)
+static void swapin_caching_fails_in_between(struct kunit *test)
 {
 	struct ttm_buffer_object *bo, *other;
 	struct page *pooled;
@@ -575,7 +574,7 @@ static void swapout_c96_caching_fails_in_between(struct kunit *test)
 }
 
 /* Pages that cannot be made write-back cached stay, and the restore goes on later. */
-static void swapout_c96_write_back_fails(struct kunit *test)
+static void swapin_fails_to_write_back(struct kunit *test)
 {
 	struct ttm_buffer_object *bo;
 
@@ -617,7 +616,7 @@ static int swapin_debug(struct ttm_buffer_object *bo, vm_flags_t flags, fmode_t 
  * A debugger reads all that is mapped, and writes what its task may write or might
  * if it mapped it anew.
  */
-static void swapout_c116_read_only_mapping(struct kunit *test)
+static void swapout_read_only_mapping(struct kunit *test)
 {
 	static const struct {
 		vm_flags_t flags;
@@ -668,28 +667,28 @@ static void swapout_c116_read_only_mapping(struct kunit *test)
 }
 
 static struct kunit_case swapin_cases[] = {
-	KUNIT_CASE(swapout_c96_signals_are_ignored),
-	KUNIT_CASE(swapout_c96_no_memory_for_the_rest),
+	KUNIT_CASE(swapout_signals_are_ignored),
+	KUNIT_CASE(swapout_no_memory_for_the_rest),
 #ifdef CONFIG_MEMCG
-	KUNIT_CASE(swapout_c96_c121_limit_is_not_met),
+	KUNIT_CASE(swapout_limit_is_not_met),
 #endif
-	KUNIT_CASE(swapout_c94_c96_rest_cannot_go),
+	KUNIT_CASE(swapout_rest_cannot_go),
 #ifdef CONFIG_FAULT_INJECTION_DEBUG_FS
-	KUNIT_CASE(swapout_c94_c96_no_memory_to_go_again),
+	KUNIT_CASE(swapout_no_memory_to_go_again),
 #endif
-	KUNIT_CASE(swapout_c96_mapping_fails),
-	KUNIT_CASE(swapout_c96_copy_fails),
-	KUNIT_CASE(swapout_c116_read_only_mapping),
+	KUNIT_CASE(swapout_mapping_fails),
+	KUNIT_CASE(swapout_copy_fails),
+	KUNIT_CASE(swapout_read_only_mapping),
 #if defined(CONFIG_FAIL_PAGE_ALLOC) && defined(CONFIG_FAULT_INJECTION_DEBUG_FS)
-	KUNIT_CASE(swapout_c96_split_while_copied),
-	KUNIT_CASE(swapout_c96_pieces_go_again),
-	KUNIT_CASE(swapout_c97_pieces_are_dropped),
-	KUNIT_CASE(swapout_c54_parts_stay_out_of_the_pools),
+	KUNIT_CASE(swapout_split_while_copied),
+	KUNIT_CASE(swapout_pieces_go_again),
+	KUNIT_CASE(swapout_pieces_are_dropped),
+	KUNIT_CASE(swapout_parts_stay_out_of_the_pools),
 #endif
 #ifdef CONFIG_X86
-	KUNIT_CASE(swapout_c96_caching_fails),
-	KUNIT_CASE(swapout_c96_caching_fails_in_between),
-	KUNIT_CASE(swapout_c96_write_back_fails),
+	KUNIT_CASE(swapin_caching_fails),
+	KUNIT_CASE(swapin_caching_fails_in_between),
+	KUNIT_CASE(swapin_fails_to_write_back),
 #endif
 	{}
 };

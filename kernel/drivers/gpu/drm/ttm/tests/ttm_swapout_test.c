@@ -3,8 +3,7 @@
  * KUnit tests of the swapout of buffer objects by insertion, for drivers that have
  * no shrinker.
  *
- * The clause of the contract that a case checks stands in its name. Every case ends
- * with the counters being what they were.
+ * Every case ends with the counters being what they were.
  */
 
 #include <kunit/test.h>
@@ -31,7 +30,7 @@
 #include "ttm_swapout_test_helpers.h"
 
 /* There and back, without a copy, and with the same folios */
-static void swapout_c63_c91_round_trip(struct kunit *test)
+static void swapout_round_trip(struct kunit *test)
 {
 	static const enum ttm_caching cachings[] = {
 		ttm_cached, ttm_write_combined, ttm_uncached,
@@ -69,7 +68,7 @@ static void swapout_c63_c91_round_trip(struct kunit *test)
 }
 
 /* A driver with pools of its own, as amdgpu has them for memory partitions */
-static void swapout_c63_pool_of_the_driver(struct kunit *test)
+static void swapout_pool_of_the_driver(struct kunit *test)
 {
 	struct swapout_test *priv = test->priv;
 	struct ttm_buffer_object *bo;
@@ -106,7 +105,7 @@ static unsigned long swapout_pages_allocated(struct kunit *test,
 	return least;
 }
 
-static void swapout_c91_allocates_nodes_only(struct kunit *test)
+static void swapout_allocates_nodes_only(struct kunit *test)
 {
 	/* At most one page for 16 MiB */
 	const pgoff_t pages = 64UL << (20 - PAGE_SHIFT), most = 4;
@@ -121,7 +120,7 @@ static void swapout_c91_allocates_nodes_only(struct kunit *test)
 
 #if defined(CONFIG_FAIL_PAGE_ALLOC) && defined(CONFIG_FAULT_INJECTION_DEBUG_FS)
 /* A node has 64 entries: that is what single pages take, which nothing merges here. */
-static void swapout_c91_nodes_of_single_pages(struct kunit *test)
+static void swapout_nodes_of_single_pages(struct kunit *test)
 {
 	const pgoff_t pages = 64UL << (20 - PAGE_SHIFT), most = pages * 4 / 1000;
 	struct ttm_buffer_object *bo;
@@ -137,7 +136,7 @@ static void swapout_c91_nodes_of_single_pages(struct kunit *test)
 #endif
 
 /* Pages of the DMA API are copied, as before, and come back. */
-static void swapout_c92_dma_alloc_pool_is_copied(struct kunit *test)
+static void swapout_dma_alloc_pool_is_copied(struct kunit *test)
 {
 	static const enum ttm_caching cachings[] = { ttm_cached, ttm_write_combined };
 	struct swapout_test *priv = test->priv;
@@ -169,7 +168,7 @@ static void swapout_c92_dma_alloc_pool_is_copied(struct kunit *test)
 }
 
 /* Allocated, given to a pool, taken from there, freed */
-static void swapout_c100_dma_alloc_pages_are_counted(struct kunit *test)
+static void swapout_dma_alloc_pages_are_counted(struct kunit *test)
 {
 	struct swapout_test *priv = test->priv;
 	unsigned int round;
@@ -194,7 +193,7 @@ static void swapout_c100_dma_alloc_pages_are_counted(struct kunit *test)
 }
 
 /* Pages that cannot be inserted stay in place, on the LRU, accounted. */
-static void swapout_c93_c94_rest_is_retained(struct kunit *test)
+static void swapout_rest_is_retained(struct kunit *test)
 {
 	struct swapout_test *priv = test->priv;
 	unsigned int round;
@@ -253,7 +252,7 @@ static void swapout_c93_c94_rest_is_retained(struct kunit *test)
 }
 
 /* Not a page can be inserted: the walk goes on, and nothing is lost. */
-static void swapout_c94_nothing_can_be_inserted(struct kunit *test)
+static void swapout_nothing_can_be_inserted(struct kunit *test)
 {
 	struct ttm_buffer_object *bo, *next;
 	struct folio *held;
@@ -279,7 +278,7 @@ static void swapout_c94_nothing_can_be_inserted(struct kunit *test)
 }
 
 /* While a buffer object is being populated, its rest is not what makes room. */
-static void swapout_c94_not_while_populated(struct kunit *test)
+static void swapout_not_while_populated(struct kunit *test)
 {
 	struct swapout_test *priv = test->priv;
 	struct ttm_operation_ctx ctx = { .allow_res_evict = true };
@@ -308,7 +307,7 @@ static void swapout_c94_not_while_populated(struct kunit *test)
 }
 
 /* It fails before the driver is asked to do anything. */
-static void swapout_c95_write_back_fails(struct kunit *test)
+static void swapout_fails_to_write_back(struct kunit *test)
 {
 	struct swapout_test *priv = test->priv;
 	struct ttm_buffer_object *bo;
@@ -325,7 +324,7 @@ static void swapout_c95_write_back_fails(struct kunit *test)
 	swapout_expect_comes_back(test, bo);
 }
 
-static void swapout_c97_destroyed(struct kunit *test)
+static void swapout_destroyed(struct kunit *test)
 {
 	enum swapout_state state;
 
@@ -341,7 +340,7 @@ static void swapout_c97_destroyed(struct kunit *test)
 }
 
 /* Given up by the driver, and used for something else */
-static void swapout_c97_dropped(struct kunit *test)
+static void swapout_dropped(struct kunit *test)
 {
 	enum swapout_state state;
 
@@ -367,7 +366,7 @@ static void swapout_c97_dropped(struct kunit *test)
 }
 
 /* Without a resource it is on no LRU, so there must not be anything to swap out. */
-static void swapout_c97_gutted(struct kunit *test)
+static void swapout_gutted(struct kunit *test)
 {
 	const struct ttm_place place = { .mem_type = TTM_PL_SYSTEM };
 	struct ttm_placement placement = { .num_placement = 1, .placement = &place };
@@ -404,7 +403,7 @@ static void swapout_c97_gutted(struct kunit *test)
 }
 
 /* The device has gone: nothing is mapped for it any more. */
-static void swapout_c99_dma_mappings_are_cleared(struct kunit *test)
+static void swapout_dma_mappings_are_cleared(struct kunit *test)
 {
 	struct swapout_test *priv = test->priv;
 	enum swapout_state state;
@@ -430,7 +429,7 @@ static void swapout_c99_dma_mappings_are_cleared(struct kunit *test)
 }
 
 /* From swap to VRAM: the contents move. */
-static void swapout_c98_moved_to_vram(struct kunit *test)
+static void swapout_moved_to_vram(struct kunit *test)
 {
 	const struct ttm_place place = { .mem_type = TTM_PL_VRAM };
 	struct ttm_placement placement = { .num_placement = 1, .placement = &place };
@@ -506,7 +505,7 @@ static void swapout_needs_order_9(struct kunit *test, struct ttm_buffer_object *
 }
 
 /* Who allocates beyond the limit of TTM is charged, as for a copy. */
-static void swapout_c121_charged_to_who_allocates(struct kunit *test)
+static void swapout_charged_to_who_allocates(struct kunit *test)
 {
 	struct swapout_test *priv = test->priv;
 	struct ttm_buffer_object *bo;
@@ -532,7 +531,7 @@ static void swapout_c121_charged_to_who_allocates(struct kunit *test)
 }
 
 /* At its limit: an error, which is that of the first one, and nothing is lost. */
-static void swapout_c121_at_the_limit(struct kunit *test)
+static void swapout_at_the_limit(struct kunit *test)
 {
 	struct ttm_buffer_object *bos[2];
 	unsigned int i;
@@ -566,7 +565,7 @@ static void swapout_c121_at_the_limit(struct kunit *test)
 }
 
 /* What nobody has any more needs no room. */
-static void swapout_c121_destroyed_is_freed(struct kunit *test)
+static void swapout_destroyed_is_freed(struct kunit *test)
 {
 	struct swapout_test *priv = test->priv;
 	struct ttm_buffer_object *bos[3];
@@ -616,7 +615,7 @@ static unsigned int swapout_count_failures(struct kunit *test, s64 expected)
 }
 
 /* What all would get is tried once, or once for a large folio and once for single pages. */
-static void swapout_c121_failure_is_not_repeated(struct kunit *test)
+static void swapout_failure_is_not_repeated(struct kunit *test)
 {
 	struct swapout_test *priv = test->priv;
 	struct ttm_buffer_object *bo;
@@ -639,7 +638,7 @@ static void swapout_c121_failure_is_not_repeated(struct kunit *test)
 }
 
 /* Neither large folios fit nor their pages: one of either is tried. */
-static void swapout_c121_copy_is_not_repeated(struct kunit *test)
+static void swapout_copy_is_not_repeated(struct kunit *test)
 {
 	struct ttm_buffer_object *bo;
 
@@ -653,7 +652,7 @@ static void swapout_c121_copy_is_not_repeated(struct kunit *test)
 }
 
 /* Large folios do not fit, of which one is tried, but their pages do, in turn. */
-static void swapout_c121_less_room_than_a_chunk(struct kunit *test)
+static void swapout_less_room_than_a_chunk(struct kunit *test)
 {
 	const pgoff_t nr = 3 * 512;
 	struct ttm_backup_pages pages;
@@ -677,7 +676,7 @@ static void swapout_c121_less_room_than_a_chunk(struct kunit *test)
 #endif
 
 /* A task that evicts from VRAM is not charged, nor stopped by its limit. */
-static void swapout_c104_evictor_is_not_charged(struct kunit *test)
+static void swapout_evictor_is_not_charged(struct kunit *test)
 {
 	const struct ttm_place places[] = {
 		{ .mem_type = TTM_PL_VRAM }, { .mem_type = TTM_PL_SYSTEM },
@@ -728,7 +727,7 @@ static void swapout_c104_evictor_is_not_charged(struct kunit *test)
 
 #ifdef CONFIG_TRANSPARENT_HUGEPAGE
 /* Folios of shmem's, and none that it would not take whole */
-static void swapout_c67_order_10_is_capped(struct kunit *test)
+static void swapout_order_10_is_capped(struct kunit *test)
 {
 	struct swapout_test *priv = test->priv;
 	struct ttm_buffer_object *bo;
@@ -752,7 +751,7 @@ static void swapout_c67_order_10_is_capped(struct kunit *test)
 #endif
 
 /* Pages that shmem did not allocate are copied, to single pages. */
-static void swapout_c75_pages_of_others_are_copied(struct kunit *test)
+static void swapout_pages_of_others_are_copied(struct kunit *test)
 {
 	struct ttm_backup_pages where;
 	struct ttm_buffer_object *bo;
@@ -771,37 +770,37 @@ static void swapout_c75_pages_of_others_are_copied(struct kunit *test)
 }
 
 static struct kunit_case swapout_cases[] = {
-	KUNIT_CASE_SLOW(swapout_c63_c91_round_trip),
-	KUNIT_CASE(swapout_c63_pool_of_the_driver),
-	KUNIT_CASE_SLOW(swapout_c91_allocates_nodes_only),
+	KUNIT_CASE_SLOW(swapout_round_trip),
+	KUNIT_CASE(swapout_pool_of_the_driver),
+	KUNIT_CASE_SLOW(swapout_allocates_nodes_only),
 #if defined(CONFIG_FAIL_PAGE_ALLOC) && defined(CONFIG_FAULT_INJECTION_DEBUG_FS)
-	KUNIT_CASE_SLOW(swapout_c91_nodes_of_single_pages),
+	KUNIT_CASE_SLOW(swapout_nodes_of_single_pages),
 #endif
-	KUNIT_CASE(swapout_c92_dma_alloc_pool_is_copied),
-	KUNIT_CASE(swapout_c93_c94_rest_is_retained),
-	KUNIT_CASE(swapout_c94_nothing_can_be_inserted),
-	KUNIT_CASE(swapout_c94_not_while_populated),
-	KUNIT_CASE(swapout_c95_write_back_fails),
-	KUNIT_CASE(swapout_c97_destroyed),
-	KUNIT_CASE(swapout_c97_dropped),
-	KUNIT_CASE(swapout_c97_gutted),
-	KUNIT_CASE(swapout_c98_moved_to_vram),
-	KUNIT_CASE(swapout_c99_dma_mappings_are_cleared),
-	KUNIT_CASE(swapout_c100_dma_alloc_pages_are_counted),
+	KUNIT_CASE(swapout_dma_alloc_pool_is_copied),
+	KUNIT_CASE(swapout_rest_is_retained),
+	KUNIT_CASE(swapout_nothing_can_be_inserted),
+	KUNIT_CASE(swapout_not_while_populated),
+	KUNIT_CASE(swapout_fails_to_write_back),
+	KUNIT_CASE(swapout_destroyed),
+	KUNIT_CASE(swapout_dropped),
+	KUNIT_CASE(swapout_gutted),
+	KUNIT_CASE(swapout_moved_to_vram),
+	KUNIT_CASE(swapout_dma_mappings_are_cleared),
+	KUNIT_CASE(swapout_dma_alloc_pages_are_counted),
 #ifdef CONFIG_MEMCG
-	KUNIT_CASE(swapout_c104_evictor_is_not_charged),
-	KUNIT_CASE(swapout_c121_charged_to_who_allocates),
-	KUNIT_CASE(swapout_c121_at_the_limit),
-	KUNIT_CASE(swapout_c121_destroyed_is_freed),
+	KUNIT_CASE(swapout_evictor_is_not_charged),
+	KUNIT_CASE(swapout_charged_to_who_allocates),
+	KUNIT_CASE(swapout_at_the_limit),
+	KUNIT_CASE(swapout_destroyed_is_freed),
 #ifdef CONFIG_TRACEPOINTS
-	KUNIT_CASE(swapout_c121_failure_is_not_repeated),
-	KUNIT_CASE(swapout_c121_copy_is_not_repeated),
+	KUNIT_CASE(swapout_failure_is_not_repeated),
+	KUNIT_CASE(swapout_copy_is_not_repeated),
 #endif
 #endif
 #ifdef CONFIG_TRANSPARENT_HUGEPAGE
-	KUNIT_CASE(swapout_c67_order_10_is_capped),
+	KUNIT_CASE(swapout_order_10_is_capped),
 #endif
-	KUNIT_CASE(swapout_c75_pages_of_others_are_copied),
+	KUNIT_CASE(swapout_pages_of_others_are_copied),
 	{}
 };
 
@@ -815,7 +814,7 @@ static struct kunit_suite swapout_suite = {
 #if defined(CONFIG_MEMCG) && defined(CONFIG_TRACEPOINTS)
 /* Needs a swap device, and is skipped at boot, as ttm_backup_swap is. */
 static struct kunit_case swapout_swap_cases[] = {
-	KUNIT_CASE(swapout_c121_less_room_than_a_chunk),
+	KUNIT_CASE(swapout_less_room_than_a_chunk),
 	{}
 };
 
