@@ -16,6 +16,7 @@ help:
 	@echo 'make test     run all tests; T=PATTERN runs those whose name matches;'
 	@echo '              MACHINE=arm64 in machines of that kind, or arm64-16k, arm64-64k'
 	@echo '              JOBS=N runs that many machines side by side, not what fits'
+	@echo 'make coverage which lines of ours the tests run; T=PATTERN, JOBS=N as for make test'
 	@echo 'make torture  debug kernels, everything at random, allocations that fail:'
 	@echo '              TIME=40m SEED=N PHASE="kasan lockdep fault variants machines oom reports selftests mutate clauses"'
 	@echo '              KERNEL="no-thp distro ..." of variants and machines only those'
@@ -93,6 +94,12 @@ else
 test: programs kernel-linux-test
 	@tests/run --jobs '$(or $(JOBS),auto)' $(if $(T),'$(T)')
 endif
+
+.PHONY: coverage
+coverage: programs
+	@tools/assemble coverage
+	@tools/build-kernel coverage
+	@tools/coverage --jobs '$(or $(JOBS),auto)' $(if $(T),'$(T)')
 
 # Builds the kernels that its phases need, which are not the test's
 .PHONY: torture

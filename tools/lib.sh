@@ -253,6 +253,17 @@ kunit_suites()
 		/^}/ { suite = 0 }' {} + | LC_ALL=C sort
 }
 
+# gcov_files: the C files of mm and TTM that are ours or that hooks change, without tests,
+# one a line: those whose lines build/coverage counts
+gcov_files()
+{
+	{
+		(cd "$TOP/kernel" && find mm drivers/gpu/drm/ttm -name '*.c')
+		sed -n 's,^+++ b/\(\(mm\|drivers/gpu/drm/ttm\)/[^\t]*\.c\).*,\1,p' \
+			"$TOP/hooks/$KSERIES"/*.patch
+	} | grep -v '/tests/' | LC_ALL=C sort -u
+}
+
 # patches_in DIR: the patches of an exported series, without its cover letter
 patches_in()
 {

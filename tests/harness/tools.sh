@@ -141,7 +141,7 @@ check "vm/run with a kernel that is not there" "no such directory" fails \
 	"$run" --kernel "$work/nothing" -- true
 KERNEL=${KERNEL:-$BUILD/linux-test}
 for args in "--mem 5" "--mem 9999G" "--disk-speed ssd" "--disk x" "--disk-speed tape --swap disk" "--swap tape" "--gpu voodoo" "--gpu" "--swap-size x" "--cpus 0" \
-	"--timeout soon" "--file $work/nothing" "--log $work/no/log" "--bogus" \
+	"--timeout soon" "--file $work/nothing" "--log $work/no/log" "--gcov $work/gcov" "--vmcore $work/no/core" "--bogus" \
 	"--icount --cpus 2" "--numa --cpus 4" "--numa --icount" "--file /etc/passwd:relative"; do
 	# shellcheck disable=SC2086	# options and their values
 	check "vm/run $args" "^vm/run: " fails "$run" --kernel "$KERNEL" $args -- true
@@ -342,6 +342,10 @@ check "series-check from a patch that is no number" "^check-series: usage" fails
 	"$TOP/tools/check-series" --from all
 check "or to one before it" "that is before --from 7" fails \
 	"$TOP/tools/check-series" --from 7 --to 6
+
+check "coverage without its kernel" "no kernel in build/coverage: make coverage" fails \
+	"$copy/tools/coverage"
+check "coverage of two patterns" "one pattern only" fails "$copy/tools/coverage" a b
 
 # Whoever runs a script can ask it how
 while read -r script; do
