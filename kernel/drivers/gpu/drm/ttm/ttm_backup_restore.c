@@ -186,9 +186,8 @@ ttm_backup_restore_extract(struct ttm_pool *pool, struct ttm_tt *tt,
 
 	if (ctx->interruptible && progress && signal_pending(current))
 		return -EINTR;
-	if (IS_ENABLED(CONFIG_FAULT_INJECTION) && ctx->interruptible &&
-	    ttm_backup_fault_inject_folio())
-		return -EINTR;
+	if (IS_ENABLED(CONFIG_FAULT_INJECTION) && ttm_backup_fault_inject_folio())
+		return ctx->interruptible ? -EINTR : -ENOMEM;
 
 	/* The node is that of the pool, if it has one, whatever the mask. */
 	if (min_order && effort)
