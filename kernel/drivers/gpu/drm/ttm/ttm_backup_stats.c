@@ -137,6 +137,18 @@ void ttm_backup_stats_restored(const struct ttm_tt *tt, pgoff_t idx,
 	trace_ttm_restore_chunk(tt, idx, order, how);
 }
 
+/**
+ * ttm_backup_stats_cancelled() - count a restore that was cancelled
+ *
+ * What it has restored is counted as restored all the same.
+ *
+ * Context: Any context.
+ */
+void ttm_backup_stats_cancelled(void)
+{
+	atomic_long_inc(&ttm_backup_stats.cancelled);
+}
+
 #ifdef CONFIG_DEBUG_FS
 static void ttm_backup_stats_show_refusals(struct seq_file *m, const char *prefix,
 					   struct ttm_backup_refusal *refusals,
@@ -169,6 +181,8 @@ static int ttm_backup_stats_show(struct seq_file *m, void *data)
 		   atomic_long_read(&ttm_backup_stats.restored[TTM_RESTORE_MERGED]));
 	seq_printf(m, "restored_copied %lu\n",
 		   atomic_long_read(&ttm_backup_stats.restored[TTM_RESTORE_COPIED]));
+	seq_printf(m, "cancelled %lu\n",
+		   atomic_long_read(&ttm_backup_stats.cancelled));
 	seq_printf(m, "retained %lu\n",
 		   atomic_long_read(&ttm_backup_stats.retained));
 	ttm_backup_stats_show_refusals(m, "refused", ttm_insert_refusals,

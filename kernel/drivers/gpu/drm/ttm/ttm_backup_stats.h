@@ -31,6 +31,7 @@ struct ttm_backup_stats {
 	atomic_long_t inserted_folios[NR_PAGE_ORDERS];
 	atomic_long_t copied;
 	atomic_long_t restored[TTM_RESTORE_NUM];
+	atomic_long_t cancelled;
 	atomic_long_t retained;
 };
 
@@ -44,6 +45,7 @@ void ttm_backup_stats_copied(const struct ttm_tt *tt, pgoff_t idx, pgoff_t nr);
 void ttm_backup_stats_retained(pgoff_t nr);
 void ttm_backup_stats_restored(const struct ttm_tt *tt, pgoff_t idx,
 			       unsigned int order, enum ttm_restore_how how);
+void ttm_backup_stats_cancelled(void);
 void ttm_backup_stats_insert_refused(int err);
 void ttm_backup_stats_extract_refused(int err);
 void ttm_backup_stats_init(struct dentry *root);

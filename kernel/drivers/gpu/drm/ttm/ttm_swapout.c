@@ -28,6 +28,7 @@
 
 #include "ttm_backup_file.h"
 #include "ttm_backup_insert.h"
+#include "ttm_backup_stats.h"
 #include "ttm_pool_internal.h"
 #include "ttm_swapout.h"
 
@@ -271,6 +272,7 @@ int ttm_swapout_restore(struct ttm_pool *pool, struct ttm_tt *tt,
 				     GFP_KERNEL | __GFP_NOWARN | __GFP_RETRY_MAYFAIL,
 				     &err);
 		tt->retained = ttm_pool_resident_pages(tt);
+		ttm_backup_stats_cancelled();
 	}
 
 	return ret;

@@ -5,6 +5,7 @@
 
 #include <kunit/static_stub.h>
 #include <kunit/test.h>
+#include <linux/atomic.h>
 #include <linux/memcontrol.h>
 #include <linux/mm.h>
 #include <linux/page_counter.h>
@@ -19,6 +20,7 @@
 
 #include "../ttm_backup_file.h"
 #include "../ttm_backup_restore.h"
+#include "../ttm_backup_stats.h"
 #include "../ttm_pool_internal.h"
 #include "ttm_swapout_test_helpers.h"
 
@@ -91,6 +93,7 @@ static void swapout_no_memory_for_the_rest(struct kunit *test)
 
 	swapout_device(test, 0);
 	for (i = 0; i < ARRAY_SIZE(cachings); i++) {
+		long cancelled = atomic_long_read(&ttm_backup_stats.cancelled);
 		struct ttm_lru_bulk_move bulk;
 		struct ttm_buffer_object *bo;
 		unsigned long *pfns;
@@ -114,6 +117,8 @@ static void swapout_no_memory_for_the_rest(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, ret, 0);
 		KUNIT_EXPECT_GT(test, allowed, 2);
 		KUNIT_EXPECT_EQ(test, priv->extractions, allowed);
+		KUNIT_EXPECT_EQ(test, atomic_long_read(&ttm_backup_stats.cancelled) - cancelled,
+				allowed);
 		swapout_expect_populated(test, bo);
 		KUNIT_EXPECT_TRUE(test, swapout_in_bulk(test, &bulk, bo));
 		KUNIT_EXPECT_EQ(test, swapout_moved(bo->ttm, pfns), 0);
