@@ -52,6 +52,11 @@ static const struct {
 	{ "churn", "MIB COUNT", 2, 2, churn,
 	  "what it costs to create a buffer of MIB, touch it and destroy\n"
 	  "it, COUNT times; and pages allocated, interrupts as above" },
+	{ "limit", "MIB ROUNDS", 2, 2, limit,
+	  "what it costs to use a buffer of 4 MiB, of which there are MIB,\n"
+	  "one after the other, ROUNDS times, with a ttm.pages_limit of\n"
+	  "half of that, and interrupts and pages as above; to be booted\n"
+	  "with vttm.shrinker=0" },
 	{ "pins", "PERCENT", 1, 1, pins,
 	  "fill PERCENT of RAM with buffers of a page, each followed by\n"
 	  "15 pages of anonymous memory, which then goes; how much of\n"

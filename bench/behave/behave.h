@@ -67,6 +67,7 @@ void latency(char **values);
 void spinner(char **values);
 void flush(char **values);
 void churn(char **values);
+void limit(char **values);
 void pins(char **values);
 void group(char **values);
 void direct(char **values);

@@ -136,3 +136,81 @@ void churn(char **values)
 		fflush(stdout);
 	}
 }
+
+/* ---- limit ---- */
+
+#define PAGES_LIMIT	"/sys/module/ttm/parameters/pages_limit"
+#define LIMIT_BUFFER	(4 * MiB)
+
+/* Each page is read and written, which leaves in it what is in it. */
+static void use(struct bo *b, uint32_t seed)
+{
+	uint64_t i;
+
+	gpu_map(&gpu, b, NULL);
+	look(b, seed);
+	for (i = 0; i < b->size; i += PAGE)
+		*(volatile uint64_t *)(b->map + i) = seed;
+	bo_unmap(b);
+}
+
+/*
+ * Buffers of which a half has room below ttm.pages_limit, used in turn: each has to be
+ * swapped in, and another one out for that.
+ */
+static void limit_one(uint32_t caching, uint64_t mib, uint64_t rounds)
+{
+	uint64_t nr = mib * MiB / LIMIT_BUFFER, ns, alloc, ipis, round, active, i;
+
+	if (nr > MAX_BUFFERS)
+		die("more than %u buffers", MAX_BUFFERS);
+	for (nr_bos = 0; nr_bos < nr; nr_bos++) {
+		struct bo *b = &bos[nr_bos];
+
+		gpu_create(&gpu, b, LIMIT_BUFFER, caching);
+		gpu_map(&gpu, b, NULL);
+		fill(b, nr_bos + 1, false);
+		bo_unmap(b);
+	}
+	/* the first round pays for first uses */
+	for (i = 0; i < nr; i++)
+		use(&bos[i], i + 1);
+	alloc = vmstat_sum("pgalloc_");
+	ipis = interrupts();
+	ns = now_ns();
+	for (round = 0; round < rounds; round++)
+		for (i = 0; i < nr; i++)
+			use(&bos[i], i + 1);
+	ns = now_ns() - ns;
+	ipis = interrupts() - ipis;
+	alloc = vmstat_sum("pgalloc_") - alloc;
+	active = gpu_active() * PAGE;
+	if (active > mib * MiB / 2 + LIMIT_BUFFER)
+		die("%" PRIu64 " MiB are in memory: nothing was swapped out", active / MiB);
+	printf("{\"part\":\"limit\",\"caching\":\"%s\",\"cpus\":%ld,\"bytes\":%" PRIu64
+	       ",\"limit_bytes\":%" PRIu64 ",\"buffer_bytes\":%" PRIu64 ",\"rounds\":%" PRIu64
+	       ",\"ns\":%.1f,\"ipis\":%.2f,\"pages_allocated\":%.2f}\n",
+	       caching_names[caching], sysconf(_SC_NPROCESSORS_ONLN), mib * MiB,
+	       mib * MiB / 2, LIMIT_BUFFER, rounds, ns / (double)(rounds * nr),
+	       ipis / (double)(rounds * nr), alloc / (double)(rounds * nr));
+	fflush(stdout);
+	check_buffers();
+	free_buffers();
+}
+
+void limit(char **values)
+{
+	uint64_t mib = parse_number("limit", values[0], 16, 65536);
+	uint64_t rounds = parse_number("limit", values[1], 1, 1000);
+	uint32_t caching;
+
+	if (!gpu.swapout)
+		die("the device has a shrinker: boot with vttm.shrinker=0");
+	/* whom unmapping interrupts depends on where this has run before */
+	stay_on(0);
+	for (caching = DRM_VTTM_CACHED; caching <= DRM_VTTM_WC; caching++) {
+		if (write_file(PAGES_LIMIT, "%" PRIu64, mib * MiB / 2 / PAGE))
+			die("ttm.pages_limit cannot be set");
+		limit_one(caching, mib, rounds);
+	}
+}
