@@ -6,7 +6,7 @@
 def modes: ["pristine", "copy", "insert"];
 def caching: ["cached", "wc"];
 def title: {cached: "cached", wc: "WC", resident: "resident",
-	swapcache: "swap cache", zram: "zram", disk: "disk",
+	swapcache: "swap cache", zram: "zram", disk: "disk", file: "swap file", zswap: "zswap",
 	pristine: "upstream", copy: "zero_copy=0", insert: "zero_copy=1",
 	native: "native", kept: "native, kept", movable: "native, movable"}[.] // .;
 
@@ -45,6 +45,8 @@ def swapout(mode; op; c; o): swapout_in(mode; op; "resident"; c; o);
 def swapout_net(mode; op; c; o): swapout_net_in(mode; op; "resident"; c; o);
 def swapout_orders: [.results[] | select(.name == "swapout") | .order] | unique;
 def orders: [.results[] | select(.part == "cost") | .order] | unique;
+def swaps: ["disk", "file", "zram"];
+def sweep_on(swap): if swap == "disk" then "sweep" else "sweep-\(swap)" end;
 def part(name; mode): [.results[] | select(.name == name and .mode == mode)];
 
 # restore without the fault that it takes place in
@@ -57,6 +59,10 @@ def exponent: map([(.[0] | log), (.[1] | log)]) | length as $n |
 	(map(.[0]) | add / $n) as $mx | (map(.[1]) | add / $n) as $my |
 	(map((.[0] - $mx) * (.[1] - $my)) | add) /
 	(map((.[0] - $mx) * (.[0] - $mx)) | add);
+
+# all buffers, beside a process that never stops
+def spun(mode; unfair): first(.results[] | select(.part == "spinner" and .mode == mode and
+	.unfair == unfair)).total_ns // null;
 
 # "hibernate-RAM:VRAM:USED:LIMIT", in MiB, in the order of the commands
 def hibernations: reduce (.commands[].name | select(startswith("hibernate-"))) as $n ([];
@@ -92,7 +98,8 @@ def thpasked: first(figure("fragmentation"; "insert"; "cycle")) | "2 MiB pages t
 def cpus(name): first(figure(name; "insert"; "flush").cpus);
 def percent_of_blocks(f): .page_blocks as $b | ($b | add) as $all | ($b | f) | percent_of($all);
 
-def met: if . == null then "not measured" elif . then "yes" else "**no**" end;
+# parts that came later are in no table of a bench without them, and are named there
+def met: if . == null then "not run" elif . then "yes" else "**no**" end;
 
 . as $b |
 if $want == "machine" then ([
@@ -136,8 +143,17 @@ elif $want == "expected" then ($b | [
 		["restored by a copy, merging aside, on any kind of swap, at most", "≤ 3 %", ($v // 0 | "\(. * 100 | digits(1)) %"), (if $v then $v <= 0.03 else null end | met)]),
 	(([part("sweep"; "insert")[] | select(.percent >= 100) | .percent as $p | ratio(.read_ns; $b | at("sweep"; "pristine"; $p).read_ns)] | max) as $v |
 		["more buffers than memory on a disk: time to read, against upstream, at most", "≤ 0.12 ×", ($v | times), (if $v then $v <= 0.12 else null end | met)]),
-	(([part("sweep"; "insert")[].oom_kill] | add) as $v |
-		["OOM kills then", "0", "\($v // 0)", ($v == 0 | met)]),
+	([swaps[] as $s | {s: $s, kills: ([part(sweep_on($s); "insert")[].oom_kill] | add)} | select(.kills != null)] as $v |
+		["OOM kills then, on \($v | map(.s) | join(", "))", "0", "\($v | map(.kills) | add // 0)", ($v | map(.kills) | add == 0 | met)]),
+	([.results[] | select(.name | startswith("kills-"))] as $v | ($v | map(.kills // 0) | add) as $kills |
+		["page faults that have to wait, \(if $v == [] then "" else "\($v | length) runs, " end)swap on zram: OOM kills", "0",
+		 ($kills // "–" | tostring), (if $kills == null then null else $kills == 0 end | met)]),
+	([(false, true) as $u | ratio(spun("insert"; $u); spun("copy"; $u))] as $v |
+		(if $v | any(. == null) then null else $v | max end) as $v |
+		["beside a process that never stops, against zero_copy=0, at most", "≤ 3 ×", ($v | times), (if $v then $v <= 3 else null end | met)]),
+	(("file", "zswap") as $s | ([orders[] as $o | caching[] as $c |
+			ratio(net("pristine"; $s; $c; $o); net("insert"; $s; $c; $o)) | values] | min) as $v |
+		["restore from \({file: "a swap file", zswap: "zswap"}[$s]), any order, at least", "≥ 1 ×", ($v | times), (if $v then $v >= 1 else null end | met)]),
 	(part("fragmentation"; "insert")[0] as $i | part("fragmentation"; "pristine")[0] as $p | ratio($i.read_ns; $p.read_ns) as $v |
 		["buffers of 1.5 times RAM read ten times: time, against upstream", "≤ 0.5 ×", ($v | times), (if $v then $v <= 0.5 else null end | met)],
 		["free blocks of 2 MiB after that", "≥ 52", "\($i.after.free_order9), upstream \($p.after.free_order9)", ($i.after.free_order9 >= 52 | met)],
@@ -161,6 +177,10 @@ elif $want == "expected" then ($b | [
 		["backed up with the least memory free", "100 % where upstream fails",
 		 ([$v, $p] | map(if . then . * 100 | digits(0) + " %" else "–" end) | "\(.[0]), upstream \(.[1])"),
 		 (if $v and $p then $v == 1 and $p < 1 and $kills == 0 else null end | met)]),
+	(([part("reserve-disk"; "insert")[] | select(.backed_up_bytes) | .backed_up_bytes / .bytes] | min) as $v |
+		([part("reserve-disk"; "insert")[].oom_kills] | add) as $kills |
+		["the same with swap on a disk", "100 %", (if $v then "\($v * 100 | digits(0)) %" else "–" end),
+		 (if $v then $v == 1 and $kills == 0 else null end | met)]),
 	([hibernations[] as $h | hibernated($h; "insert").error] as $v |
 		[hibernations[] as $h | hibernated($h; "pristine").error] as $p |
 		["hibernation with VRAM in use", "goes well where upstream's ends in ENOMEM",
@@ -203,7 +223,7 @@ elif $want == "writeback" then ($b | [caching[] as $c | orders[] as $o |
 	map(row) | table(["caching", "order", "upstream", "zero_copy=0", "zero_copy=1",
 		"upstream / zero_copy=1"]))
 
-elif $want == "restore" then ($b | [("resident", "swapcache", "zram", "disk") as $s | caching[] as $c | orders[] as $o |
+elif $want == "restore" then ($b | [("resident", "swapcache", "zram", "disk", "file", "zswap") as $s | caching[] as $c | orders[] as $o |
 	net("pristine"; $s; $c; $o) as $p | net("insert"; $s; $c; $o) as $i | select($p) |
 	[($s | title), ($c | title), "\($o)", ($p | count), (net("copy"; $s; $c; $o) | count), ($i | count),
 	 (ratio($p; $i) | times), (ins("insert"; "fault"; "resident"; $c; $o) | count)]] |
@@ -233,7 +253,7 @@ elif $want == "split" then ($b | [("backup", "purge", "restore") as $op |
 	[$op, ($w | count), ($s | count)]] |
 	map(row) | table(["what", "one entry of 2 MiB", "512 of 4 KiB"]))
 
-elif $want == "drop" then ($b | [("resident", "zram", "disk") as $s | caching[] as $c | orders[] as $o |
+elif $want == "drop" then ($b | [("resident", "zram", "disk", "file", "zswap") as $s | caching[] as $c | orders[] as $o |
 	ins("pristine"; "drop"; $s; $c; $o) as $p | ins("insert"; "drop"; $s; $c; $o) as $i | select($p) |
 	[($s | title), ($c | title), "\($o)", ($p | count), (ins("copy"; "drop"; $s; $c; $o) | count), ($i | count),
 	 (ratio($p; $i) | times)]] |
@@ -241,7 +261,7 @@ elif $want == "drop" then ($b | [("resident", "zram", "disk") as $s | caching[] 
 		"upstream / zero_copy=1"]))
 
 elif $want == "pages" then ($b | [(["backup", "resident"], ["backup", "swapcache"], ["restore", "resident"],
-	 ["restore", "swapcache"], ["restore", "zram"], ["restore", "disk"]) as $x |
+	 ["restore", "swapcache"], ["restore", "zram"], ["restore", "disk"], ["restore", "file"], ["restore", "zswap"]) as $x |
 	orders[] as $o | select(cost("pristine"; $x[0]; $x[1]; "cached"; $o)) |
 	[(if $x == ["backup", "swapcache"] then "backup and write to zram"
 	  elif $x[0] == "backup" then "backup" else "restore, \($x[1] | title)" end), "\($o)"] +
@@ -255,11 +275,11 @@ elif $want == "peak" then ($b | [part("peak"; "pristine")[].percent as $p |
 	map(row) | table(["buffer, of RAM", "upstream: most", "in all", "zero_copy=0: most", "in all",
 		"zero_copy=1: most", "in all"]))
 
-elif $want == "reserve" then ($b | [part("reserve"; "pristine")[].percent as $p |
-	["\($p) %"] + [modes[] as $m | (at("reserve"; $m; $p)) |
+elif $want == "reserve" then ($b | [("reserve", "reserve-disk") as $n | part($n; "pristine")[].percent as $p |
+	[(if $n == "reserve" then "zram" else "disk" end), "\($p) %"] + [modes[] as $m | (at($n; $m; $p)) |
 		"\(if .backed_up_bytes then .backed_up_bytes / .bytes * 100 | digits(0) + " %" else "–" end)\(
 		if .oom_kills > 0 then ", OOM kills: \(.oom_kills)" else "" end)"]] |
-	map(row) | table(["free memory, of the min watermark", "upstream", "zero_copy=0", "zero_copy=1"]))
+	map(row) | table(["swap", "free memory, of the min watermark", "upstream", "zero_copy=0", "zero_copy=1"]))
 
 elif $want == "fragmentation" then ($b | [("before", "full", "after") as $w | modes[] as $m | part("fragmentation"; $m)[] |
 	[{before: "before", full: "buffers full", after: "after, all freed"}[$w], ($m | title)] +
@@ -281,14 +301,15 @@ elif $want == "blocks" then ($b | [("before", "full", "after") as $w | modes[] a
 	(.[$w].page_blocks // {} | [(.Unmovable, .Reclaimable, .Movable, .HighAtomic) | . // "–" | tostring])] |
 	map(row) | table(["when", "kernel", "unmovable", "reclaimable", "movable", "high atomic"]))
 
-elif $want == "sweep" then ($b | [([part("sweep"; "pristine")[].percent] | unique[]) as $p | modes[] as $m |
-	(part("sweep"; $m)[] | select(.percent == $p)) |
-	["\($p / 100) ×", ($m | title), (if .completed then .fill_ns | seconds else "–" end),
+elif $want == "sweep" then ($b | [swaps[] as $s | sweep_on($s) as $n |
+	([part($n; "pristine")[].percent] | unique[]) as $p | modes[] as $m |
+	(part($n; $m)[] | select(.percent == $p)) |
+	[$s, "\($p / 100) ×", ($m | title), (if .completed then .fill_ns | seconds else "–" end),
 	 (if .completed then .read_ns | seconds else "not completed" end), "\(.oom_kill)",
 	 "\(.thp_swpout)", "\(.pswpout - 512 * .thp_swpout)", "\(.thp_swpout_fallback)",
 	 (if .restored_extracted_pages then restored as $back |
 		.restored_copied_pages | percent_of($back) else "–" end)]] |
-	map(row) | table(["buffers, of RAM", "kernel", "fill, s", "read once, s", "OOM kills",
+	map(row) | table(["swap", "buffers, of RAM", "kernel", "fill, s", "read once, s", "OOM kills",
 		"2 MiB swap entries", "4 KiB swap entries", "2 MiB that were split", "restored by a copy, %"]))
 
 elif $want == "latency" then ($b | [modes[] as $m | [.results[] | select(.part == "latency" and .mode == $m and (.name | startswith("latency-")))] | select(length > 0) |
@@ -296,6 +317,23 @@ elif $want == "latency" then ($b | [modes[] as $m | [.results[] | select(.part =
 	[($m | title), span(.p50_ns), span(.p99_ns), span(.p999_ns), span(.max_ns), span(.total_ns / 1000),
 		(map(.kills // 0) | add | tostring)]] |
 	map(row) | table(["kernel", "p50, µs", "p99, µs", "p99.9, µs", "longest, µs", "all, ms", "killed"]))
+
+elif $want == "kills" then ($b | [.results[] | select(.name | startswith("kills-"))] |
+	if . == [] then "This part was not run." else
+	group_by(.name | ltrimstr("kills-") | rtrimstr("M") | tonumber) | map(
+	["\(.[0].name | ltrimstr("kills-") | rtrimstr("M")) MiB", "\(length)", "\(map(.kills // 0) | add)",
+	 "\(map(.max_ns) | min / 1e6 | digits(1)) – \(map(.max_ns) | max / 1e6 | digits(1))",
+	 "\(map(.total_ns) | min | seconds) – \(map(.total_ns) | max | seconds)"] | row) |
+	table(["RAM", "runs", "killed", "longest, ms", "all, s"]) end)
+
+elif $want == "limit" then ($b | [.results[] | select(.part == "limit")] as $all |
+	if $all == [] then "This part was not run." else
+	[caching[] as $c | ([$all[].cpus] | unique[]) as $n |
+	[($c | title), "\($n)"] + [modes[] as $m | [$all[] | select(.mode == $m and .caching == $c and .cpus == $n)] |
+		if . == [] then "–", "–", "–" else .[0] |
+		(if $n == 1 then "\(.ns | count) instructions" else "\(.ns / 1e6 | digits(2)) ms" end),
+		(.ipis, .pages_allocated | digits(1)) end]] |
+	map(row) | table(["caching", "processors"] + [modes[] | title | "\(.): cost", "interrupts", "pages allocated"]) end)
 
 elif $want == "oom" then ($b | def mib: .name | ltrimstr("oom-") | rtrimstr("M") | tonumber;
 	[([.results[] | select(.part == "oom")] | group_by([.contents, mib])[]) as $cell |
