@@ -251,6 +251,20 @@ bool vttm_has_shrinker(void)
 	return !text || *text != 'N';
 }
 
+uint64_t vttm_vram_size(void)
+{
+	const char *text = read_file("/sys/module/vttm/parameters/vram");
+	uint64_t size;
+	char *end;
+
+	if (!text || !strchr(text, '@'))
+		return 0;
+	size = strtoull(text, &end, 0);
+	if (!size || *end != 'M')
+		die("vttm.vram= is not a size in MiB");
+	return size * MiB;
+}
+
 int64_t tt_shrink(void)
 {
 	static int fd = -1;

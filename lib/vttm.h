@@ -38,6 +38,8 @@ int vttm_submit(int fd, const struct drm_vttm_op *ops, unsigned int nr);
 int vttm_wait(int fd, uint32_t handle, int64_t timeout_ns);
 /* CRC-32 of the whole buffer object as the engine reads it */
 int vttm_crc(int fd, uint32_t handle, uint64_t size, uint32_t *crc);
+/* of each device, as booted with vttm.vram=; 0 if there is none */
+uint64_t vttm_vram_size(void);
 /* booted with vttm.shrinker=0: it is TTM that swaps out, by itself or for tt_shrink() */
 bool vttm_has_shrinker(void);
 /*

@@ -536,7 +536,6 @@ int main(int argc, char **argv)
 		{ "threads", required_argument, NULL, 'n' },
 		{ 0 }
 	};
-	const char *param;
 	int c;
 
 	seed = now_ns();
@@ -551,8 +550,6 @@ int main(int argc, char **argv)
 	if (optind < argc || !nr_threads || !seconds)
 		die("usage: test-fuzz [--seed N] [--seconds N] [--threads N]");
 	mount_all();
-	/* none is "(null)" */
-	param = read_file("/sys/module/vttm/parameters/vram");
-	has_vram = param && strchr(param, '@');
+	has_vram = vttm_vram_size();
 	return ktap_run(tests, ARRAY_LEN(tests));
 }

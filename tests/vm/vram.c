@@ -18,18 +18,6 @@
 /* more than 64 MiB */
 #define BUFFERS	24
 
-/* vttm.vram= begins with it */
-static uint64_t vram_size(void)
-{
-	const char *p = read_file("/sys/module/vttm/parameters/vram");
-	char *end;
-	uint64_t size = p ? strtoull(p, &end, 0) : 0;
-
-	if (!size || *end != 'M')
-		die("vttm.vram= is not a size in MiB");
-	return size * MiB;
-}
-
 static bool in_vram(const struct gpu *g, const struct bo *b)
 {
 	struct vttm_state i;
@@ -71,7 +59,7 @@ static void check_and_free(const struct gpu *g, struct bo *b, unsigned int nr)
 static void evicted(void)
 {
 	static struct bo b[BUFFERS];
-	unsigned int n, room = vram_size() / SIZE;
+	unsigned int n, room = vttm_vram_size() / SIZE;
 	struct gpu g;
 
 	ASSERT(gpu_open(&g));
@@ -153,7 +141,7 @@ static void copied_across(void)
 
 static void new_is_zero(void)
 {
-	uint64_t size = vram_size() / 2, p, bad = 0;
+	uint64_t size = vttm_vram_size() / 2, p, bad = 0;
 	struct gpu g;
 	struct bo b;
 
@@ -259,7 +247,7 @@ static void exported_leaves(void)
 static void busy_is_not_waited_for(void)
 {
 	static struct bo b[BUFFERS];
-	unsigned int i, room = vram_size() / SIZE;
+	unsigned int i, room = vttm_vram_size() / SIZE;
 	struct bo first, more;
 	struct gpu g, other;
 
@@ -323,7 +311,7 @@ static void evictor_is_not_charged(void)
 	ASSERT_OK(cg_enter("evictor"));
 	charged = cg_read("evictor", "memory.current");
 	/* this has to drive all of them out */
-	ASSERT_OK(bo_create(other.fd, &b, vram_size(), DRM_VTTM_CACHED, DRM_VTTM_CREATE_VRAM));
+	ASSERT_OK(bo_create(other.fd, &b, vttm_vram_size(), DRM_VTTM_CACHED, DRM_VTTM_CREATE_VRAM));
 	ASSERT(in_vram(&other, &b));
 	charged = cg_read("evictor", "memory.current") - charged;
 	ASSERT_OK(cg_enter("."));
@@ -373,13 +361,13 @@ static bool check_all(const struct gpu *g, const struct bo *b, unsigned int nr)
 /* All of VRAM is in use, and memory has not room for it. */
 static void larger_than_memory(void)
 {
-	unsigned int nr = vram_size() / SIZE, i;
+	unsigned int nr = vttm_vram_size() / SIZE, i;
 	struct bo *b = calloc(nr, sizeof(*b));
 	struct gpu g;
 
 	ASSERT(b);
 	ASSERT(reclaim_prepare());
-	ASSERT(vram_size() > meminfo_kib("MemTotal") * KiB);
+	ASSERT(vttm_vram_size() > meminfo_kib("MemTotal") * KiB);
 	ASSERT(gpu_open(&g));
 	ASSERT(fill_vram(&g, b, nr));
 	ASSERT_EQ(count_in_vram(&g, b, nr), nr);
@@ -427,6 +415,8 @@ static const struct test hibernate_tests[] = {
 int main(int argc, char **argv)
 {
 	mount_all();
+	if (!vttm_vram_size())
+		die("no VRAM: boot with vttm.vram=");
 	if (argc > 1 && !strcmp(argv[1], "hibernate"))
 		return ktap_run(hibernate_tests, ARRAY_LEN(hibernate_tests));
 	if (!zero_copy_get())
