@@ -34,19 +34,19 @@ bool rng_one_in(struct rng *r, unsigned int n)
 }
 
 int buffer_create(int fd, struct buffer *b, uint64_t pages, uint32_t caching,
-		  bool local)
+		  uint32_t flags)
 {
 	struct bo bo;
 	int ret;
 
-	ret = bo_create(fd, &bo, pages * PAGE, caching,
-			local ? DRM_VTTM_CREATE_LOCAL : 0);
+	ret = bo_create(fd, &bo, pages * PAGE, caching, flags);
 	if (ret)
 		return ret;
 	memset(b, 0, sizeof(*b));
 	b->bo = bo;
 	b->used = true;
-	b->local = local;
+	b->local = flags & DRM_VTTM_CREATE_LOCAL;
+	b->vram = flags & DRM_VTTM_CREATE_VRAM;
 	b->pages = pages;
 	b->state = calloc(pages, sizeof(*b->state));
 	if (!b->state)

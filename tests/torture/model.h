@@ -25,6 +25,7 @@ struct buffer {
 	bool dontneed;		/* may be purged at any time */
 	bool purged;		/* has been */
 	bool local;		/* cannot be shared */
+	bool vram;		/* is to be in VRAM, if there is room */
 	bool exported;		/* has been shared */
 	bool closed;		/* no handle any more, only the mapping */
 	uint64_t pages;
@@ -45,8 +46,9 @@ uint64_t rng_below(struct rng *r, uint64_t n);
 bool rng_one_in(struct rng *r, unsigned int n);
 
 /* The functions below that return int return 0 or a negative errno. */
+/* with DRM_VTTM_CREATE_* */
 int buffer_create(int fd, struct buffer *b, uint64_t pages, uint32_t caching,
-		  bool local);
+		  uint32_t flags);
 /* the handle only: what is mapped stays */
 int buffer_close(int fd, struct buffer *b);
 /* forget it, when handle and mapping are gone */

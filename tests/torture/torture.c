@@ -117,6 +117,9 @@ static void run_all(void)
 			shown = now_ns();
 		}
 	}
+	/* what is checked in the end has to be there */
+	if (fault_percent)
+		inject_stop();
 	atomic_store(&sh->stop, true);
 	/* shrinking goes on while they finish */
 	for (i = 0; i < nr_workers; i++) {
@@ -137,8 +140,6 @@ static void run_all(void)
 	for (i = 0; i < nr_readers; i++)
 		reap_helper(readers[i], "a reader");
 	reap_helper(disturb, "the disturber");
-	if (fault_percent)
-		inject_stop();
 	if (atomic_load(&sh->failed))
 		FAIL("something was wrong, see above");
 }
@@ -146,13 +147,14 @@ static void run_all(void)
 static void torture(void)
 {
 	struct backup_counters then, c;
-	uint64_t extracted, adopted;
+	uint64_t extracted, adopted, cancelled;
 	struct balance before;
 	unsigned int i;
 	char name[16];
 
 	sh = shared_memory(sizeof(*sh));
 	*(volatile char *)sh = 0;
+	sh->vram = vttm_vram_size();
 	test_source();
 	leaks_forget();
 	ASSERT(balance_take(&before));
@@ -163,8 +165,10 @@ static void torture(void)
 	backup_counters(&then);
 	extracted = backup_stat("restored_extracted");
 	adopted = backup_stat("restored_adopted");
+	cancelled = backup_stat("cancelled");
 	run_all();
 	backup_counters_since(&then, &c);
+	cancelled = backup_stat("cancelled") - cancelled;
 	for (i = 0; i < GROUPS; i++) {
 		group_name(name, sizeof(name), i);
 		EXPECT_OK(cg_remove(name));
@@ -188,6 +192,10 @@ static void torture(void)
 	test_note("%" PRIu64 " pages extracted, %" PRIu64 " adopted, %" PRIu64 " restored by a copy",
 		  backup_stat("restored_extracted") - extracted,
 		  backup_stat("restored_adopted") - adopted, c.restored_copied);
+	test_note("%" PRIu64 " restores cancelled", cancelled);
+	if (sh->vram)
+		test_note("%lu times in VRAM, %lu times not when it was meant to be",
+			  atomic_load(&sh->in_vram), atomic_load(&sh->evicted));
 	test_note("operations %lu", total_ops());
 	test_note("faults injected %lu", inject_count());
 	test_note("seed %" PRIu64, seed);
@@ -198,8 +206,16 @@ static void torture(void)
 		EXPECT_GT(backup_stat("restored_extracted"), extracted);
 	}
 	EXPECT_GE(atomic_load(&sh->reads), nr_readers);
+	if (sh->vram) {
+		EXPECT_GT(atomic_load(&sh->in_vram), 0);
+		EXPECT_GT(atomic_load(&sh->evicted), 0);
+	}
 	if (fault_percent)
 		EXPECT_GT(inject_count(), 0);
+	/* TTM gives up what it swaps in only in part, drivers with a shrinker go on with it */
+	if (fault_percent && !vttm_has_shrinker() && zero_copy_get() &&
+	    meminfo_kib("SwapTotal"))
+		EXPECT_GT(cancelled, 0);
 }
 
 static const struct test tests[] = {

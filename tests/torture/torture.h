@@ -30,10 +30,13 @@ extern const struct op_kind ops[NR_OPS];
 struct shared {
 	atomic_bool stop;
 	atomic_bool failed;
+	bool vram;			/* the device has some */
 	atomic_ulong ops[NR_OPS];
 	atomic_ulong pages_checked;
 	atomic_ulong purged;
 	atomic_ulong no_memory;
+	atomic_ulong in_vram;		/* buffers for VRAM when they were looked at, */
+	atomic_ulong evicted;		/* and those in system memory */
 	atomic_ulong kills;
 	atomic_ulong respawns;
 	atomic_ulong disturbances;

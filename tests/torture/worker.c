@@ -15,6 +15,7 @@
 #include "torture.h"
 
 #define BUFFERS		20
+#define MAX_TRIES	20
 
 const struct op_kind ops[NR_OPS] = {
 	[OP_CREATE] = { "create", 40 },
@@ -114,13 +115,43 @@ static bool idle(struct buffer *b)
 	return true;
 }
 
+/*
+ * Where faults are injected, there may be no memory for what is to come back. Of what TTM
+ * has swapped out nothing stays then, so some tries may not do: it is left for later. No
+ * fault is injected after the workers have been stopped, and all has to come back.
+ */
+struct patience {
+	unsigned int tries;
+	bool stopped;
+};
+
+static bool try_again(struct patience *p, enum access a)
+{
+	if (a != ACCESS_SIGBUS || !fault_percent || p->stopped || p->tries == MAX_TRIES)
+		return false;
+	atomic_fetch_add(&sh->no_memory, 1);
+	p->tries++;
+	p->stopped = atomic_load(&sh->stop);
+	return true;
+}
+
+static bool in_vain(const struct patience *p, enum access a)
+{
+	return a == ACCESS_SIGBUS && !p->stopped && p->tries == MAX_TRIES;
+}
+
 static void check_range(struct buffer *b, uint64_t first, uint64_t nr)
 {
+	struct patience p = { 0 };
 	uint64_t at = first;
 	enum access a;
 
-	a = buffer_check(b, first, nr, &at);
-	if (a == ACCESS_SIGBUS && (b->dontneed || b->purged))
+	do {
+		a = buffer_check(b, first, nr, &at);
+		if (a == ACCESS_SIGBUS && (b->dontneed || b->purged))
+			return;
+	} while (try_again(&p, a));
+	if (in_vain(&p, a))
 		return;
 	if (a == ACCESS_OK && b->purged)
 		bad("page %" PRIu64 " can be read after it was purged", first);
@@ -173,30 +204,6 @@ static uint32_t pick_caching(struct rng *r)
 	return kind < 80 ? DRM_VTTM_CACHED : kind < 92 ? DRM_VTTM_WC : DRM_VTTM_UC;
 }
 
-static void op_create(struct rng *r)
-{
-	uint64_t pages = pick_pages(r), first, nr;
-	uint32_t caching = pick_caching(r), value = rng_next(r);
-	bool touch = !rng_one_in(r, 4), local = rng_one_in(r, 3);
-	struct buffer *b = NULL;
-	unsigned int i;
-
-	for (i = 0; i < BUFFERS && !b; i++)
-		if (!bufs[i].used)
-			b = &bufs[i];
-	if (!b || pages_held + pages > worker_pages)
-		return;
-	if (!worked(buffer_create(g.fd, b, pages, caching, local), "create"))
-		return;
-	pages_held += pages;
-	if (!worked(bo_map(g.fd, &b->bo), "mmap"))
-		return;
-	pick_range(r, b, 8, &first, &nr);
-	if (touch && buffer_write(b, first, nr, value) != ACCESS_OK)
-		bad("SIGBUS in the first write");
-	done(OP_CREATE);
-}
-
 static void forget(struct buffer *b)
 {
 	pages_held -= b->pages;
@@ -209,6 +216,54 @@ static void close_handle(struct buffer *b)
 
 	if (ret)
 		bad("close: %s", strerror(-ret));
+}
+
+static void write_range(struct buffer *b, uint64_t first, uint64_t nr, uint32_t value)
+{
+	struct patience p = { 0 };
+	enum access a;
+
+	do {
+		a = buffer_write(b, first, nr, value);
+	} while (try_again(&p, a));
+	if (a == ACCESS_OK)
+		return;
+	if (!in_vain(&p, a))
+		bad("SIGBUS in a write to pages from %" PRIu64 " on", first);
+	/* a page may have been written in part */
+	bo_unmap(&b->bo);
+	close_handle(b);
+	forget(b);
+}
+
+static void op_create(struct rng *r)
+{
+	uint64_t pages = pick_pages(r), first, nr;
+	uint32_t caching = pick_caching(r), value = rng_next(r);
+	bool touch = !rng_one_in(r, 4);
+	struct buffer *b = NULL;
+	uint32_t flags = 0;
+	unsigned int i;
+
+	if (rng_one_in(r, 3))
+		flags |= DRM_VTTM_CREATE_LOCAL;
+	if (sh->vram && rng_one_in(r, 2))
+		flags |= DRM_VTTM_CREATE_VRAM;
+
+	for (i = 0; i < BUFFERS && !b; i++)
+		if (!bufs[i].used)
+			b = &bufs[i];
+	if (!b || pages_held + pages > worker_pages)
+		return;
+	if (!worked(buffer_create(g.fd, b, pages, caching, flags), "create"))
+		return;
+	pages_held += pages;
+	if (!worked(bo_map(g.fd, &b->bo), "mmap"))
+		return;
+	pick_range(r, b, 8, &first, &nr);
+	if (touch)
+		write_range(b, first, nr, value);
+	done(OP_CREATE);
 }
 
 static void op_destroy(struct rng *r)
@@ -260,8 +315,7 @@ static void op_write(struct rng *r)
 	if (!b || b->dontneed || b->purged || !mapped(b) || !idle(b))
 		return;
 	pick_range(r, b, rng_one_in(r, 50) ? 600 : 4, &first, &nr);
-	if (buffer_write(b, first, nr, value) != ACCESS_OK)
-		bad("SIGBUS in a write to pages from %" PRIu64 " on", first);
+	write_range(b, first, nr, value);
 	done(OP_WRITE);
 }
 
@@ -384,7 +438,9 @@ static void op_engine_crc(struct rng *r)
 {
 	struct buffer *b = pick(r);
 	struct drm_vttm_op op = { .opcode = DRM_VTTM_OP_CRC32 };
+	struct patience p = { 0 };
 	uint32_t crc, want;
+	enum access a;
 	uint64_t first, nr;
 
 	if (!for_engine(b))
@@ -392,7 +448,7 @@ static void op_engine_crc(struct rng *r)
 	pick_range(r, b, 8, &first, &nr);
 	op.src_offset = first * PAGE;
 	op.size = nr * PAGE;
-	if (!result.used && !worked(buffer_create(g.fd, &result, 1, 0, false), "create"))
+	if (!result.used && !worked(buffer_create(g.fd, &result, 1, 0, 0), "create"))
 		return;
 	if (!result.bo.map && !worked(bo_map(g.fd, &result.bo), "mmap"))
 		return;
@@ -401,7 +457,12 @@ static void op_engine_crc(struct rng *r)
 		return;
 	}
 	idle(&result);
-	if (!peek32(result.bo.map, &crc))
+	do {
+		a = peek32(result.bo.map, &crc) ? ACCESS_OK : ACCESS_SIGBUS;
+	} while (try_again(&p, a));
+	if (in_vain(&p, a))
+		return;
+	if (a != ACCESS_OK)
 		bad("SIGBUS in the result of a checksum");
 	want = buffer_crc(b, first, nr);
 	if (crc != want)
@@ -450,6 +511,10 @@ static void op_info(struct rng *r)
 		bad("info: flags %x", i.flags);
 	if (i.flags & DRM_VTTM_INFO_PURGED && !b->dontneed && !b->purged)
 		bad("purged, and it was needed");
+	if (i.flags & DRM_VTTM_INFO_VRAM && !b->vram)
+		bad("info: in VRAM, where it was not to go");
+	if (b->vram && !b->exported)
+		atomic_fetch_add(i.flags & DRM_VTTM_INFO_VRAM ? &sh->in_vram : &sh->evicted, 1);
 	done(OP_INFO);
 }
 
