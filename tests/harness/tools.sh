@@ -146,6 +146,15 @@ for args in "--mem 5" "--mem 9999G" "--disk-speed ssd" "--disk x" "--disk-speed 
 	# shellcheck disable=SC2086	# options and their values
 	check "vm/run $args" "^vm/run: " fails "$run" --kernel "$KERNEL" $args -- true
 done
+head -c 65536 /dev/zero >"$work/no-disk"
+check "vm/run --root without a disk" "no file that can be written" fails \
+	"$run" --root "$work/nothing" --kernel 7.3.4 -- true
+check "vm/run --root without a file system" "no ext4 file system with /boot/vmlinuz-7.3.4" fails \
+	"$run" --root "$work/no-disk" --kernel 7.3.4 -- true
+check "vm/run --root with a tree for its kernel" "has to name a kernel" fails \
+	"$run" --root "$work/no-disk" --kernel "$KERNEL" -- true
+check "vm/run --root with files" "not with --swap, --disk" fails \
+	"$run" --root "$work/no-disk" --kernel 7.3.4 --file "$work/no-disk" -- true
 check "vm/run with a file as its command that is not there" "no such command" fails \
 	"$run" --kernel "$KERNEL" -- ./nothing
 is "nothing is left behind" no_leftovers
@@ -297,6 +306,8 @@ check "packages of what is in use elsewhere, where TTM is not" "no driver that u
 	packages --lsmod "$work/lsmod"
 is "are not built" called localmodconfig olddefconfig
 
+check "a Debian with packages that are not there" "no linux-image-\*.deb in .*: make deb" fails \
+	"$TOP/tests/torture/deb" --packages "$work"
 check "torture on a kernel that no phase has" "no 'linux' in variants and machines; there are: no-thp" \
 	fails "$TOP/tests/torture/run" --kernel linux
 check "or of a phase that has one" "only for the phases variants and machines" \
