@@ -11,9 +11,11 @@
  * page only, the first hundred fail in turn and then one in eight.
  *
  * Booted with vttm.shrinker=0, it is TTM that swaps out: when it is asked to, and for
- * lack of room below its limit.
+ * lack of room below its limit. Booted with vttm.vram=, only what moves to and from
+ * there is done.
  *
- * With --seconds, the sequence starts anew with other sizes until the time is up.
+ * Two rounds, of small sizes, are done to their end. With --seconds, the sequence then
+ * starts anew with other sizes until the time is up.
  */
 
 #include <fcntl.h>
@@ -33,6 +35,7 @@ static uint64_t seed;
 static unsigned int seconds;
 static uint64_t end_ns;
 static const char *only = "";
+static uint64_t vram_size;	/* 0 if there is none */
 
 /* Survives the test, which is a process of its own. */
 static struct totals {
@@ -55,9 +58,9 @@ struct scene {
 
 /* ---- states to start from ---- */
 
-static bool prepare(struct scene *s, struct buffer *b, bool map)
+static bool prepare(struct scene *s, struct buffer *b, bool map, uint32_t flags)
 {
-	int ret = buffer_create(s->g.fd, b, s->pages, s->caching, false);
+	int ret = buffer_create(s->g.fd, b, s->pages, s->caching, flags);
 
 	if (!ret && map)
 		ret = bo_map(s->g.fd, &b->bo);
@@ -68,7 +71,15 @@ static bool prepare(struct scene *s, struct buffer *b, bool map)
 
 static bool prepare_buffer(struct scene *s, bool map)
 {
-	return prepare(s, &s->b, map);
+	return prepare(s, &s->b, map, 0);
+}
+
+static bool write_all(struct scene *s, struct buffer *b)
+{
+	if (buffer_write(b, 0, s->pages, s->value) == ACCESS_OK)
+		return true;
+	FAIL("preparing: SIGBUS");
+	return false;
 }
 
 static bool state_none(struct scene *s)
@@ -86,24 +97,14 @@ static bool state_untouched(struct scene *s)
 
 static bool state_resident(struct scene *s)
 {
-	if (!prepare_buffer(s, true))
-		return false;
-	if (buffer_write(&s->b, 0, s->pages, s->value) == ACCESS_OK)
-		return true;
-	FAIL("preparing: SIGBUS");
-	return false;
+	return prepare_buffer(s, true) && write_all(s, &s->b);
 }
 
 /* TTM may not allocate it as long as the other one is resident */
 static bool state_limited(struct scene *s)
 {
-	if (!prepare(s, &s->leaves, true))
-		return false;
-	if (buffer_write(&s->leaves, 0, s->pages, s->value) != ACCESS_OK) {
-		FAIL("preparing: SIGBUS");
-		return false;
-	}
-	return limit_set(s->pages + s->pages / 2) && state_untouched(s);
+	return prepare(s, &s->leaves, true, 0) && write_all(s, &s->leaves) &&
+	       limit_set(s->pages + s->pages / 2) && state_untouched(s);
 }
 
 static bool back_up(struct scene *s, bool writeback)
@@ -137,13 +138,90 @@ static bool state_backed_up(struct scene *s)
 	return state_resident(s) && back_up(s, false);
 }
 
+/* Of all files, what is not in swap, or still in memory as well. */
+static uint64_t shmem_in_memory(void)
+{
+	return vmstat("nr_shmem") + vmstat("nr_swapcached");
+}
+
+/* Have it go to swap, and see that it does. All else that could go is gone before. */
+static bool swap_out(struct scene *s, bool (*state)(struct scene *s))
+{
+	int64_t memory, used;
+
+	reclaim_all();
+	memory = shmem_in_memory();
+	used = swap_used_pages();
+	if (!state(s) || !back_up(s, true))
+		return false;
+	reclaim_all();
+	memory = shmem_in_memory() - memory;
+	used = swap_used_pages() - used;
+	if (memory <= 0 && used + SWAP_OTHERS >= (int64_t)s->pages)
+		return true;
+	FAIL("preparing: %" PRId64 " of %" PRIu64 " pages stay in memory, %" PRId64 " are in swap",
+	     memory, s->pages, used);
+	return false;
+}
+
 /* in swap */
 static bool state_swapped(struct scene *s)
 {
-	if (!state_resident(s) || !back_up(s, true))
+	return swap_out(s, state_resident);
+}
+
+static bool is_in_vram(struct scene *s, bool expected)
+{
+	struct vttm_state i;
+	int ret = vttm_info(s->g.fd, s->b.bo.handle, &i);
+
+	if (!ret && !!(i.flags & DRM_VTTM_INFO_VRAM) == expected)
+		return true;
+	FAIL("%s VRAM: %s", expected ? "not in" : "in", strerror(-ret));
+	return false;
+}
+
+/* Create a buffer that takes all of VRAM, and close it. */
+static int fill_vram(struct scene *s)
+{
+	uint64_t size = vram_size;
+	uint32_t handle;
+	int ret;
+
+	ret = vttm_create_flags(s->g.fd, &size, DRM_VTTM_CACHED, DRM_VTTM_CREATE_VRAM,
+				&handle);
+	return ret ? ret : vttm_close(s->g.fd, handle);
+}
+
+static bool state_in_vram(struct scene *s)
+{
+	return prepare(s, &s->b, true, DRM_VTTM_CREATE_VRAM) && write_all(s, &s->b) &&
+	       is_in_vram(s, true);
+}
+
+static bool state_evicted(struct scene *s)
+{
+	int ret;
+
+	if (!state_in_vram(s))
 		return false;
-	reclaim(s->b.bo.size + MiB);
-	return true;
+	ret = fill_vram(s);
+	if (ret)
+		FAIL("preparing: filling VRAM: %s", strerror(-ret));
+	return !ret && is_in_vram(s, false);
+}
+
+/* in swap, and there is room in VRAM */
+static bool state_evicted_and_swapped(struct scene *s)
+{
+	return swap_out(s, state_evicted);
+}
+
+/* Memory has no room for it as long as the other one is resident. */
+static bool state_in_vram_limited(struct scene *s)
+{
+	return prepare(s, &s->leaves, true, 0) && write_all(s, &s->leaves) &&
+	       limit_set(s->pages + s->pages / 2) && state_in_vram(s);
 }
 
 /* one part here and one there; a buffer of one page has but one part */
@@ -186,7 +264,7 @@ static bool state_exported(struct scene *s)
 
 static int do_create(struct scene *s)
 {
-	return buffer_create(s->g.fd, &s->b, s->pages, s->caching, false);
+	return buffer_create(s->g.fd, &s->b, s->pages, s->caching, 0);
 }
 
 static int do_open(struct scene *s)
@@ -349,48 +427,59 @@ static int do_drain(struct scene *s)
 	return read_file("/sys/kernel/debug/ttm/page_pool_shrink") ? 0 : -errno;
 }
 
+enum {
+	MAY_BE_SAFE = 1,	/* may have no place that can fail */
+	SWAPOUT = 2,		/* only where it is TTM that swaps out */
+	/* only where there is VRAM, and only these there: it moves, if nothing fails */
+	TO_VRAM = 4,
+	FROM_VRAM = 8,
+};
+
 struct scenario {
 	const char *name;
 	bool (*state)(struct scene *s);
 	int (*act)(struct scene *s);
 	uint64_t max_pages;	/* larger ones have too many places to be done here */
-	bool swap;		/* needs some */
-	bool may_be_safe;	/* may have no place that can fail */
-	bool swapout;		/* only where it is TTM that swaps out */
+	unsigned int flags;
 };
 
 static const struct scenario scenarios[] = {
-	{ "open", state_none, do_open, 1, false, false, false },
-	{ "create", state_none, do_create, 600, false, false, false },
-	{ "map", state_resident, do_map, 13, false, false, false },
-	{ "first touch", state_untouched, do_touch, 1100, false, false, false },
-	{ "submit to untouched", state_untouched, do_fill, 1100, false, false, false },
-	{ "submit to resident", state_resident, do_fill, 600, false, false, false },
-	{ "wait", state_resident, do_wait, 1, false, true, false },
-	{ "info", state_resident, do_info, 1, false, true, false },
-	{ "shrink", state_resident, do_shrink, 1100, true, false, false },
-	{ "shrink with writeback", state_resident, do_writeback, 1100, true, false, false },
-	{ "shrink what is left", state_partial, do_shrink, 600, true, false, false },
-	{ "touch after backup", state_backed_up, do_touch, 1100, true, false, false },
-	{ "touch after swapout", state_swapped, do_touch, 1100, true, false, false },
-	{ "touch after half a backup", state_partial, do_touch, 600, true, true, false },
-	{ "submit after backup", state_backed_up, do_fill, 1100, true, false, false },
-	{ "submit after swapout", state_swapped, do_fill, 1100, true, false, false },
-	{ "peek after backup", state_backed_up, do_peek, 600, true, false, false },
-	{ "close after backup", state_backed_up, do_close, 600, true, true, false },
-	{ "close after swapout", state_swapped, do_close, 600, true, true, false },
-	{ "close after half a backup", state_partial, do_close, 600, true, true, false },
-	{ "madvise after swapout", state_swapped, do_dontneed, 600, true, true, false },
-	{ "purge", state_dontneed, do_purge, 600, false, true, false },
-	{ "export", state_backed_up, do_export, 13, true, false, false },
-	{ "import after backup", state_exported, do_import, 600, true, false, false },
-	{ "shrinkers", state_resident, do_drop_caches, 13, true, false, false },
-	{ "reclaim after backup", state_backed_up, do_reclaim, 600, true, false, false },
-	{ "swapoff", state_swapped, do_swapoff, 13, true, false, false },
-	{ "compaction after backup", state_backed_up, do_compact, 600, true, true, false },
-	{ "drain", state_resident, do_drain, 13, false, true, false },
-	{ "first touch at the limit", state_limited, do_touch, 1100, true, false, true },
-	{ "submit at the limit", state_limited, do_fill, 1100, true, false, true },
+	{ "open", state_none, do_open, 1, 0 },
+	{ "create", state_none, do_create, 600, 0 },
+	{ "map", state_resident, do_map, 13, 0 },
+	{ "first touch", state_untouched, do_touch, 1100, 0 },
+	{ "submit to untouched", state_untouched, do_fill, 1100, 0 },
+	{ "submit to resident", state_resident, do_fill, 600, 0 },
+	{ "wait", state_resident, do_wait, 1, MAY_BE_SAFE },
+	{ "info", state_resident, do_info, 1, MAY_BE_SAFE },
+	{ "shrink", state_resident, do_shrink, 1100, 0 },
+	{ "shrink with writeback", state_resident, do_writeback, 1100, 0 },
+	{ "shrink what is left", state_partial, do_shrink, 600, 0 },
+	{ "touch after backup", state_backed_up, do_touch, 1100, 0 },
+	{ "touch after swapout", state_swapped, do_touch, 1100, 0 },
+	{ "touch after half a backup", state_partial, do_touch, 600, MAY_BE_SAFE },
+	{ "submit after backup", state_backed_up, do_fill, 1100, 0 },
+	{ "submit after swapout", state_swapped, do_fill, 1100, 0 },
+	{ "peek after backup", state_backed_up, do_peek, 600, 0 },
+	{ "close after backup", state_backed_up, do_close, 600, MAY_BE_SAFE },
+	{ "close after swapout", state_swapped, do_close, 600, MAY_BE_SAFE },
+	{ "close after half a backup", state_partial, do_close, 600, MAY_BE_SAFE },
+	{ "madvise after swapout", state_swapped, do_dontneed, 600, MAY_BE_SAFE },
+	{ "purge", state_dontneed, do_purge, 600, MAY_BE_SAFE },
+	{ "export", state_backed_up, do_export, 13, 0 },
+	{ "import after backup", state_exported, do_import, 600, 0 },
+	{ "shrinkers", state_resident, do_drop_caches, 13, 0 },
+	{ "reclaim after backup", state_backed_up, do_reclaim, 600, 0 },
+	{ "swapoff", state_swapped, do_swapoff, 13, 0 },
+	{ "compaction after backup", state_backed_up, do_compact, 600, MAY_BE_SAFE },
+	{ "drain", state_resident, do_drain, 13, MAY_BE_SAFE },
+	{ "first touch at the limit", state_limited, do_touch, 1100, SWAPOUT },
+	{ "submit at the limit", state_limited, do_fill, 1100, SWAPOUT },
+	{ "move to VRAM", state_evicted, do_fill, 600, TO_VRAM },
+	{ "move to VRAM after swapout", state_evicted_and_swapped, do_fill, 1100, TO_VRAM },
+	{ "evict VRAM", state_in_vram, fill_vram, 600, FROM_VRAM },
+	{ "evict VRAM while at the limit", state_in_vram_limited, fill_vram, 600,
+	  FROM_VRAM | SWAPOUT },
 };
 
 /* ---- one after the other ---- */
@@ -461,7 +550,7 @@ static bool all_right(struct scene *s, const char *what)
 	if (s->leaves.used && !bytes_right(s, &s->leaves, what))
 		return false;
 	/* and what the engine sees, of a part */
-	ret = buffer_create(s->g.fd, &result, 1, DRM_VTTM_CACHED, false);
+	ret = buffer_create(s->g.fd, &result, 1, DRM_VTTM_CACHED, 0);
 	op.dst = result.bo.handle;
 	op.src = s->b.bo.handle;
 	op.size = (s->pages < 16 ? s->pages : 16) * PAGE;
@@ -517,7 +606,8 @@ static unsigned int next_place(const struct scene *s, unsigned int n)
 	return n + 1 + mix(mix(seed, n), s->pages) % 15;
 }
 
-static void run_scenario(struct scene *s, const struct scenario *c, uint64_t until)
+/* Returns whether each place has failed, and all went through in the end. */
+static bool run_scenario(struct scene *s, const struct scenario *c, uint64_t until)
 {
 	unsigned int n, before = test_failures;
 	char what[120];
@@ -528,7 +618,7 @@ static void run_scenario(struct scene *s, const struct scenario *c, uint64_t unt
 		s->value = mix(seed, n);
 		if (!c->state(s)) {
 			clean_up(s);
-			return;
+			return false;
 		}
 		nth_arm(n);
 		ret = c->act(s);
@@ -544,6 +634,8 @@ static void run_scenario(struct scene *s, const struct scenario *c, uint64_t unt
 			FAIL("%s: %s", what, strerror(-ret));
 		if (!hit && ret && ret != -EBUSY && ret != -EIO)
 			FAIL("%s: %s without a fault", what, strerror(-ret));
+		if (!hit && c->flags & (TO_VRAM | FROM_VRAM))
+			is_in_vram(s, c->flags & TO_VRAM);
 		/* as it is, and after it was done again */
 		if (c->act == do_swapoff)
 			swap_all_on(&s->swaps);
@@ -562,8 +654,9 @@ static void run_scenario(struct scene *s, const struct scenario *c, uint64_t unt
 		clean_up(s);
 		totals->operations++;
 		if (time_up(until))
-			return;
+			break;
 	}
+	return !hit;
 }
 
 struct in_use {
@@ -616,25 +709,35 @@ static uint64_t pick_pages(unsigned int round, const struct scenario *c, unsigne
 	return 1 + (r >> 8) % c->max_pages;
 }
 
+/* Those of small sizes, see pick_pages() */
+#define COMPLETE_ROUNDS	2
+
+/* Without an end, each place has to have its turn. */
 static void one_scenario(const struct scenario *c, uint64_t pages, uint32_t caching,
-			 bool must_fail, uint64_t until)
+			 uint64_t until)
 {
 	unsigned long faults = totals->faults;
+	bool complete;
 	struct in_use then, now;
 	struct scene s;
 
 	in_use(&then);
 	if (!scene_open(&s))
 		return;
-	if (!c->swap || s.swaps.nr) {
+	if (s.swaps.nr) {
 		s.pages = pages;
 		s.caching = caching;
-		run_scenario(&s, c, until);
-		test_note("%s, %" PRIu64 " pages, %s: %lu faults", c->name, pages,
-			  caching_name(caching), totals->faults - faults);
+		complete = run_scenario(&s, c, until);
+		test_note("%s, %" PRIu64 " pages, %s: %lu faults%s", c->name, pages,
+			  caching_name(caching), totals->faults - faults,
+			  complete ? "" : ", not complete");
+		if (!until)
+			EXPECT(complete);
 		/* one in which nothing can fail tests nothing */
-		if (must_fail && !c->may_be_safe && !time_up(until))
+		if (!until && !(c->flags & MAY_BE_SAFE))
 			EXPECT_GT(totals->faults, faults);
+	} else {
+		FAIL("%s: no swap", c->name);
 	}
 	/* also the handles whose number did not make it to user space */
 	scene_close(&s);
@@ -645,38 +748,52 @@ static void one_scenario(const struct scenario *c, uint64_t pages, uint32_t cach
 			  c->name, then.files, then.gpu, now.files, now.gpu);
 }
 
+/* Is it done in this machine, and wanted? */
+static bool is_chosen(const struct scenario *c)
+{
+	if (c->flags & SWAPOUT && vttm_has_shrinker())
+		return false;
+	return !!(c->flags & (TO_VRAM | FROM_VRAM)) == !!vram_size && strstr(c->name, only);
+}
+
 static void rounds(void)
 {
-	uint64_t until = end_ns;
+	uint64_t until = 0, cancelled = backup_stat("cancelled");
 	struct balance before;
 	unsigned int round;
 	size_t i;
 
-	test_source();
+	ASSERT(reclaim_prepare());
 	nth_prepare();
 	leaks_forget();
 	/* which keeps its file open */
 	if (!vttm_has_shrinker())
 		tt_shrink();
 	ASSERT(balance_take(&before));
-	for (round = 0; (until || round < 4) && !time_up(until); round++) {
+	for (round = 0; (end_ns || round < 4) && !time_up(until); round++) {
+		/* each place of each thing, whatever the time */
+		until = round < COMPLETE_ROUNDS ? 0 : end_ns;
 		for (i = 0; i < ARRAY_LEN(scenarios) && !time_up(until); i++) {
 			/* the order differs, or a short time would leave out the last */
 			size_t nr = (i + seed + round * 7) % ARRAY_LEN(scenarios);
 			const struct scenario *c = &scenarios[nr];
 			uint64_t pages = pick_pages(round, c, nr);
 
-			if (!strstr(c->name, only) || !pages ||
-			    (c->swapout && vttm_has_shrinker()))
+			if (!is_chosen(c) || !pages)
 				continue;
-			one_scenario(c, pages, mix(mix(seed, nr), round) % 3,
-				     !round, until);
+			one_scenario(c, pages, mix(mix(seed, nr), round) % 3, until);
 			if (test_failures > 10)
 				goto out;
 		}
 	}
 	test_note("%u rounds begun", round);
 out:
+	cancelled = backup_stat("cancelled") - cancelled;
+	test_note("%" PRIu64 " restores cancelled", cancelled);
+	/* nothing was chosen, or nothing failed after a part had been restored */
+	EXPECT_GT(totals->operations, 0);
+	if (!*only && !vttm_has_shrinker() && zero_copy_get())
+		EXPECT_GT(cancelled, 0);
 	balance_check(&before);
 	EXPECT(leaks_check());
 }
@@ -688,6 +805,11 @@ static const struct test tests[] = {
 /* booted with vttm.shrinker=0 */
 static const struct test tests_swapout[] = {
 	{ "c94_c96_c97_every_site_of_a_swapout_fails", rounds },
+};
+
+/* booted with vttm.vram= */
+static const struct test tests_vram[] = {
+	{ "c98_c113_every_site_of_a_move_fails", rounds },
 };
 
 /* booted with ttm.zero_copy=0 */
@@ -728,7 +850,10 @@ int main(int argc, char **argv)
 	if (seconds)
 		end_ns = now_ns() + seconds * 1000000000ULL;
 	mount_all();
-	if (zero_copy_get() && !vttm_has_shrinker())
+	vram_size = vttm_vram_size();
+	if (vram_size)
+		ret = ktap_run(tests_vram, ARRAY_LEN(tests_vram));
+	else if (zero_copy_get() && !vttm_has_shrinker())
 		ret = ktap_run(tests_swapout, ARRAY_LEN(tests_swapout));
 	else if (zero_copy_get())
 		ret = ktap_run(tests, ARRAY_LEN(tests));
