@@ -154,7 +154,7 @@ static void torture(void)
 
 	sh = shared_memory(sizeof(*sh));
 	*(volatile char *)sh = 0;
-	sh->vram = vttm_vram_size();
+	sh->vram_pages = vttm_vram_size() / PAGE;
 	test_source();
 	leaks_forget();
 	ASSERT(balance_take(&before));
@@ -193,7 +193,7 @@ static void torture(void)
 		  backup_stat("restored_extracted") - extracted,
 		  backup_stat("restored_adopted") - adopted, c.restored_copied);
 	test_note("%" PRIu64 " restores cancelled", cancelled);
-	if (sh->vram)
+	if (sh->vram_pages)
 		test_note("%lu times in VRAM, %lu times not when it was meant to be",
 			  atomic_load(&sh->in_vram), atomic_load(&sh->evicted));
 	test_note("operations %lu", total_ops());
@@ -206,7 +206,7 @@ static void torture(void)
 		EXPECT_GT(backup_stat("restored_extracted"), extracted);
 	}
 	EXPECT_GE(atomic_load(&sh->reads), nr_readers);
-	if (sh->vram) {
+	if (sh->vram_pages) {
 		EXPECT_GT(atomic_load(&sh->in_vram), 0);
 		EXPECT_GT(atomic_load(&sh->evicted), 0);
 	}

@@ -30,7 +30,7 @@ extern const struct op_kind ops[NR_OPS];
 struct shared {
 	atomic_bool stop;
 	atomic_bool failed;
-	bool vram;			/* the device has some */
+	uint64_t vram_pages;		/* of the device */
 	atomic_ulong ops[NR_OPS];
 	atomic_ulong pages_checked;
 	atomic_ulong purged;

@@ -247,8 +247,12 @@ static void op_create(struct rng *r)
 
 	if (rng_one_in(r, 3))
 		flags |= DRM_VTTM_CREATE_LOCAL;
-	if (sh->vram && rng_one_in(r, 2))
+	if (sh->vram_pages && rng_one_in(r, 2)) {
 		flags |= DRM_VTTM_CREATE_VRAM;
+		/* drives out all others that are idle */
+		if (rng_one_in(r, 4))
+			pages = sh->vram_pages;
+	}
 
 	for (i = 0; i < BUFFERS && !b; i++)
 		if (!bufs[i].used)
