@@ -3,7 +3,6 @@
  * KUnit tests of swapping in by extraction, and of its failures.
  */
 
-#include <kunit/static_stub.h>
 #include <kunit/test.h>
 #include <linux/atomic.h>
 #include <linux/memcontrol.h>
@@ -18,8 +17,6 @@
 #include <drm/ttm/ttm_backup_stats.h>
 #include <drm/ttm/ttm_bo.h>
 
-#include "../ttm_backup_file.h"
-#include "../ttm_backup_restore.h"
 #include "../ttm_backup_stats.h"
 #include "../ttm_pool_internal.h"
 #include "ttm_swapout_test_helpers.h"
@@ -217,15 +214,17 @@ static void swapin_no_memory_to_go_again(struct kunit *test, bool copies, bool w
 		tt = bo->ttm;
 		KUNIT_EXPECT_EQ(test, swapout_run(test), SWAPOUT_PAGES);
 
+		priv->insertion_fails = n;
 		if (copies) {
 			backup_extraction_fails(test);
-			backup_fail_at(test, n);
-			swapout_copy_ends_at(test, bo, 577);
+			swapout_copies_end_at(test, 577);
+			KUNIT_EXPECT_EQ(test, swapout_bo_populate(bo, false), -EIO);
+			swapout_copies_work(test);
 		} else {
 			swapout_memory_ends(test, 3);
-			backup_fail_at(test, n);
 			KUNIT_EXPECT_EQ(test, swapout_bo_populate(bo, false), -ENOMEM);
 		}
+		priv->insertion_fails = 0;
 		backup_interrupt_at(test, 0);
 		backup_extraction_works(test);
 		lru_add_drain_all();
@@ -357,32 +356,13 @@ static void swapout_copy_fails(struct kunit *test)
 }
 
 #if defined(CONFIG_FAIL_PAGE_ALLOC) && defined(CONFIG_FAULT_INJECTION_DEBUG_FS)
-static int swapout_fake_restore_page(struct file *backup, struct page *dst,
-				     unsigned long handle, bool intr, gfp_t gfp)
-{
-	struct kunit *test = kunit_get_current_test();
-	pgoff_t idx = ttm_backup_handle_idx(handle);
-	int ret;
-
-	if (idx == 24)
-		return -EIO;
-	if (idx == 6)
-		backup_split_in_file(test, backup, 2, BACKUP_CHUNK);
-
-	kunit_deactivate_static_stub(test, ttm_backup_restore_page);
-	ret = ttm_backup_restore_page(backup, dst, handle, intr, gfp);
-	kunit_activate_static_stub(test, ttm_backup_restore_page,
-				   swapout_fake_restore_page);
-
-	return ret;
-}
-
 /*
  * Swap splits a folio while it is copied to smaller chunks. Of what was copied by then
  * the file has a part, and what is copied after that leaves the file at once.
  */
 static void swapout_split_while_copied(struct kunit *test)
 {
+	struct swapout_test *priv = test->priv;
 	struct ttm_backup_pages where;
 	struct ttm_buffer_object *bo;
 
@@ -393,10 +373,10 @@ static void swapout_split_while_copied(struct kunit *test)
 	backup_extraction_fails(test);
 	backup_memory_fails(test, 0, -1);
 	backup_memory_fails_from(5);
-	kunit_activate_static_stub(test, ttm_backup_restore_page,
-				   swapout_fake_restore_page);
+	priv->split_at = 6;
+	swapout_copies_end_at(test, 24);
 	KUNIT_EXPECT_EQ(test, swapout_bo_populate(bo, false), -EIO);
-	kunit_deactivate_static_stub(test, ttm_backup_restore_page);
+	swapout_copies_work(test);
 	backup_memory_works(test);
 	backup_extraction_works(test);
 	lru_add_drain_all();

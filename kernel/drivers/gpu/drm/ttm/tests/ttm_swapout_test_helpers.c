@@ -522,6 +522,15 @@ void swapout_map_works(struct kunit *test)
 	kunit_deactivate_static_stub(test, ttm_pool_map);
 }
 
+/* Nothing is inserted or restored between this and putting back what has been restored. */
+static void swapout_let_insertion_fail(struct kunit *test)
+{
+	struct swapout_test *priv = test->priv;
+
+	if (IS_ENABLED(CONFIG_FAULT_INJECTION_DEBUG_FS) && priv->insertion_fails)
+		backup_fail_at(test, priv->insertion_fails);
+}
+
 static int swapout_fake_extract(struct ttm_pool *pool, struct ttm_tt *tt,
 				const struct ttm_operation_ctx *ctx, pgoff_t idx,
 				unsigned int min_order, bool effort, bool progress,
@@ -536,6 +545,7 @@ static int swapout_fake_extract(struct ttm_pool *pool, struct ttm_tt *tt,
 			folio_get(page_folio(*priv->hold));
 			priv->hold = NULL;
 		}
+		swapout_let_insertion_fail(test);
 		return -ENOMEM;
 	}
 
@@ -557,6 +567,44 @@ void swapout_memory_ends(struct kunit *test, unsigned int extractions)
 	priv->extractions_allowed = extractions;
 	kunit_activate_static_stub(test, ttm_backup_restore_extract,
 				   swapout_fake_extract);
+}
+
+static int swapout_fake_restore_page(struct file *backup, struct page *dst,
+				     unsigned long handle, bool intr, gfp_t gfp)
+{
+	struct kunit *test = kunit_get_current_test();
+	struct swapout_test *priv = test->priv;
+	pgoff_t idx = ttm_backup_handle_idx(handle);
+	int ret;
+
+	if (idx == priv->copies_end_at) {
+		swapout_let_insertion_fail(test);
+		return -EIO;
+	}
+	if (priv->split_at && idx == priv->split_at)
+		backup_split_in_file(test, backup, 2, BACKUP_CHUNK);
+
+	kunit_deactivate_static_stub(test, ttm_backup_restore_page);
+	ret = ttm_backup_restore_page(backup, dst, handle, intr, gfp);
+	kunit_activate_static_stub(test, ttm_backup_restore_page,
+				   swapout_fake_restore_page);
+
+	return ret;
+}
+
+/* The page at @idx cannot be copied back, until swapout_copies_work(). */
+void swapout_copies_end_at(struct kunit *test, pgoff_t idx)
+{
+	struct swapout_test *priv = test->priv;
+
+	priv->copies_end_at = idx;
+	kunit_activate_static_stub(test, ttm_backup_restore_page,
+				   swapout_fake_restore_page);
+}
+
+void swapout_copies_work(struct kunit *test)
+{
+	kunit_deactivate_static_stub(test, ttm_backup_restore_page);
 }
 
 /* As if shmem had not handed them out */

@@ -47,6 +47,11 @@ struct swapout_test {
 	unsigned int extractions_allowed;
 	/* Taken when an extraction fails */
 	struct page **hold;
+	/* The page that cannot be copied back, and one where the file is split before */
+	pgoff_t copies_end_at;
+	pgoff_t split_at;
+	/* After such a failure, the insertion that fails as well; 0 for none */
+	unsigned int insertion_fails;
 };
 
 struct swapout_tt {
@@ -97,6 +102,8 @@ void swapout_caching_works(struct kunit *test);
 void swapout_map_fails(struct kunit *test, unsigned int n);
 void swapout_map_works(struct kunit *test);
 void swapout_memory_ends(struct kunit *test, unsigned int extractions);
+void swapout_copies_end_at(struct kunit *test, pgoff_t idx);
+void swapout_copies_work(struct kunit *test);
 void swapout_pages_of_others(struct kunit *test, struct ttm_tt *tt);
 void swapout_fill_pools(struct kunit *test);
 void swapout_copy_ends_at(struct kunit *test, struct ttm_buffer_object *bo, pgoff_t idx);
