@@ -9,11 +9,14 @@ set -uo pipefail
 . "$(dirname "$0")/ktap.bash"
 
 echo "KTAP version 1"
-if ! command -v gnuplot >/dev/null || ! command -v jq >/dev/null; then
-	tap_skip "the page of results" "no gnuplot, or no jq"
-	finish
-	exit
-fi
+# Plots are not looked at, and gnuplot is installed for the bench only.
+mkdir "$work/path"
+cat >"$work/path/gnuplot" <<'END'
+#!/bin/sh
+sed -n 's/^set output "\(.*\)"/\1/p' "$@" | xargs touch
+END
+chmod +x "$work/path/gnuplot"
+PATH=$work/path:$PATH
 
 copy=$work/copy
 mkdir -p "$copy"/{docs,vm,tests/vm,build/{linux,pristine,hibernate,hibernate-pristine}/include/config}
@@ -23,7 +26,7 @@ for tree in linux pristine hibernate hibernate-pristine; do
 	echo 7.3.4 >"$copy/build/$tree/include/config/kernel.release"
 done
 printf '%%/bench-cost %%/bench-behave:\n\t@:\n' >"$copy/tests/vm/programs.mk"
-cp "$TOP/tests/harness/machine.py" "$copy/vm/run"
+install -m 755 "$TOP/tests/harness/machine.py" "$copy/vm/run"
 
 json=$copy/build/results/bench.json
 page=$copy/docs/results.md

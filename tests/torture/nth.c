@@ -175,9 +175,13 @@ static bool is_in_vram(struct scene *s, bool expected)
 	struct vttm_state i;
 	int ret = vttm_info(s->g.fd, s->b.bo.handle, &i);
 
-	if (!ret && !!(i.flags & DRM_VTTM_INFO_VRAM) == expected)
+	if (ret) {
+		FAIL("where the buffer is: %s", strerror(-ret));
+		return false;
+	}
+	if (!!(i.flags & DRM_VTTM_INFO_VRAM) == expected)
 		return true;
-	FAIL("%s VRAM: %s", expected ? "not in" : "in", strerror(-ret));
+	FAIL("the buffer is %s VRAM", expected ? "not in" : "in");
 	return false;
 }
 

@@ -212,9 +212,12 @@ static void torture(void)
 	}
 	if (fault_percent)
 		EXPECT_GT(inject_count(), 0);
-	/* TTM gives up what it swaps in only in part, drivers with a shrinker go on with it */
+	/*
+	 * TTM gives up what it swaps in only in part, drivers with a shrinker go on with it.
+	 * With few faults, none may be in the midst of a buffer.
+	 */
 	if (fault_percent && !vttm_has_shrinker() && zero_copy_get() &&
-	    meminfo_kib("SwapTotal"))
+	    meminfo_kib("SwapTotal") && inject_count() >= 100)
 		EXPECT_GT(cancelled, 0);
 }
 

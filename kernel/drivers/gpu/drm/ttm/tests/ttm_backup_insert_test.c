@@ -466,7 +466,7 @@ static void backup_restore_with_retained_chunks(struct kunit *test)
  * The driver's hook is called for what is populated, be there holes or not, and not for
  * what is backed up, be it in part.
  */
-static void backup_r5_hook_meets_no_handle(struct kunit *test)
+static void backup_hook_meets_no_handle(struct kunit *test)
 {
 	struct backup_test *priv = test->priv;
 	struct ttm_tt *tt = backup_filled_tt(test, ttm_write_combined, 579, false);
@@ -818,7 +818,7 @@ static struct kunit_case backup_insert_cases[] = {
 	KUNIT_CASE(backup_retained_chunks_are_retried),
 	KUNIT_CASE(backup_restore_with_retained_chunks),
 	KUNIT_CASE(backup_holes),
-	KUNIT_CASE(backup_r5_hook_meets_no_handle),
+	KUNIT_CASE(backup_hook_meets_no_handle),
 	KUNIT_CASE(backup_all_chunks_busy),
 #ifdef CONFIG_TRACEPOINTS
 	KUNIT_CASE(backup_busy_is_tried_again),

@@ -230,7 +230,7 @@ static void swapin_no_memory_to_go_again(struct kunit *test, bool copies, bool w
 		lru_add_drain_all();
 
 		retained = tt->retained;
-		KUNIT_EXPECT_LT(test, retained, last);
+		KUNIT_ASSERT_LT(test, retained, last);
 		ttm_tt_backup_pages(tt, &where);
 		KUNIT_EXPECT_EQ(test, where.resident, retained);
 		KUNIT_EXPECT_EQ(test, where.inserted, SWAPOUT_PAGES - retained);
