@@ -18,7 +18,7 @@ help:
 	@echo '              JOBS=N runs that many machines side by side, not what fits'
 	@echo 'make coverage which lines of ours the tests run; T=PATTERN, JOBS=N as for make test'
 	@echo 'make torture  debug kernels, everything at random, allocations that fail:'
-	@echo '              TIME=40m SEED=N PHASE="kasan lockdep fault variants machines oom reports selftests mutate clauses"'
+	@echo '              TIME=40m SEED=N PHASE="kasan lockdep fault variants machines oom reports deb selftests mutate clauses"'
 	@echo '              KERNEL="no-thp distro ..." of variants and machines only those'
 	@echo
 	@echo 'make kernel   the kernel of the demo (build/linux)'
@@ -105,7 +105,8 @@ coverage: programs
 .PHONY: torture
 torture: programs
 	@tools/deps $(if $(filter variants,$(or $(PHASE),variants)),torture) \
-		$(if $(filter machines,$(or $(PHASE),machines)),arm64)
+		$(if $(filter machines,$(or $(PHASE),machines)),arm64) \
+		$(if $(filter deb,$(or $(PHASE),deb)),deb)
 	@tests/torture/run $(if $(TIME),--time '$(TIME)') $(if $(SEED),--seed '$(SEED)') \
 		$(foreach k,$(KERNEL),--kernel '$k') \
 		$(foreach phase,$(PHASE),--phase '$(phase)')

@@ -7,16 +7,26 @@
 SUITE=trixie-backports
 KEYRING=/usr/share/keyrings/debian-archive-keyring.gpg
 
-# debian_mirror: print the mirror, where apt takes Debian's main section from now. A
-# suite's own -security archive is elsewhere, and so are other vendors' archives.
-debian_mirror()
+# debian_release: print the mirror and the release, where apt takes Debian's main section
+# from now. A suite's own -security archive is elsewhere, and so are other vendors' archives.
+debian_release()
 {
 	local releases='bookworm|trixie|forky|sid|oldstable|stable|testing|unstable'
 
 	apt-get indextargets --no-release-info \
 		'Created-By: Packages' 'Component: main' \
 		--format '$(REPO_URI) $(RELEASE)' 2>/dev/null |
-		awk -v releases="^($releases)(-backports)?\$" '$2 ~ releases { print $1; exit }'
+		awk -v releases="^($releases)(-backports)?\$" '$2 ~ releases {
+			sub(/-backports$/, "", $2)
+			print
+			exit
+		}'
+}
+
+# debian_mirror: that mirror
+debian_mirror()
+{
+	debian_release | cut -d' ' -f1
 }
 
 # debian_package PACKAGE DIR [SUITE ARCHITECTURE]: download a package, of $SUITE and this
