@@ -72,6 +72,9 @@ def behave(test, values, cpus):
 
 def main():
     options, command = sys.argv[1:], []
+    if "--help" in options:
+        print(__doc__)
+        return
     if "--" in options:
         options, command = options[:options.index("--")], options[options.index("--") + 1:]
     if "--log" in options:
