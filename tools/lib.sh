@@ -243,6 +243,16 @@ configure()
 	rm -f "$dir/.config.wanted"
 }
 
+# machines_at_once: how many to run: one for each processor, as far as memory goes
+machines_at_once()
+{
+	awk -v most="$(nproc)" '$1 == "MemAvailable:" {
+		fit = int($2 / (5 * 1024 * 1024))
+		if (fit > most)
+			fit = most
+		print (fit > 1 ? fit : 1) }' /proc/meminfo
+}
+
 # kunit_suites DIR: the KUnit suites of mm and TTM that a kernel tree has, one a line
 kunit_suites()
 {
