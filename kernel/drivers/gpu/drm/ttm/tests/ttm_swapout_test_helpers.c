@@ -420,27 +420,43 @@ static int swapout_fake_set_caching(struct page **pages, pgoff_t nr,
 {
 	struct kunit *test = kunit_get_current_test();
 	struct swapout_test *priv = test->priv;
+	bool fails = false;
 	int ret;
 
-	if (caching == ttm_cached && !priv->wb_calls++)
+	if (caching != ttm_cached)
+		fails = ++priv->caching_calls == priv->caching_fails_at;
+	else if (++priv->wb_calls == priv->wb_fails_at)
 		return -EINVAL;
+
+	/* A failure may leave any part of the pages changed. */
+	if (fails)
+		nr = DIV_ROUND_UP(nr, 2);
 
 	kunit_deactivate_static_stub(test, ttm_pool_set_caching);
 	ret = ttm_pool_set_caching(pages, nr, caching);
 	kunit_activate_static_stub(test, ttm_pool_set_caching,
 				   swapout_fake_set_caching);
 
-	return ret;
+	return fails ? -ENOMEM : ret;
+}
+
+/* Which change to write-back caching fails, and which to another one; 0 for none */
+static void swapout_set_caching_fails(struct kunit *test, unsigned int wb, unsigned int other)
+{
+	struct swapout_test *priv = test->priv;
+
+	priv->wb_calls = 0;
+	priv->wb_fails_at = wb;
+	priv->caching_calls = 0;
+	priv->caching_fails_at = other;
+	kunit_activate_static_stub(test, ttm_pool_set_caching,
+				   swapout_fake_set_caching);
 }
 
 /* The next change to write-back caching fails, and no other one. */
 void swapout_write_back_fails(struct kunit *test)
 {
-	struct swapout_test *priv = test->priv;
-
-	priv->wb_calls = 0;
-	kunit_activate_static_stub(test, ttm_pool_set_caching,
-				   swapout_fake_set_caching);
+	swapout_set_caching_fails(test, 1, 0);
 }
 
 void swapout_write_back_works(struct kunit *test)
@@ -451,35 +467,10 @@ void swapout_write_back_works(struct kunit *test)
 	kunit_deactivate_static_stub(test, ttm_pool_set_caching);
 }
 
-static int swapout_fake_apply_caching(struct page **pages, pgoff_t nr,
-				      enum ttm_caching caching)
-{
-	struct kunit *test = kunit_get_current_test();
-	struct swapout_test *priv = test->priv;
-	bool fails = caching != ttm_cached && ++priv->caching_calls == priv->caching_fails_at;
-	int ret;
-
-	/* A failure may leave any part of the pages changed. */
-	if (fails)
-		nr = DIV_ROUND_UP(nr, 2);
-
-	kunit_deactivate_static_stub(test, ttm_pool_set_caching);
-	ret = ttm_pool_set_caching(pages, nr, caching);
-	kunit_activate_static_stub(test, ttm_pool_set_caching,
-				   swapout_fake_apply_caching);
-
-	return fails ? -ENOMEM : ret;
-}
-
 /* The Nth change to another caching than write-back fails, and no other one. */
 void swapout_caching_fails(struct kunit *test, unsigned int n)
 {
-	struct swapout_test *priv = test->priv;
-
-	priv->caching_calls = 0;
-	priv->caching_fails_at = n;
-	kunit_activate_static_stub(test, ttm_pool_set_caching,
-				   swapout_fake_apply_caching);
+	swapout_set_caching_fails(test, 0, n);
 }
 
 void swapout_caching_works(struct kunit *test)

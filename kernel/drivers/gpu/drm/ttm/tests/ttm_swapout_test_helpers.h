@@ -39,6 +39,7 @@ struct swapout_test {
 	unsigned int unpopulated;
 	unsigned int bad_at_unpopulate;
 	unsigned int wb_calls;
+	unsigned int wb_fails_at;
 	unsigned int caching_calls;
 	unsigned int caching_fails_at;
 	unsigned int map_calls;
