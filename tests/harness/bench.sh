@@ -6,15 +6,9 @@
 set -uo pipefail
 # shellcheck source=tests/harness/ktap.bash
 . "$(dirname "$0")/ktap.bash"
+# shellcheck source=tests/harness/bench.bash
+. "$(dirname "$0")/bench.bash"
 
-copy=$work/copy
-mkdir -p "$copy"/{vm,tests/vm,build/{linux,pristine,hibernate,hibernate-pristine}/include/config}
-cp -r "$TOP"/{bench,tools} "$copy/"
-for tree in linux pristine hibernate hibernate-pristine; do
-	echo "$tree" | tee "$copy/build/$tree/vmlinux" >"$copy/build/$tree/.config"
-	echo 7.3.4 >"$copy/build/$tree/include/config/kernel.release"
-done
-printf '%%/bench-cost %%/bench-behave:\n\t@:\n' >"$copy/tests/vm/programs.mk"
 # Each call is noted. Those that match the file "fails" fail, as often as it says, also if
 # two ask at the same time.
 cat >"$copy/vm/run" <<'EOF'

@@ -18,14 +18,9 @@ END
 chmod +x "$work/path/gnuplot"
 PATH=$work/path:$PATH
 
-copy=$work/copy
-mkdir -p "$copy"/{docs,vm,tests/vm,build/{linux,pristine,hibernate,hibernate-pristine}/include/config}
-cp -r "$TOP"/{bench,tools} "$copy/"
-for tree in linux pristine hibernate hibernate-pristine; do
-	echo "$tree" | tee "$copy/build/$tree/vmlinux" >"$copy/build/$tree/.config"
-	echo 7.3.4 >"$copy/build/$tree/include/config/kernel.release"
-done
-printf '%%/bench-cost %%/bench-behave:\n\t@:\n' >"$copy/tests/vm/programs.mk"
+# shellcheck source=tests/harness/bench.bash
+. "$(dirname "$0")/bench.bash"
+mkdir "$copy/docs"
 install -m 755 "$TOP/tests/harness/machine.py" "$copy/vm/run"
 
 json=$copy/build/results/bench.json
