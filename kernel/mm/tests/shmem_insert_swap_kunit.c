@@ -8,7 +8,10 @@
  */
 
 #include <kunit/test.h>
+#include <linux/gfp.h>
+#include <linux/list.h>
 #include <linux/mm.h>
+#include <linux/oom.h>
 #include <linux/sched.h>
 #include <linux/sched/mm.h>
 
@@ -143,6 +146,66 @@ static void insert_noswap_is_not_swapped(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, SHMEM_I(file_inode(file))->swapped, 0);
 	insert_expect_read(test, file, 0, order, 7);
 }
+
+#ifdef CONFIG_TRANSPARENT_HUGEPAGE
+/* Nothing but the reserves of reclaim is left then. kswapd is not to run. */
+static void insert_take_memory(struct list_head *pages)
+{
+	gfp_t gfp = (GFP_ATOMIC & ~__GFP_KSWAPD_RECLAIM) | __GFP_COMP | __GFP_NOWARN;
+	int order;
+
+	for (order = MAX_PAGE_ORDER; order >= 0; order--) {
+		struct page *page;
+
+		while ((page = alloc_pages(gfp, order)))
+			list_add(&page->lru, pages);
+	}
+}
+
+static void insert_give_memory_back(void *pages)
+{
+	struct page *page, *next;
+
+	list_for_each_entry_safe(page, next, (struct list_head *)pages, lru) {
+		list_del(&page->lru);
+		__free_pages(page, compound_order(page));
+	}
+	oom_killer_enable();
+}
+
+/* A folio that fills a cluster of the swap device needs a table for it. */
+static void insert_reclaimable_from_reserves(struct kunit *test)
+{
+	unsigned int order = insert_swap_order();
+	struct file *file = insert_file(test, insert_always, 1UL << order);
+	unsigned long split = insert_vm_events(THP_SWPOUT_FALLBACK, THP_SWPOUT_FALLBACK);
+	struct list_head *pages;
+	struct folio *folio;
+	bool whole;
+
+	if (!order)
+		kunit_skip(test, "needs large folios that are swapped whole");
+
+	pages = kunit_kzalloc(test, sizeof(*pages), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, pages);
+	INIT_LIST_HEAD(pages);
+	folio = insert_folio(test, file, order, 1);
+	insert_expect_inserted(test, file, folio, 0);
+
+	/* Do not be killed if another task, such as a worker, needs memory. */
+	KUNIT_ASSERT_TRUE(test, oom_killer_disable(HZ));
+	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, insert_give_memory_back,
+							   pages));
+	insert_take_memory(pages);
+	whole = insert_reclaim(test, file, folio);
+	kunit_release_action(test, insert_give_memory_back, pages);
+
+	KUNIT_EXPECT_TRUE(test, whole);
+	KUNIT_EXPECT_EQ(test, insert_vm_events(THP_SWPOUT_FALLBACK, THP_SWPOUT_FALLBACK),
+			split);
+	insert_expect_read(test, file, 0, order, 1);
+}
+#endif
 
 /* Fills the swap device by what the clause is about. */
 static void insert_swap_full(struct kunit *test)
@@ -382,6 +445,7 @@ static struct kunit_case insert_swap_cases[] = {
 	KUNIT_CASE_SLOW(insert_reclaimable_whole),
 #ifdef CONFIG_TRANSPARENT_HUGEPAGE
 	KUNIT_CASE_SLOW(insert_reclaimable_split),
+	KUNIT_CASE_SLOW(insert_reclaimable_from_reserves),
 #endif
 	KUNIT_CASE_SLOW(insert_noswap_is_not_swapped),
 	KUNIT_CASE_SLOW(insert_swap_full),
