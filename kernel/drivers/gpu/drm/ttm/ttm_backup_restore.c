@@ -34,7 +34,7 @@
 #define TTM_RESTORE_READAHEAD	(SZ_4M >> PAGE_SHIFT)
 
 /**
- * ttm_backup_restore_page() - copy a page back and release it
+ * ttm_backup_restore_page() - copy a page back
  * @backup: The backup file.
  * @dst: The page to copy into.
  * @handle: The handle of the page.
@@ -42,9 +42,8 @@
  * @additional_gfp: Flags to add to those of the file for what has to be
  *		    allocated to read the page.
  *
- * Pages are restored in ascending order. A folio is dropped with its last page,
- * even if it is only a part of the one that was inserted because swap returned
- * smaller folios: its contents must not stay in memory twice.
+ * If the file takes folios, the page is still in it: ttm_backup_restore_drop() drops what
+ * has been copied, several pages at a time. Files like upstream's give it up at once.
  *
  * Context: Process context, may sleep. Never from reclaim.
  * Return: 0 on success, negative error code on failure: -ENOMEM, -EIO, or -EINTR
@@ -56,9 +55,7 @@ int ttm_backup_restore_page(struct file *backup, struct page *dst,
 {
 	struct address_space *mapping = backup->f_mapping;
 	pgoff_t idx = ttm_backup_handle_idx(handle);
-	pgoff_t nr = 1UL << ttm_backup_handle_order(handle);
 	struct folio *folio;
-	pgoff_t start, end;
 	int ret;
 
 	KUNIT_STATIC_STUB_REDIRECT(ttm_backup_restore_page, backup, dst, handle, intr,
@@ -86,16 +83,34 @@ int ttm_backup_restore_page(struct file *backup, struct page *dst,
 	}
 
 	copy_highpage(dst, folio_file_page(folio, idx));
-	start = folio->index;
-	end = folio_next_index(folio);
 	folio_put(folio);
 
-	if (IS_ALIGNED(idx + 1, nr))
-		ttm_backup_file_truncate(backup, idx + 1 - nr, nr);
-	else if (idx + 1 == end)
-		ttm_backup_file_truncate(backup, start, end - start);
-
 	return 0;
+}
+
+/**
+ * ttm_backup_restore_drop() - drop what has been copied back
+ * @tt: The struct ttm_tt.
+ * @first: Index in @tt of the first page that was copied and not dropped.
+ * @next: Index of the first page that has not been restored.
+ *
+ * Pages are restored in ascending order. A folio is dropped with its last page, even
+ * if it is only a part of the one that was inserted because swap returned smaller
+ * folios: its contents must not stay in memory twice.
+ *
+ * Context: Process context, may sleep.
+ */
+void ttm_backup_restore_drop(struct ttm_tt *tt, pgoff_t first, pgoff_t next)
+{
+	struct xarray *entries = &tt->backup->f_mapping->i_pages;
+
+	if (!ttm_backup_file_takes_folios(tt->backup))
+		return;
+
+	first = round_down(first, 1UL << xa_get_order(entries, first));
+	next = round_down(next, 1UL << xa_get_order(entries, next));
+	if (first < next)
+		ttm_backup_file_truncate(tt->backup, first, next - first);
 }
 
 static gfp_t ttm_backup_restore_gfp(struct ttm_pool *pool,

@@ -3,13 +3,19 @@
 #define _TTM_BACKUP_RESTORE_H_
 
 #include <linux/gfp_types.h>
+#include <linux/sizes.h>
 #include <linux/types.h>
+
+#include <asm/page.h>
 
 struct file;
 struct page;
 struct ttm_operation_ctx;
 struct ttm_pool;
 struct ttm_tt;
+
+/* Pages to copy back before they are dropped; in between, they are in memory twice. */
+#define TTM_RESTORE_DROP_BATCH	(SZ_64K >> PAGE_SHIFT)
 
 /**
  * struct ttm_restore_attempt - state of an attempt to restore a struct ttm_tt
@@ -38,6 +44,7 @@ void ttm_backup_restore_no_memory(struct ttm_pool *pool, unsigned int order,
 int ttm_backup_restore_page(struct file *backup, struct page *dst,
 			    unsigned long handle, bool intr,
 			    gfp_t additional_gfp);
+void ttm_backup_restore_drop(struct ttm_tt *tt, pgoff_t first, pgoff_t next);
 int ttm_backup_restore_chunk(struct ttm_pool *pool, struct ttm_tt *tt,
 			     const struct ttm_operation_ctx *ctx, pgoff_t idx,
 			     struct ttm_restore_attempt *attempt,
