@@ -11,6 +11,7 @@
 #include <linux/file.h>
 #include <linux/mm.h>
 #include <linux/pagemap.h>
+#include <linux/sizes.h>
 #include <linux/swap.h>
 #include <linux/vmstat.h>
 #include <linux/xarray.h>
@@ -18,6 +19,7 @@
 #include <drm/ttm/ttm_allocation.h>
 #include <drm/ttm/ttm_backup.h>
 
+#include "../ttm_backup_file.h"
 #include "../ttm_backup_restore.h"
 #include "ttm_backup_test_fixture.h"
 
@@ -389,6 +391,39 @@ static void backup_merged(struct kunit *test)
 	backup_expect_baseline(test);
 }
 
+/* Of what has been copied, no more than 64 KiB are in the file still. */
+static int backup_restore_page_counted(struct file *backup, struct page *dst,
+				       unsigned long handle, bool intr, gfp_t gfp)
+{
+	struct kunit *test = kunit_get_current_test();
+	pgoff_t idx = ttm_backup_handle_idx(handle);
+	pgoff_t left = file_inode(backup)->i_blocks / (PAGE_SIZE / SECTOR_SIZE);
+	int ret;
+
+	KUNIT_EXPECT_LT_MSG(test, idx + left, 67 + (SZ_64K >> PAGE_SHIFT), "page %lu", idx);
+	kunit_deactivate_static_stub(test, ttm_backup_restore_page);
+	ret = ttm_backup_restore_page(backup, dst, handle, intr, gfp);
+	kunit_activate_static_stub(test, ttm_backup_restore_page,
+				   backup_restore_page_counted);
+
+	return ret;
+}
+
+/* A large chunk that is merged does not take twice its size meanwhile. */
+static void backup_merged_without_more_memory(struct kunit *test)
+{
+	struct ttm_tt *tt = backup_small_tt(test, ttm_cached, 67);
+
+	kunit_activate_static_stub(test, ttm_backup_restore_page,
+				   backup_restore_page_counted);
+	backup_restore(test, tt);
+	kunit_deactivate_static_stub(test, ttm_backup_restore_page);
+	KUNIT_EXPECT_EQ(test, backup_restored_since(tt, TTM_RESTORE_MERGED), 64);
+	backup_expect_populated(test, tt);
+	backup_tt_free(test, tt);
+	backup_expect_baseline(test);
+}
+
 static void backup_no_memory_to_merge(struct kunit *test)
 {
 	struct backup_test *priv = test->priv;
@@ -550,6 +585,7 @@ static struct kunit_case backup_swap_cases[] = {
 	KUNIT_CASE_SLOW(backup_drop_half_of_a_folio),
 	KUNIT_CASE_SLOW(backup_as_large_as_possible),
 	KUNIT_CASE(backup_merged),
+	KUNIT_CASE(backup_merged_without_more_memory),
 	KUNIT_CASE(backup_no_memory_to_merge),
 	KUNIT_CASE(backup_taken_ahead_of_their_turn),
 	KUNIT_CASE(backup_interrupted_merge),
