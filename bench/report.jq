@@ -101,7 +101,8 @@ def percent_of_blocks(f): .page_blocks as $b | ($b | add) as $all | ($b | f) | p
 # parts that came later are in no table of a bench without them, and are named there
 def met: if . == null then "not run" elif . then "yes" else "**no**" end;
 
-. as $b |
+# Each table behind a line that names it
+. as $b | $ARGS.positional[] as $want | "@\($want)@",
 if $want == "machine" then ([
 	["kernel, upstream", "Linux \($b.kernels.pristine.release) and vttm, nothing else; .config \($b.kernels.pristine.config_sha256)"],
 	["kernel, ours", "Linux \($b.kernels.linux.release) and this project at \($b.commit); .config \($b.kernels.linux.config_sha256)"],
@@ -504,8 +505,6 @@ elif $want == "altmachine" then ([
 	(if [ways[] as $m | select([.results[] | select(.mode == $m)] == [])] == [] then empty
 	 else ["cells with a dash", "not measured in this run, which was not of all parts"] end)
 	] | map(row) | table(["what", "which"]))
-
-elif $want == "commands" then ($b.commands[] | "    \(.command)")
 
 elif $want == "data-cost" then ($b | orders[] as $o |
 	[$o, ins("pristine"; "backup"; "resident"; "cached"; $o), ins("insert"; "backup"; "resident"; "cached"; $o),
