@@ -91,6 +91,50 @@ static bool leak_check(const struct usage *before)
 	return usage_same(before, &now);
 }
 
+/* Takes the next of the words, which are separated by commas. */
+static bool next_word(const char **words, char *word, size_t size)
+{
+	size_t len = strcspn(*words, ",");
+
+	if (len >= size)
+		die("KTAP_ONLY: \"%s\" is too long", *words);
+	memcpy(word, *words, len);
+	word[len] = 0;
+	*words += len + ((*words)[len] == ',');
+	return len > 0;
+}
+
+/* Is one of them in the name? Without any, all are meant. */
+static bool wanted(const struct test *t, const char *only)
+{
+	char word[64];
+
+	if (!only)
+		return true;
+	while (next_word(&only, word, sizeof(word)))
+		if (strstr(t->name, word))
+			return true;
+	return false;
+}
+
+/* Nothing that is asked for is left out without a word. */
+static void check_only(const struct test *tests, unsigned int nr, const char *only)
+{
+	char word[64];
+	unsigned int i;
+
+	if (!*only)
+		die("KTAP_ONLY is empty");
+	while (next_word(&only, word, sizeof(word))) {
+		for (i = 0; i < nr && !strstr(tests[i].name, word); i++)
+			;
+		if (i == nr)
+			die("no test has \"%s\" in its name", word);
+	}
+	if (*only)
+		die("KTAP_ONLY has a comma too many before \"%s\"", only);
+}
+
 int ktap_run(const struct test *tests, unsigned int nr)
 {
 	const char *only = getenv("KTAP_ONLY");
@@ -103,15 +147,15 @@ int ktap_run(const struct test *tests, unsigned int nr)
 	mount_all();
 	policy = shmem_enabled_get();
 	snprintf(usual, sizeof(usual), "%s", policy ? policy : "");
+	if (only)
+		check_only(tests, nr, only);
 	for (i = 0; i < nr; i++)
-		selected += !only || strstr(tests[i].name, only);
-	if (!selected)
-		die("no test has \"%s\" in its name", only);
+		selected += wanted(&tests[i], only);
 	printf("KTAP version 1\n1..%u\n", selected);
 	for (i = 0; i < nr; i++) {
 		bool ok;
 
-		if (only && !strstr(tests[i].name, only))
+		if (!wanted(&tests[i], only))
 			continue;
 		ok = usage_settle(&before, 120);
 

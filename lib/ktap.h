@@ -89,8 +89,8 @@ do {									\
 } while (0)
 
 /*
- * Runs all, or those with the environment's KTAP_ONLY in their names, prints
- * KTAP, returns the exit status of the program.
+ * Runs all, or those whose names have one of the words in the environment's KTAP_ONLY,
+ * which commas separate, prints KTAP, returns the exit status of the program.
  */
 int ktap_run(const struct test *tests, unsigned int nr);
 
