@@ -807,7 +807,7 @@ static bool charge_falls_to(uint64_t bytes)
  */
 static void make_many(void *arg)
 {
-	enum { NR = 10000 };
+	enum { NR = 4000 };
 	static uint32_t handles[NR];
 	static int fds[NR];
 	const struct rlimit files = { NR + 100, NR + 100 };

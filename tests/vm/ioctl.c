@@ -608,7 +608,7 @@ static pid_t start_interrupter(void)
 
 	if (pid)
 		return pid;
-	for (sent = 0; sent < 5000; sent++) {
+	for (sent = 0; sent < 2000; sent++) {
 		kill(getppid(), SIGUSR1);
 		usleep(1000);
 	}

@@ -396,7 +396,7 @@ static void tiny_swap(void)
 
 /* ---- jobs while there is no memory, but much that can be had ---- */
 
-static unsigned int rounds = 20;
+static unsigned int rounds = 10;
 
 /* As little as was reported, about; the kernel would keep twice as much free here */
 #define SHORT_KIB	(4 * 1024)

@@ -19,7 +19,7 @@
 
 #define GROUP		"writefail"
 #define DIR		"/tmp/writefail"
-#define SIZE		(4 * MiB)
+#define SIZE		(2 * MiB)
 #define THP		"/sys/kernel/mm/transparent_hugepage/enabled"
 #define ZRAM		"/sys/block/zram0/"
 
