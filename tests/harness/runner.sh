@@ -54,7 +54,7 @@ while [[ $1 != -- ]]; do
 	case $1 in
 	--timeout) timeout=$2; shift 2 ;;
 	--file) script=${2%%:*}; shift 2 ;;
-	--kernel | --log | --mem | --swap | --swap-size) shift 2 ;;
+	--append | --kernel | --log | --mem | --swap | --swap-size) shift 2 ;;
 	*) echo "stub: what is $1?" >&2; exit 126 ;;
 	esac
 done
