@@ -21,11 +21,14 @@ PATIENCE = 600
 
 
 class Monitor:
-    """The two ends of QEMU's pipe, opened so that neither waits for QEMU"""
+    """
+    The two ends of QEMU's pipe, opened so that neither waits for QEMU. It has both open as
+    long as it runs, and nobody else has: when it ends, so does what it says.
+    """
 
     def __init__(self, pipe, patience=PATIENCE):
-        self.into = os.open(pipe + ".in", os.O_RDWR)
-        self.out = os.open(pipe + ".out", os.O_RDWR)
+        self.out = os.open(pipe + ".out", os.O_RDONLY | os.O_NONBLOCK)
+        self.into = os.open(pipe + ".in", os.O_WRONLY | os.O_NONBLOCK)
         self.end = time.monotonic() + patience
         self.buffer = b""
 
@@ -35,7 +38,10 @@ class Monitor:
             left = self.end - time.monotonic()
             if left <= 0 or not select.select([self.out], [], [], left)[0]:
                 raise TimeoutError("QEMU does not answer")
-            self.buffer += os.read(self.out, 65536)
+            said = os.read(self.out, 65536)
+            if not said:
+                raise EOFError("QEMU has ended")
+            self.buffer += said
         line, self.buffer = self.buffer.split(b"\n", 1)
         return json.loads(line)
 
@@ -73,7 +79,7 @@ def main():
     args = parser.parse_args()
     try:
         dump(args.pipe, args.file)
-    except (OSError, RuntimeError, ValueError) as error:
+    except (EOFError, OSError, RuntimeError, ValueError) as error:
         sys.exit(f"dump.py: no memory in {args.file}: {error}")
 
 

@@ -22,26 +22,32 @@ class Dump(unittest.TestCase):
         for end in ".in", ".out":
             os.mkfifo(self.pipe + end)
 
-    def qemu(self, answer):
-        """Greets, and answers the request to write the memory in that way"""
-        with open(self.pipe + ".in", "rb", buffering=0) as into, \
-                open(self.pipe + ".out", "wb", buffering=0) as out:
-            out.write(b'{"QMP": {}}\n')
-            into.read(65536)
-            out.write(b'{"return": {}}\n')
-            request = json.loads(into.read(65536))
-            if answer:
-                part = request["arguments"]["protocol"].removeprefix("file:")
-                Path(part).write_text("memory", encoding="utf-8")
-                out.write(b'{"event": "STOP"}\n' + json.dumps(answer).encode() + b"\n")
+    def qemu(self, into, out, answer):
+        """Greets, and answers the request to write the memory in that way, or ends"""
+        os.write(out, b'{"QMP": {}}\n')
+        os.read(into, 65536)
+        os.write(out, b'{"return": {}}\n')
+        request = json.loads(os.read(into, 65536))
+        if answer == "end":
+            os.close(into)
+            os.close(out)
+        elif answer:
+            part = request["arguments"]["protocol"].removeprefix("file:")
+            Path(part).write_text("memory", encoding="utf-8")
+            os.write(out, b'{"event": "STOP"}\n' + json.dumps(answer).encode() + b"\n")
 
     def ask(self, answer, patience=20):
-        thread = threading.Thread(target=self.qemu, args=(answer,))
+        # as QEMU opens them, and before anybody asks
+        ends = [os.open(self.pipe + end, os.O_RDWR) for end in (".in", ".out")]
+        thread = threading.Thread(target=self.qemu, args=(*ends, answer))
         thread.start()
         try:
             dump.dump(self.pipe, str(self.file), patience)
         finally:
             thread.join()
+            if answer != "end":
+                for end in ends:
+                    os.close(end)
 
     def left(self):
         return sorted(p.name for p in self.file.parent.iterdir() if not p.name.startswith("qmp"))
@@ -62,6 +68,18 @@ class Dump(unittest.TestCase):
         """dump: a QEMU that says nothing is not waited for"""
         with self.assertRaisesRegex(TimeoutError, "does not answer"):
             self.ask(None, 1)
+        self.assertEqual(self.left(), [])
+
+    def test_ended(self):
+        """dump: a QEMU that ends meanwhile is not waited for either"""
+        with self.assertRaisesRegex(EOFError, "QEMU has ended"):
+            self.ask("end")
+        self.assertEqual(self.left(), [])
+
+    def test_never_there(self):
+        """dump: nor one that has ended before"""
+        with self.assertRaises(OSError):
+            dump.dump(self.pipe, str(self.file), 20)
         self.assertEqual(self.left(), [])
 
 
