@@ -263,14 +263,19 @@ kunit_suites()
 		/^}/ { suite = 0 }' {} + | LC_ALL=C sort
 }
 
-# gcov_files: the C files of mm and TTM that are ours or that hooks change, without tests,
-# one a line: those whose lines build/coverage counts
+# gcov_files VERSION: the C files of mm and TTM that are ours or that the hooks for that
+# series of kernels change, without tests, one a line: those whose lines build/coverage counts
 gcov_files()
 {
+	local hook own
+
 	{
 		(cd "$TOP/kernel" && find mm drivers/gpu/drm/ttm -name '*.c')
-		sed -n 's,^+++ b/\(\(mm\|drivers/gpu/drm/ttm\)/[^\t]*\.c\).*,\1,p' \
-			"$TOP/hooks/$KSERIES"/*.patch
+		for hook in "$TOP/hooks/$KSERIES"/*.patch; do
+			own=$TOP/hooks/$1/${hook##*/}
+			[[ ! -r $own ]] || hook=$own
+			sed -n 's,^+++ b/\(\(mm\|drivers/gpu/drm/ttm\)/[^\t]*\.c\).*,\1,p' "$hook"
+		done
 	} | grep -v '/tests/' | LC_ALL=C sort -u
 }
 

@@ -354,6 +354,18 @@ check "series-check from a patch that is no number" "^check-series: usage" fails
 check "or to one before it" "that is before --from 7" fails \
 	"$TOP/tools/check-series" --from 7 --to 6
 
+# What build/coverage counts is what the hooks for its kernel change
+for dir in "$KSERIES" "${KSERIES%.*}.99"; do
+	mkdir -p "$work/counted/"{kernel/{mm,drivers/gpu/drm/ttm},hooks/"$dir"}
+done
+touch "$work/counted/kernel/mm/ours.c"
+printf '+++ b/mm/%s.c\n' both >"$work/counted/hooks/$KSERIES/both.patch"
+printf '+++ b/mm/%s.c\n' here >"$work/counted/hooks/$KSERIES/other.patch"
+printf '+++ b/mm/%s.c\n' there >"$work/counted/hooks/${KSERIES%.*}.99/other.patch"
+counted() { diff <(printf 'mm/%s.c\n' "${@:2}") <(TOP=$work/counted gcov_files "$1"); }
+is "lines are counted in what hooks change" counted "$KSERIES" both here ours
+is "and in what others change that stand in for them" counted "${KSERIES%.*}.99" both ours there
+
 check "coverage without its kernel" "no kernel in build/coverage: make coverage" fails \
 	"$copy/tools/coverage"
 check "coverage of two patterns" "one pattern only" fails "$copy/tools/coverage" a b
