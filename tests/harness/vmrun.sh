@@ -231,6 +231,22 @@ rm "$copy/build/vm-kvm"
 accel "emulation where no guest ends" '-accel tcg,thread=multi .*-cpu max' 124
 rm "$copy/build/vm-kvm"
 accel "or QEMU refuses" '-accel tcg,thread=multi' 1
+# A disk with a system on it, from a directory with a blank in its path
+spaced="$work/a copy"
+mkdir -p "$spaced" "$work/system/"{boot,etc/systemd/system}
+cp -r "$TOP/tools" "$TOP/vm" "$spaced/"
+for file in vmlinuz initrd.img; do echo "$file" >"$work/system/boot/$file-7.3.4"; done
+truncate -s 8M "$work/a disk"
+PATH=$PATH:/usr/sbin:/sbin mke2fs -q -F -d "$work/system" "$work/a disk" >"$work/out" 2>&1
+rm -f "$work/qemu"
+PATH=$work/bin:$PATH "$spaced/vm/run" --accel tcg --root "$work/a disk" --kernel 7.3.4 -- true \
+	>"$work/out" 2>"$work/err" </dev/null
+if grep -qE -- "-kernel $spaced/build/.*/kernel .*file=$work/a disk," "$work/qemu"; then
+	pass "a system is booted wherever this project and the disk are"
+else
+	sed 's/^/# /' "$work/out" "$work/err"
+	fail "a system is booted wherever this project and the disk are"
+fi
 run 126 "^vm/run: --icount counts what is emulated" "KVM cannot count" --icount --accel kvm -- true
 run 126 "^vm/run: --accel: 'xen' is not" "an accelerator that there is not" --accel xen -- true
 # the sector that tells whether a guest runs does so, if it can
