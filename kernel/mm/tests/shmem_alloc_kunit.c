@@ -160,7 +160,7 @@ static void insert_alloc_is_not_movable(struct kunit *test)
 	}
 }
 
-#ifdef CONFIG_ZONE_DMA32
+#ifdef INSERT_LOW_ZONE
 static void insert_alloc_lowers_the_zone(struct kunit *test)
 {
 	struct file *file = insert_file(test, insert_always, 4);
@@ -168,18 +168,18 @@ static void insert_alloc_lowers_the_zone(struct kunit *test)
 
 	high = shmem_alloc_detached_folio(file, 0, NUMA_NO_NODE, GFP_HIGHUSER);
 	KUNIT_ASSERT_NOT_NULL(test, high);
-	mapping_set_gfp_mask(file->f_mapping, GFP_KERNEL | GFP_DMA32);
+	mapping_set_gfp_mask(file->f_mapping, INSERT_LOW_GFP);
 	low = shmem_alloc_detached_folio(file, 0, NUMA_NO_NODE, GFP_HIGHUSER);
 
 	if (low)
-		KUNIT_EXPECT_LE(test, folio_zonenum(low), ZONE_DMA32);
+		KUNIT_EXPECT_LE(test, folio_zonenum(low), INSERT_LOW_ZONE);
 	KUNIT_EXPECT_NOT_NULL(test, low);
 	if (low)
 		folio_put(low);
 	folio_put(high);
 
-	if (folio_zonenum(high) <= ZONE_DMA32)
-		kunit_skip(test, "needs memory above 4 GiB");
+	if (folio_zonenum(high) <= INSERT_LOW_ZONE)
+		kunit_skip(test, "needs memory above the low zone");
 }
 #endif
 
@@ -192,7 +192,7 @@ static struct kunit_case alloc_cases[] = {
 #endif
 	KUNIT_CASE(insert_alloc_honours_flags),
 	KUNIT_CASE(insert_alloc_is_not_movable),
-#ifdef CONFIG_ZONE_DMA32
+#ifdef INSERT_LOW_ZONE
 	KUNIT_CASE(insert_alloc_lowers_the_zone),
 #endif
 	{}

@@ -558,7 +558,7 @@ static void extract_refuses_past_the_end(struct kunit *test)
 	struct file *file = extract_file(test, insert_always, 4);
 	struct file *empty = insert_file_bytes(test, insert_always, 0);
 	struct file *part = insert_file_bytes(test, insert_always, PAGE_SIZE + 1);
-	pgoff_t past[] = { 4, 5, 1UL << 32, (ULONG_MAX >> PAGE_SHIFT) / 2, ULONG_MAX };
+	pgoff_t past[] = { 4, 5, BIT(BITS_PER_LONG / 2), (ULONG_MAX >> PAGE_SHIFT) / 2, ULONG_MAX };
 	struct folio *folio = extract_insert(test, file, 0, 3, 1);
 	unsigned int i;
 

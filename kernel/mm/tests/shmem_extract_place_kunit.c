@@ -158,10 +158,9 @@ static void extract_pages_of_any_node(struct kunit *test)
 	folio_put(folio);
 }
 
-#ifdef CONFIG_ZONE_DMA32
+#ifdef INSERT_LOW_ZONE
 static void extract_wrong_zone(struct kunit *test)
 {
-	const gfp_t dma32 = GFP_KERNEL | GFP_DMA32;
 	unsigned int order, max = insert_max_order();
 	struct file *file = extract_file(test, insert_always, 2UL << max);
 
@@ -169,21 +168,22 @@ static void extract_wrong_zone(struct kunit *test)
 		pgoff_t nr = 1UL << order;
 		struct folio *folio = extract_insert(test, file, order, 0, 1), *low;
 
-		if (folio_zonenum(folio) <= ZONE_DMA32)
-			kunit_skip(test, "needs memory above 4 GiB");
+		if (folio_zonenum(folio) <= INSERT_LOW_ZONE)
+			kunit_skip(test, "needs memory above the low zone");
 		extract_expect_refused(test, file, folio, 0, order, NUMA_NO_NODE,
-				       dma32, -EXDEV, "too high");
+				       INSERT_LOW_GFP, -EXDEV, "too high");
 		insert_expect_read(test, file, 0, order, 1);
 		extract_ok(test, file, 0, order, EXTRACT_GFP);
 
-		low = shmem_alloc_detached_folio(file, order, NUMA_NO_NODE, dma32);
+		low = shmem_alloc_detached_folio(file, order, NUMA_NO_NODE,
+						 INSERT_LOW_GFP);
 		KUNIT_ASSERT_NOT_NULL(test, low);
 		KUNIT_ASSERT_EQ(test, 0,
 				kunit_add_action_or_reset(test, insert_put, low));
 		insert_expect_inserted(test, file, low, nr);
 		kunit_release_action(test, insert_put, low);
 		KUNIT_EXPECT_PTR_EQ(test, low,
-				    extract_ok(test, file, nr, order, dma32));
+				    extract_ok(test, file, nr, order, INSERT_LOW_GFP));
 	}
 }
 #endif
@@ -238,7 +238,7 @@ static struct kunit_case place_cases[] = {
 	KUNIT_CASE(extract_demoted),
 	KUNIT_CASE(extract_any_node),
 #endif
-#ifdef CONFIG_ZONE_DMA32
+#ifdef INSERT_LOW_ZONE
 	KUNIT_CASE(extract_wrong_zone),
 #endif
 #ifdef CONFIG_TRANSPARENT_HUGEPAGE

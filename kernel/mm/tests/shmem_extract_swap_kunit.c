@@ -302,26 +302,26 @@ static void extract_hole_beside_swap(struct kunit *test)
 	extract_expect_counters(test, file, &base, "hole");
 }
 
-#ifdef CONFIG_ZONE_DMA32
+#ifdef INSERT_LOW_ZONE
 /* In the swap cache it may be in any zone. */
 static void extract_read_into_the_zone(struct kunit *test)
 {
-	const gfp_t dma32 = GFP_KERNEL | GFP_DMA32 | __GFP_RECLAIMABLE;
+	const gfp_t gfp = INSERT_LOW_GFP | __GFP_RECLAIMABLE;
 	struct file *file = extract_file(test, insert_always, 4);
 	struct folio *folio, *out;
 
 	folio = extract_insert(test, file, 0, 1, 1);
-	if (folio_zonenum(folio) <= ZONE_DMA32)
-		kunit_skip(test, "needs memory above 4 GiB");
+	if (folio_zonenum(folio) <= INSERT_LOW_ZONE)
+		kunit_skip(test, "needs memory above the low zone");
 	extract_write(test, file, folio);
-	out = extract_ok(test, file, 1, 0, dma32);
-	KUNIT_EXPECT_LE(test, folio_zonenum(out), ZONE_DMA32);
+	out = extract_ok(test, file, 1, 0, gfp);
+	KUNIT_EXPECT_LE(test, folio_zonenum(out), INSERT_LOW_ZONE);
 	KUNIT_EXPECT_TRUE(test, insert_intact(out, 1));
 	extract_expect_fresh(test, file, out, "moved");
 
 	extract_swapped(test, file, 0, 2, 2);
-	out = extract_ok(test, file, 2, 0, dma32);
-	KUNIT_EXPECT_LE(test, folio_zonenum(out), ZONE_DMA32);
+	out = extract_ok(test, file, 2, 0, gfp);
+	KUNIT_EXPECT_LE(test, folio_zonenum(out), INSERT_LOW_ZONE);
 	KUNIT_EXPECT_TRUE(test, insert_intact(out, 2));
 }
 #endif
@@ -880,7 +880,7 @@ static struct kunit_case extract_swap_cases[] = {
 #ifdef CONFIG_TRANSPARENT_HUGEPAGE
 	KUNIT_CASE(extract_huge_from_swap),
 #endif
-#ifdef CONFIG_ZONE_DMA32
+#ifdef INSERT_LOW_ZONE
 	KUNIT_CASE(extract_read_into_the_zone),
 #endif
 #ifdef CONFIG_NUMA

@@ -519,21 +519,21 @@ static void insert_no_other_file(struct kunit *test)
 	}
 }
 
-#ifdef CONFIG_ZONE_DMA32
+#ifdef INSERT_LOW_ZONE
 static void insert_zone_above_mask(struct kunit *test)
 {
 	struct file *file = insert_file(test, insert_always, 4);
 	struct folio *folio = insert_folio(test, file, 0, 1);
 	enum zone_type zone = folio_zonenum(folio);
 
-	mapping_set_gfp_mask(file->f_mapping, GFP_KERNEL | GFP_DMA32);
+	mapping_set_gfp_mask(file->f_mapping, INSERT_LOW_GFP);
 
 	/* A small machine has no such folio: lie about where this one is. */
-	set_page_zone(&folio->page, ZONE_NORMAL);
+	set_page_zone(&folio->page, INSERT_LOW_ZONE + 1);
 	insert_expect_refused(test, file, folio, 0, GFP_KERNEL, -EINVAL, "zone");
 	set_page_zone(&folio->page, zone);
 
-	if (zone <= ZONE_DMA32)
+	if (zone <= INSERT_LOW_ZONE)
 		insert_expect_inserted(test, file, folio, 0);
 }
 #endif
@@ -816,7 +816,7 @@ static struct kunit_case insert_cases[] = {
 	KUNIT_CASE(insert_refuses_memfd),
 	KUNIT_CASE(insert_refuses_shared_memory),
 	KUNIT_CASE(insert_no_other_file),
-#ifdef CONFIG_ZONE_DMA32
+#ifdef INSERT_LOW_ZONE
 	KUNIT_CASE(insert_zone_above_mask),
 #endif
 #ifdef CONFIG_MEMORY_FAILURE

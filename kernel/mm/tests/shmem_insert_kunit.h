@@ -29,6 +29,15 @@
 /* The gfp mask that an owner of detached folios would use */
 #define EXTRACT_GFP	(GFP_HIGHUSER | __GFP_RECLAIMABLE | __GFP_NOWARN)
 
+/* A zone that an owner may be bound to, if memory is also in the one above it */
+#if defined(CONFIG_HIGHMEM)
+#define INSERT_LOW_ZONE	ZONE_NORMAL
+#define INSERT_LOW_GFP	GFP_KERNEL
+#elif defined(CONFIG_ZONE_DMA32)
+#define INSERT_LOW_ZONE	ZONE_DMA32
+#define INSERT_LOW_GFP	(GFP_KERNEL | GFP_DMA32)
+#endif
+
 /* No folio is kept busy for longer than this. */
 #define EXTRACT_PATIENCE	100000
 

@@ -381,12 +381,6 @@ void backup_needs_large(struct kunit *test, struct ttm_tt *tt)
 		kunit_skip(test, "needs large folios");
 }
 
-/* How the kernel has a page mapped. */
-static enum ttm_caching backup_expected_caching(struct ttm_tt *tt)
-{
-	return IS_ENABLED(CONFIG_X86) ? tt->caching : ttm_cached;
-}
-
 /* The number of pages that are not as they should be. */
 static pgoff_t backup_bad_pages(struct ttm_tt *tt)
 {
@@ -398,7 +392,8 @@ static pgoff_t backup_bad_pages(struct ttm_tt *tt)
 		if (!page)
 			continue;
 		if (ttm_backup_page_ptr_is_handle(page) ||
-		    backup_page_caching(page) != backup_expected_caching(tt) ||
+		    backup_page_caching(page) !=
+			    backup_expected_caching(page, tt->caching) ||
 		    (tt->dma_address && tt->dma_address[i] != page_to_phys(page)) ||
 		    !backup_page_intact(tt, i))
 			bad++;

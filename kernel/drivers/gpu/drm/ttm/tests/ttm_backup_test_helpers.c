@@ -196,12 +196,25 @@ bool backup_words_intact(const u64 *p, u64 seed, size_t page)
 	return true;
 }
 
+/* How the kernel has a page mapped that is to have this caching. */
+enum ttm_caching backup_expected_caching(struct page *page, enum ttm_caching caching)
+{
+	return IS_ENABLED(CONFIG_X86) && !PageHighMem(page) ? caching : ttm_cached;
+}
+
+/* How the kernel has a page mapped: high memory only for an access, and cached. */
 enum ttm_caching backup_page_caching(struct page *page)
 {
 #ifdef CONFIG_X86
 	unsigned int level;
-	pte_t *pte = lookup_address((unsigned long)page_address(page), &level);
-	pgprot_t prot = pte_pgprot(*pte);
+	pgprot_t prot;
+	pte_t *pte;
+
+	if (PageHighMem(page))
+		return ttm_cached;
+
+	pte = lookup_address((unsigned long)page_address(page), &level);
+	prot = pte_pgprot(*pte);
 
 	if (level != PG_LEVEL_4K)
 		prot = pgprot_large_2_4k(prot);

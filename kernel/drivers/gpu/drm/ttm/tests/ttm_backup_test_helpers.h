@@ -47,6 +47,7 @@ void backup_expect_counters(struct kunit *test,
 			    const struct backup_counters *before);
 void backup_fill_words(u64 *p, u64 seed, size_t page);
 bool backup_words_intact(const u64 *p, u64 seed, size_t page);
+enum ttm_caching backup_expected_caching(struct page *page, enum ttm_caching caching);
 enum ttm_caching backup_page_caching(struct page *page);
 void backup_extraction_fails(struct kunit *test);
 void backup_extraction_works(struct kunit *test);

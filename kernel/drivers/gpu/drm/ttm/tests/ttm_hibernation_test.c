@@ -407,17 +407,18 @@ static bool hibernate_page_intact(struct kunit *test, unsigned int i, pgoff_t pa
 {
 	struct hibernate_test *priv = test->priv;
 	struct ttm_buffer_object *bo = priv->bos[i];
+	struct page *mem;
 	bool intact;
 	u64 *p;
 
 	if (hibernate_in_vram(bo))
 		return backup_words_intact(hibernate_vram(bo, page), i + 1, page);
 
-	if (IS_ENABLED(CONFIG_X86) &&
-	    backup_page_caching(bo->ttm->pages[page]) != bo->ttm->caching)
+	mem = bo->ttm->pages[page];
+	if (backup_page_caching(mem) != backup_expected_caching(mem, bo->ttm->caching))
 		return false;
 
-	p = kmap_local_page(bo->ttm->pages[page]);
+	p = kmap_local_page(mem);
 	intact = backup_words_intact(p, i + 1, page);
 	kunmap_local(p);
 

@@ -80,9 +80,6 @@ static pgoff_t swapout_bad_pages(struct ttm_tt *tt, enum ttm_caching caching)
 {
 	pgoff_t i, bad = 0;
 
-	if (!IS_ENABLED(CONFIG_X86))
-		caching = ttm_cached;
-
 	for (i = 0; i < tt->num_pages; i++) {
 		struct page *page = tt->pages[i];
 		u64 *p;
@@ -92,7 +89,7 @@ static pgoff_t swapout_bad_pages(struct ttm_tt *tt, enum ttm_caching caching)
 			continue;
 		}
 		p = kmap_local_page(page);
-		if (backup_page_caching(page) != caching ||
+		if (backup_page_caching(page) != backup_expected_caching(page, caching) ||
 		    !backup_words_intact(p, to_swapout_tt(tt)->seed, i))
 			bad++;
 		kunmap_local(p);
