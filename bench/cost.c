@@ -317,7 +317,7 @@ static void touch_all(const char *op, const char *state)
 	if (arena == MAP_FAILED)
 		die("no address space: %s", strerror(errno));
 	madvise(arena, slot * nr_bos + 2 * MiB, MADV_NOHUGEPAGE);
-	base = (uint8_t *)(((uintptr_t)arena + 2 * MiB - 1) & ~(uintptr_t)(2 * MiB - 1));
+	base = (uint8_t *)(uintptr_t)(((uintptr_t)arena + 2 * MiB - 1) & ~(2 * MiB - 1));
 	for (i = 0; i < nr_bos; i++) {
 		base[slot * i] = 1;
 		gpu_map(&gpu, &bos[i], base + slot * i + MiB);

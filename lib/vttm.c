@@ -56,7 +56,7 @@ int vttm_ioctl(int fd, unsigned long request, void *arg)
 
 uint32_t vttm_caching(uint32_t caching)
 {
-#ifdef __x86_64__
+#if defined(__x86_64__) || defined(__i386__)
 	return caching;
 #else
 	return caching <= DRM_VTTM_UC ? DRM_VTTM_CACHED : caching;

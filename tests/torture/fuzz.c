@@ -284,7 +284,7 @@ static void use_map(struct rng *r, uint8_t *map, uint64_t size)
 	if (rng_one_in(r, 4)) {
 		uint8_t bytes[2 * PAGE];
 		size_t len = 1 + rng_below(r, sizeof(bytes));
-		off_t at = (uintptr_t)map + rng_below(r, size);
+		uint64_t at = (uintptr_t)map + rng_below(r, size);
 
 		/* over the end as well; of what is written, nobody says what it should be */
 		if (pread(mem_fd, bytes, len, at) > 0 && rng_one_in(r, 2) &&

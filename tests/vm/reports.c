@@ -251,7 +251,7 @@ static void neighbours(void)
 	EXPECT_EQ(status, 0);
 	/* or there was no pressure and this proved nothing */
 	EXPECT_GT(atomic_load(&n->gone) * PAGE, len / 5);
-	test_note("%lu of %" PRIu64 " MiB backed up; the owner is charged %" PRIu64 " KiB, before %" PRIu64 " KiB",
+	test_note("%" PRIu64 " of %" PRIu64 " MiB backed up; the owner is charged %" PRIu64 " KiB, before %" PRIu64 " KiB",
 		  atomic_load(&n->gone) * PAGE / MiB, atomic_load(&n->has) / MiB,
 		  after / KiB, charged / KiB);
 	EXPECT_EQ(cg_read_key(OWNER, "memory.events", "oom_kill"), 0);

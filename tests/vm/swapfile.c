@@ -19,7 +19,7 @@
 #define ZRAM		"/sys/block/zram0/"
 #define ZRAM_DEV	"/dev/zram0"
 #define DIR		"/swap"
-#define THP		"/sys/kernel/mm/transparent_hugepage/hugepages-%lukB/"
+#define THP		"/sys/kernel/mm/transparent_hugepage/hugepages-%" PRIu64 "kB/"
 /* the smallest that anonymous memory can have; the largest that is read from swap */
 #define MIN_ORDER	2
 #define MAX_ORDER	(PMD_NR - 1)
