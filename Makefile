@@ -14,7 +14,7 @@ help:
 	@echo '              QUICK=1 only sees that this works; ALTERNATIVES=1 measures what else'
 	@echo '              could have been done, and makes docs/alternatives.md'
 	@echo 'make test     run all tests; T=PATTERN runs those whose name matches;'
-	@echo '              MACHINE=arm64 in machines of that kind, or arm64-16k, arm64-64k'
+	@echo '              MACHINE=arm64 in machines of that kind, or arm64-16k, arm64-64k, i386'
 	@echo '              JOBS=N runs that many machines side by side, not what fits'
 	@echo 'make coverage which lines of ours the tests run; T=PATTERN, JOBS=N as for make test'
 	@echo 'make torture  debug kernels, everything at random, allocations that fail:'
@@ -42,7 +42,7 @@ help:
 # Only this target installs anything; the others say what is missing
 .PHONY: deps need-deps
 deps:
-	@tools/deps --install style series bench deb torture arm64
+	@tools/deps --install style series bench deb torture arm64 i386
 need-deps:
 	@tools/deps
 
@@ -85,7 +85,7 @@ demo: programs kernel
 .PHONY: test
 ifdef MACHINE
 test:
-	@tools/deps arm64
+	@tools/deps $(firstword $(subst -, ,$(MACHINE)))
 	@$(MAKE) -s -f tests/vm/programs.mk BIN=build/bin-$(MACHINE) programs
 	@tools/assemble $(MACHINE)
 	@tools/build-kernel $(MACHINE)
@@ -105,7 +105,7 @@ coverage: programs
 .PHONY: torture
 torture: programs
 	@tools/deps $(if $(filter variants,$(or $(PHASE),variants)),torture) \
-		$(if $(filter machines,$(or $(PHASE),machines)),arm64) \
+		$(if $(filter machines,$(or $(PHASE),machines)),arm64 i386) \
 		$(if $(filter deb,$(or $(PHASE),deb)),deb)
 	@tests/torture/run $(if $(TIME),--time '$(TIME)') $(if $(SEED),--seed '$(SEED)') \
 		$(foreach k,$(KERNEL),--kernel '$k') \

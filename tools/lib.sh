@@ -83,6 +83,7 @@ hook_bases()
 #               vm/config/NAME.config
 #   arm64, arm64-16k, arm64-64k
 #               such ones, for arm64, with pages of that size
+#   i386        such a one, for 32-bit x86
 #   hibernate   the feature, configured as linux, with hibernation
 #   liveupdate  the source of alternatives, configured as such a one
 #   selftests-pristine, hibernate-pristine
@@ -116,6 +117,7 @@ tree_arch()
 {
 	case $1 in
 	arm64 | arm64-*) echo arm64 ;;
+	i386) echo i386 ;;
 	*) echo x86_64 ;;
 	esac
 }
@@ -142,7 +144,10 @@ tree_bin()
 # cross_prefix ARCH: what goes before the names of the compiler's programs
 cross_prefix()
 {
-	[[ $1 != arm64 ]] || echo aarch64-linux-gnu-
+	case $1 in
+	arm64) echo aarch64-linux-gnu- ;;
+	i386) echo i686-linux-gnu- ;;
+	esac
 }
 
 # need_tree NAME: fail with one line if there is no such tree

@@ -4,14 +4,19 @@
 # included by a Makefile, or used by itself:
 #	make -f tests/vm/programs.mk
 # With BIN=build/bin-arm64, or that and -16k or -64k, they are for arm64 and its larger
-# pages.
+# pages; with BIN=build/bin-i386, for 32-bit x86.
 
 PROGRAMS_TOP := $(abspath $(dir $(lastword $(MAKEFILE_LIST)))/../..)
 BIN ?= $(PROGRAMS_TOP)/build/bin
 ifneq ($(filter bin-arm64%,$(notdir $(BIN))),)
 PROGRAMS_CC := aarch64-linux-gnu-gcc
-PROGRAMS_LDFLAGS := -L$(shell $(PROGRAMS_TOP)/tools/fetch-arm64)
+PROGRAMS_LDFLAGS := -L$(shell $(PROGRAMS_TOP)/tools/fetch-binaries arm64)
 PROGRAMS_PAGE := $(if $(filter %-16k,$(BIN)),-DPAGE=16384UL,$(if $(filter %-64k,$(BIN)),-DPAGE=65536UL))
+else ifeq ($(notdir $(BIN)),bin-i386)
+PROGRAMS_CC := i686-linux-gnu-gcc
+PROGRAMS_LDFLAGS := -L$(shell $(PROGRAMS_TOP)/tools/fetch-binaries i386)
+# off_t, as sizes of buffers are
+PROGRAMS_WIDTH := -D_FILE_OFFSET_BITS=64
 else
 PROGRAMS_CC := $(CC)
 endif
@@ -21,11 +26,15 @@ PROGRAMS_TORTURE := $(PROGRAMS_TOP)/tests/torture
 PROGRAMS_BENCH := $(PROGRAMS_TOP)/bench
 
 VM_TESTS := ioctl engine reports backup swapoff swapfull noswap memcg prime dumb pressure fault restore dma32 race hibernate policy nofit spinner tmpfs swapfile zswap swapout vram gpus liveupdate udmabuf
+ifeq ($(notdir $(BIN)),bin-i386)
+# live update is not for 32 bits, nor is the system call that it begins with
+VM_TESTS := $(filter-out liveupdate,$(VM_TESTS))
+endif
 TORTURE_TESTS := torture nth fuzz
 VM_PROGRAMS := $(VM_TESTS:%=$(BIN)/test-%) $(TORTURE_TESTS:%=$(BIN)/test-%) \
 	$(BIN)/demo $(BIN)/bench-cost $(BIN)/bench-behave
 
-PROGRAMS_CFLAGS := -std=gnu11 -O2 -g -Wall -Wextra -D_GNU_SOURCE $(PROGRAMS_PAGE) \
+PROGRAMS_CFLAGS := -std=gnu11 -O2 -g -Wall -Wextra -D_GNU_SOURCE $(PROGRAMS_PAGE) $(PROGRAMS_WIDTH) \
 	-I$(PROGRAMS_LIB) -I$(PROGRAMS_VM) -I$(PROGRAMS_TORTURE) -I$(PROGRAMS_BENCH) \
 	-I$(PROGRAMS_TOP)/kernel/include/uapi/drm \
 	$(shell pkg-config --cflags libdrm 2>/dev/null || echo -I/usr/include/libdrm)
