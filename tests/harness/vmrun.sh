@@ -183,6 +183,9 @@ stub speaks 0 '^a$' "a kernel that is sound" "${warn[@]}" --allow-oom --vmcore "
 if [[ -e $work/core ]]; then fail "has no memory kept"; else pass "has no memory kept"; fi
 stub speaks 125 'lkdtm_WARNING' "a WARN other than the expected one" --expect-warn ttm_ --allow-oom -- true
 stub speaks 125 'lkdtm_WARNING' "a WARN where none is expected" --allow-oom -- true
+echo ttm_tt_populate >"$work/functions"
+stub speaks 125 'lkdtm_WARNING' "a WARN where data races are expected" --races "$work/functions" --allow-oom -- true
+run 126 "^vm/run: --races: no functions in $work/no$" "data races of nobody" --races "$work/no" -- true
 stub speaks 125 'Out of memory: Killed process' "a process that is killed for lack of memory" "${warn[@]}" -- true
 
 # Which accelerator and GPU it is started with
