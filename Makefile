@@ -18,7 +18,7 @@ help:
 	@echo '              JOBS=N runs that many machines side by side, not what fits'
 	@echo 'make coverage which lines of ours the tests run; T=PATTERN, JOBS=N as for make test'
 	@echo 'make torture  debug kernels, everything at random, allocations that fail:'
-	@echo '              TIME=40m SEED=N PHASE="kasan lockdep fault variants swaps machines oom reports deb selftests mutate clauses"'
+	@echo '              TIME=40m SEED=N PHASE="kasan lockdep kcsan fault variants swaps machines oom reports deb selftests mutate clauses"'
 	@echo '              KERNEL="no-thp distro ..." of variants and machines only those'
 	@echo
 	@echo 'make kernel   the kernel of the demo (build/linux)'
