@@ -31,6 +31,7 @@ help:
 	@echo 'make series-check  that each of them compiles and passes its tests by itself:'
 	@echo '              FROM=N TO=M only those'
 	@echo 'make style    checkpatch, sparse, W=1, coccinelle, kernel-doc, shellcheck'
+	@echo 'make analyze  clang'"'"'s static analyzer on our files of the kernel, for some minutes'
 	@echo 'make compile_commands.json  for clangd and the like'
 	@echo 'make clean    remove what was built'
 	@echo 'make distclean   and the kernel trees, and the source that was fetched'
@@ -148,6 +149,11 @@ series-check: need-deps
 style: tree
 	@tools/deps style
 	@tools/style
+
+.PHONY: analyze
+analyze: need-deps
+	@tools/deps torture
+	@tools/analyze
 
 .PHONY: compile_commands.json
 compile_commands.json: kernel
