@@ -135,7 +135,11 @@ static bool back_up(struct scene *s, bool writeback)
 /* in the page cache */
 static bool state_backed_up(struct scene *s)
 {
-	return state_resident(s) && back_up(s, false);
+	if (!state_resident(s) || !back_up(s, false))
+		return false;
+	/* Upstream's swapout leaves pages in the pools: nothing would have to be allocated. */
+	return zero_copy_get() || vttm_has_shrinker() ||
+	       !write_file("/proc/sys/vm/drop_caches", "2");
 }
 
 /* Of all files, what is not in swap, or still in memory as well. */
