@@ -91,26 +91,29 @@ int ttm_backup_restore_page(struct file *backup, struct page *dst,
 /**
  * ttm_backup_restore_drop() - drop what has been copied back
  * @tt: The struct ttm_tt.
- * @first: Index in @tt of the first page that was copied and not dropped.
- * @next: Index of the first page that has not been restored.
+ * @attempt: The state of the attempt to restore @tt.
+ * @next: Index in @tt of the first page that has not been restored.
  *
- * Pages are restored in ascending order. A folio is dropped with its last page, even
- * if it is only a part of the one that was inserted because swap returned smaller
- * folios: its contents must not stay in memory twice.
+ * Pages are restored in ascending order. A folio is dropped when its last page has been
+ * copied, even if it is only a part of the one that was inserted because swap returned
+ * smaller folios: its contents must not stay in memory twice. It may be split, or go to
+ * swap, after its first pages were copied, so drop everything from the page on that the
+ * last call ended at.
  *
  * Context: Process context, may sleep.
  */
-void ttm_backup_restore_drop(struct ttm_tt *tt, pgoff_t first, pgoff_t next)
+void ttm_backup_restore_drop(struct ttm_tt *tt, struct ttm_restore_attempt *attempt,
+			     pgoff_t next)
 {
-	struct xarray *entries = &tt->backup->f_mapping->i_pages;
-
 	if (!ttm_backup_file_takes_folios(tt->backup))
 		return;
 
-	first = round_down(first, 1UL << xa_get_order(entries, first));
-	next = round_down(next, 1UL << xa_get_order(entries, next));
-	if (first < next)
-		ttm_backup_file_truncate(tt->backup, first, next - first);
+	next = round_down(next, 1UL << xa_get_order(&tt->backup->f_mapping->i_pages, next));
+	if (next <= attempt->dropped)
+		return;
+
+	ttm_backup_file_truncate(tt->backup, attempt->dropped, next - attempt->dropped);
+	attempt->dropped = next;
 }
 
 static gfp_t ttm_backup_restore_gfp(struct ttm_pool *pool,

@@ -14,7 +14,10 @@ struct ttm_operation_ctx;
 struct ttm_pool;
 struct ttm_tt;
 
-/* Pages to copy back before they are dropped; in between, they are in memory twice. */
+/*
+ * Pages to copy back before they are dropped, if their folios are not larger than that; in
+ * between, they are in memory twice.
+ */
 #define TTM_RESTORE_DROP_BATCH	(SZ_64K >> PAGE_SHIFT)
 
 /**
@@ -24,6 +27,7 @@ struct ttm_tt;
  * @idx: Index of the chunk that is being restored.
  * @next: The highest order that no allocation for this chunk has failed for.
  * @taken: Index of the first page behind those that were extracted ahead of time.
+ * @dropped: Index of the first page that may be in the backup file.
  * @copy: Whether this chunk has to be copied, to new chunks of any order.
  * @merge: Whether a larger chunk was tried, to merge this one with its neighbours.
  * @progress: Whether anything has been restored, so that a signal may interrupt it.
@@ -34,6 +38,7 @@ struct ttm_restore_attempt {
 	pgoff_t idx;
 	unsigned int next;
 	pgoff_t taken;
+	pgoff_t dropped;
 	bool copy;
 	bool merge;
 	bool progress;
@@ -44,7 +49,8 @@ void ttm_backup_restore_no_memory(struct ttm_pool *pool, unsigned int order,
 int ttm_backup_restore_page(struct file *backup, struct page *dst,
 			    unsigned long handle, bool intr,
 			    gfp_t additional_gfp);
-void ttm_backup_restore_drop(struct ttm_tt *tt, pgoff_t first, pgoff_t next);
+void ttm_backup_restore_drop(struct ttm_tt *tt, struct ttm_restore_attempt *attempt,
+			     pgoff_t next);
 int ttm_backup_restore_chunk(struct ttm_pool *pool, struct ttm_tt *tt,
 			     const struct ttm_operation_ctx *ctx, pgoff_t idx,
 			     struct ttm_restore_attempt *attempt,

@@ -347,6 +347,23 @@ static void backup_rest_of_a_split_folio_is_extracted(struct kunit *test)
 	backup_expect_out_of_file(test, tt, copied);
 }
 
+/* Split within a chunk that has room for all of it: what was copied before goes as well. */
+static void backup_split_while_all_is_copied(struct kunit *test)
+{
+	struct ttm_tt *tt = backup_filled_tt(test, ttm_cached, 512, true);
+	struct folio *folio = backup_tt_folio(tt, 0);
+
+	backup_needs_large(test, tt);
+	KUNIT_ASSERT_EQ(test, backup_run(test, tt), 512);
+	folio_get(folio);
+	KUNIT_EXPECT_EQ(test, backup_interrupted_restore(test, tt, 20), -EINTR);
+	folio_put(folio);
+	backup_split_in_file(test, tt->backup, 0, 512);
+	lru_add_drain_all();
+	backup_restore(test, tt);
+	backup_expect_out_of_file(test, tt, 512);
+}
+
 /* Split within a chunk: the last pages of that one leave the file one by one. */
 static void backup_split_while_a_chunk_is_copied(struct kunit *test)
 {
@@ -744,6 +761,7 @@ static struct kunit_case backup_restore_cases[] = {
 	KUNIT_CASE(backup_extracted_at_last),
 	KUNIT_CASE(backup_rest_of_a_folio_is_copied),
 	KUNIT_CASE(backup_rest_of_a_split_folio_is_extracted),
+	KUNIT_CASE(backup_split_while_all_is_copied),
 	KUNIT_CASE(backup_split_while_a_chunk_is_copied),
 	KUNIT_CASE(backup_faults_end_with_the_case),
 #endif
