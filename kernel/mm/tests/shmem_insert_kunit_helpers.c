@@ -419,9 +419,16 @@ bool insert_reclaim(struct kunit *test, struct file *file,
 		if (xa_is_value(entry))
 			break;
 		folio = filemap_get_folio(file->f_mapping, index);
+		/* Others may be reclaiming it as well. */
+		if (IS_ERR(folio))
+			continue;
 		if (!tries)
 			folio_put(folio);
-		KUNIT_ASSERT_TRUE(test, folio_isolate_lru(folio));
+		if (!folio_isolate_lru(folio)) {
+			folio_put(folio);
+			lru_add_drain_all();
+			continue;
+		}
 		folio_put(folio);
 		if (folio_test_unevictable(folio)) {
 			folio_putback_lru(folio);
