@@ -408,6 +408,7 @@ bool insert_reclaim(struct kunit *test, struct file *file,
 	struct xarray *pages = &file->f_mapping->i_pages;
 	unsigned int order = folio_order(folio);
 	pgoff_t index = folio->index;
+	bool isolated = false;
 	unsigned int tries;
 	LIST_HEAD(list);
 
@@ -429,6 +430,7 @@ bool insert_reclaim(struct kunit *test, struct file *file,
 			lru_add_drain_all();
 			continue;
 		}
+		isolated = true;
 		folio_put(folio);
 		if (folio_test_unevictable(folio)) {
 			folio_putback_lru(folio);
@@ -438,6 +440,8 @@ bool insert_reclaim(struct kunit *test, struct file *file,
 		reclaim_pages(&list);
 		lru_add_drain_all();
 	}
+
+	KUNIT_ASSERT_TRUE(test, isolated || xa_is_value(xa_load(pages, index)));
 
 	return xa_is_value(xa_load(pages, index)) &&
 	       xa_get_order(pages, index) == order;
