@@ -43,7 +43,7 @@ help:
 # Only this target installs anything; the others say what is missing
 .PHONY: deps need-deps
 deps:
-	@tools/deps --install style series bench deb torture arm64 i386
+	@tools/deps --install style analyze series bench deb torture arm64 i386
 need-deps:
 	@tools/deps
 
@@ -152,7 +152,7 @@ style: tree
 
 .PHONY: analyze
 analyze: need-deps
-	@tools/deps torture
+	@tools/deps analyze
 	@tools/analyze
 
 .PHONY: compile_commands.json
