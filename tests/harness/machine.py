@@ -30,9 +30,10 @@ def cost(options):
     states = [where if s == "swapped" else s for s in states]
     for order in map(int, given["--orders"].split(",")):
         for caching in "cached", "wc":
-            for op, state in ([("fault", "resident"), ("backup", "resident"), ("purge", "resident")] +
-                              [("backup", "swapcache")] * ("swapcache" in states) +
-                              [(op, s) for s in states + ["drained"] for op in ("restore", "drop")]):
+            parts = [(op, "resident") for op in ("fault", "backup", "purge")]
+            parts += [("backup", "swapcache")] * ("swapcache" in states)
+            parts += [(op, s) for s in states + ["drained"] for op in ("restore", "drop")]
+            for op, state in parts:
                 say("cost", op=op, state=state, caching=caching, order=order,
                     ns=1000 if op == "fault" else 9000, cpu_ns=9000, pages_allocated=0)
 
