@@ -284,17 +284,31 @@ gcov_files()
 	} | grep -v '/tests/' | LC_ALL=C sort -u
 }
 
-# our_functions TREE: the functions that TTM and files of our own define, without tests, one
-# a line. By their source: an object has what it is given by headers as well.
+# definitions: the functions that the C files define whose names come in, one a line
+definitions()
+{
+	xargs sed -nE 's/^([a-z][A-Za-z0-9_ *]*[ *])?([a-z_][a-z0-9_]*)\([^;]*$/\2/p' |
+		LC_ALL=C sort -u
+}
+
+# our_functions TREE: the functions of TTM, of the new files, and that hooks add to files
+# of mm, without tests, one a line. By their source: an object has what it is given by
+# headers as well.
 our_functions()
 {
+	local src changed
+
+	src=$("$TOP/tools/fetch-source") || return
+	changed=$(sed -n 's,^+++ b/\(mm/[^\t]*\.c\).*,\1,p' "$TOP/hooks/$KSERIES"/*.patch |
+		grep -v /tests/ | LC_ALL=C sort -u)
 	{
-		cd "$TOP/kernel" && find . -name '*.[ch]' -printf '%P\n'
-		cd "$BUILD/$1" && printf '%s\n' drivers/gpu/drm/ttm/*.[ch]
-	} | grep -v -e /tests/ -e '^include/' | LC_ALL=C sort -u |
-		(cd "$BUILD/$1" && xargs sed -nE \
-			's/^([a-z][A-Za-z0-9_ *]*[ *])?([a-z_][a-z0-9_]*)\([^;]*$/\2/p') |
-		LC_ALL=C sort -u
+		(cd "$TOP/kernel" && find . -name '*.[ch]' -printf '%P\n'
+		 cd "$BUILD/$1" && printf '%s\n' drivers/gpu/drm/ttm/*.[ch]) |
+			grep -v -e /tests/ -e '^include/' | LC_ALL=C sort -u |
+			(cd "$BUILD/$1" && definitions)
+		LC_ALL=C comm -13 <(cd "$src" && definitions <<<"$changed") \
+			<(cd "$BUILD/$1" && definitions <<<"$changed")
+	} | LC_ALL=C sort -u
 }
 
 # patches_in DIR: the patches of an exported series, without its cover letter
