@@ -46,6 +46,7 @@ BENCH_HEADERS := $(PROGRAMS_BENCH)/bench.h $(PROGRAMS_BENCH)/behave/behave.h
 LIB_OBJECTS := $(patsubst $(PROGRAMS_LIB)/%.c,$(BIN)/lib/%.o,$(wildcard $(PROGRAMS_LIB)/*.c))
 FIXTURE := $(BIN)/lib/fixture.o $(BIN)/lib/direct_map.o
 MODEL := $(patsubst %,$(BIN)/lib/%.o,model balance inject)
+ENGINE := $(patsubst %,$(BIN)/lib/%.o,engine_charge engine_reclaim)
 BEHAVE := $(patsubst $(PROGRAMS_BENCH)/behave/%.c,$(BIN)/lib/%.o,$(wildcard $(PROGRAMS_BENCH)/behave/*.c))
 
 .PHONY: programs
@@ -69,6 +70,8 @@ $(BIN)/lib/%.o: $(PROGRAMS_VM)/%.c $(PROGRAMS_HEADERS)
 
 $(BIN)/lib/%.o: $(PROGRAMS_TORTURE)/%.c $(PROGRAMS_HEADERS)
 	$(object_build)
+
+$(BIN)/test-engine: $(ENGINE)
 
 $(BIN)/test-%: $(PROGRAMS_VM)/%.c $(FIXTURE) $(LIB_OBJECTS) $(PROGRAMS_HEADERS)
 	$(program_build)
@@ -95,5 +98,5 @@ $(BIN)/bench-%: $(PROGRAMS_BENCH)/%.c $(BIN)/lib/bench.o $(LIB_OBJECTS) \
 	$(program_build)
 
 # kept: they would be taken for intermediate files
-.SECONDARY: $(LIB_OBJECTS) $(FIXTURE) $(MODEL) $(BEHAVE) \
+.SECONDARY: $(LIB_OBJECTS) $(FIXTURE) $(MODEL) $(ENGINE) $(BEHAVE) \
 	$(patsubst %,$(BIN)/lib/%.o,bench worker disturb)
