@@ -47,6 +47,7 @@ LIB_OBJECTS := $(patsubst $(PROGRAMS_LIB)/%.c,$(BIN)/lib/%.o,$(wildcard $(PROGRA
 FIXTURE := $(BIN)/lib/fixture.o $(BIN)/lib/direct_map.o
 MODEL := $(patsubst %,$(BIN)/lib/%.o,model balance inject)
 ENGINE := $(patsubst %,$(BIN)/lib/%.o,engine_charge engine_reclaim)
+PRIME := $(patsubst %,$(BIN)/lib/%.o,prime_fence prime_file prime_race)
 REPORTS := $(patsubst %,$(BIN)/lib/%.o,reports_desktop reports_memory reports_process)
 BEHAVE := $(patsubst $(PROGRAMS_BENCH)/behave/%.c,$(BIN)/lib/%.o,$(wildcard $(PROGRAMS_BENCH)/behave/*.c))
 
@@ -73,6 +74,7 @@ $(BIN)/lib/%.o: $(PROGRAMS_TORTURE)/%.c $(PROGRAMS_HEADERS)
 	$(object_build)
 
 $(BIN)/test-engine: $(ENGINE)
+$(BIN)/test-prime: $(PRIME)
 $(BIN)/test-reports: $(REPORTS)
 
 $(BIN)/test-%: $(PROGRAMS_VM)/%.c $(FIXTURE) $(LIB_OBJECTS) $(PROGRAMS_HEADERS)
@@ -100,5 +102,5 @@ $(BIN)/bench-%: $(PROGRAMS_BENCH)/%.c $(BIN)/lib/bench.o $(LIB_OBJECTS) \
 	$(program_build)
 
 # kept: they would be taken for intermediate files
-.SECONDARY: $(LIB_OBJECTS) $(FIXTURE) $(MODEL) $(ENGINE) $(REPORTS) $(BEHAVE) \
+.SECONDARY: $(LIB_OBJECTS) $(FIXTURE) $(MODEL) $(ENGINE) $(PRIME) $(REPORTS) $(BEHAVE) \
 	$(patsubst %,$(BIN)/lib/%.o,bench worker disturb)
