@@ -132,14 +132,19 @@ static bool back_up(struct scene *s, bool writeback)
 	return false;
 }
 
+/* Call all shrinkers there are, and leave the page cache as it is. */
+static int call_shrinkers(void)
+{
+	return write_file("/proc/sys/vm/drop_caches", "2");
+}
+
 /* in the page cache */
 static bool state_backed_up(struct scene *s)
 {
 	if (!state_resident(s) || !back_up(s, false))
 		return false;
 	/* Upstream's swapout leaves pages in the pools: nothing would have to be allocated. */
-	return zero_copy_get() || vttm_has_shrinker() ||
-	       !write_file("/proc/sys/vm/drop_caches", "2");
+	return zero_copy_get() || vttm_has_shrinker() || !call_shrinkers();
 }
 
 /* Of all files, what is not in swap, or still in memory as well. */
@@ -401,7 +406,7 @@ static int do_import(struct scene *s)
 static int do_drop_caches(struct scene *s)
 {
 	(void)s;
-	return write_file("/proc/sys/vm/drop_caches", "2");
+	return call_shrinkers();
 }
 
 static int do_reclaim(struct scene *s)
