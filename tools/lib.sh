@@ -299,8 +299,7 @@ our_functions()
 	local src changed
 
 	src=$("$TOP/tools/fetch-source") || return
-	changed=$(sed -n 's,^+++ b/\(mm/[^\t]*\.c\).*,\1,p' "$TOP/hooks/$KSERIES"/*.patch |
-		grep -v /tests/ | LC_ALL=C sort -u)
+	changed=$(cd "$src" && gcov_files "$KSERIES" | grep '^mm/' | xargs ls -d 2>/dev/null) || true
 	{
 		(cd "$TOP/kernel" && find . -name '*.[ch]' -printf '%P\n'
 		 cd "$BUILD/$1" && printf '%s\n' drivers/gpu/drm/ttm/*.[ch]) |
