@@ -150,6 +150,15 @@ cross_prefix()
 	esac
 }
 
+# changed_line SOURCE TREE FILE LINE: does upstream, which is in SOURCE, lack that line of
+# FILE in TREE? The same text elsewhere in the file is another line.
+changed_line()
+{
+	[[ -f $1/$3 ]] || return 0
+	{ diff --old-line-format='' --unchanged-line-format='' --new-line-format=$'%dn\n' \
+		"$1/$3" "$2/$3" || true; } | grep -x "$4" >/dev/null
+}
+
 # need_tree NAME: fail with one line if there is no such tree
 need_tree()
 {
