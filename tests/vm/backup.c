@@ -752,6 +752,35 @@ static void shrinker_forgets(void)
 	{ "c55_purge_backed_up", purge_backed_up },			\
 	{ "c57_policy_changed_at_run_time", policies }
 
+/*
+ * Programs that decode a trace know numbers, not the kernel's names: each value that
+ * has a text is a number.
+ */
+static void trace_formats(void)
+{
+	static const char *const events[] = {
+		"ttm/ttm_backup_chunk", "ttm/ttm_restore_chunk",
+		"shmem/shmem_insert_folio", "shmem/shmem_insert_folio_fail",
+		"shmem/shmem_extract_folio", "shmem/shmem_extract_folio_fail",
+	};
+	unsigned int values = 0, n;
+	const char *p;
+	char path[128];
+
+	for (n = 0; n < sizeof(events) / sizeof(events[0]); n++) {
+		snprintf(path, sizeof(path), TRACING "/events/%s/format", events[n]);
+		p = read_file(path);
+		ASSERT(p);
+		p = strstr(p, "print fmt:");
+		ASSERT(p);
+		for (p = strchr(p, '{'); p; p = strchr(p + 1, '{'), values++)
+			if (!strchr("-0123456789", p[1 + strspn(p + 1, " (")]))
+				FAIL("%s has %.32s", events[n], p);
+	}
+	/* the four ways of a restore at least */
+	EXPECT(values >= 4);
+}
+
 static const struct test tests_zram[] = {
 	{ "c46_cached_round_trip", round_trip_cached },
 	{ "c46_wc_round_trip", round_trip_wc },
@@ -763,6 +792,7 @@ static const struct test tests_zram[] = {
 	{ "shrinker_forgets_what_is_gone", shrinker_forgets },
 	{ "c55_purge_resident", purge_resident },
 	{ "tracepoints_match_counters", tracepoint },
+	{ "c124_trace_formats_have_numbers", trace_formats },
 	{ "c82_refused_writeback_is_given_up", writeback_refused },
 	SWAPPED,
 	{ "c1_2mib_folio_swapped_whole", swapped_whole },

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * KUnit tests of allocations made by reclaim. They use up all memory for a short
- * time, so do not run them on a machine that is in use.
+ * KUnit tests of allocations that get the last pages there are, by reclaim and by
+ * others. They use up all memory for a short time, so do not run them on a machine
+ * that is in use.
  */
 
 #include <kunit/test.h>
@@ -26,9 +27,14 @@
 /* kswapd is not to run, which would free some */
 #define PAGES_GFP	((GFP_HIGHUSER & ~__GFP_KSWAPD_RECLAIM) | __GFP_NOWARN)
 
+/* With all that can be reclaimed, but without a kill */
+#define TRY_GFP		(PAGES_GFP | __GFP_RETRY_MAYFAIL)
+
 struct page_work {
 	unsigned int there;	/* the CPU whose lists are looked at */
 	bool reclaim;		/* or somebody else who may use the reserves */
+	unsigned long boost;	/* of the watermarks, in pages */
+	struct list_head held;	/* what is not given back at once */
 	unsigned long nr;	/* pages got until there were no more */
 	unsigned long left;	/* what its lists had at that time */
 };
@@ -44,7 +50,8 @@ static unsigned long pages_on_lists(unsigned int cpu)
 	return nr;
 }
 
-static unsigned long pages_take(struct list_head *pages, unsigned long most)
+static unsigned long pages_take(struct list_head *pages, unsigned long most,
+				gfp_t gfp)
 {
 	struct page *page;
 	unsigned long nr;
@@ -52,7 +59,7 @@ static unsigned long pages_take(struct list_head *pages, unsigned long most)
 	for (nr = 0; nr < most; nr++) {
 		if (nr % PARKED == 0)
 			cond_resched();
-		page = alloc_page(PAGES_GFP);
+		page = alloc_page(gfp);
 		if (!page)
 			break;
 		list_add(&page->lru, pages);
@@ -61,11 +68,13 @@ static unsigned long pages_take(struct list_head *pages, unsigned long most)
 	return nr;
 }
 
-static void pages_give_back(struct list_head *pages)
+static void pages_give_back(struct list_head *pages, unsigned long most)
 {
 	struct page *page, *next;
 
 	list_for_each_entry_safe(page, next, pages, lru) {
+		if (!most--)
+			break;
 		list_del(&page->lru);
 		__free_page(page);
 	}
@@ -78,8 +87,8 @@ static long pages_park(void *arg)
 	LIST_HEAD(pages);
 
 	drain_all_pages(NULL);
-	pages_take(&pages, PARKED);
-	pages_give_back(&pages);
+	pages_take(&pages, PARKED, PAGES_GFP);
+	pages_give_back(&pages, PARKED);
 	work->left = pages_on_lists(raw_smp_processor_id());
 
 	return 0;
@@ -94,22 +103,72 @@ static long pages_exhaust(void *arg)
 	LIST_HEAD(pages);
 
 	current->reclaim_state = work->reclaim ? &reclaim_state : NULL;
-	work->nr = pages_take(&pages, ULONG_MAX);
+	work->nr = pages_take(&pages, ULONG_MAX, PAGES_GFP);
 	work->left = pages_on_lists(work->there);
 	current->reclaim_state = NULL;
-	pages_give_back(&pages);
+	pages_give_back(&pages, ULONG_MAX);
 	memalloc_noreclaim_restore(flags);
 
 	return 0;
 }
 
-static void pages_until_none(struct kunit *test, struct page_work *work)
+/* As everybody else: down to the watermark, after which nothing can be reclaimed. */
+static long pages_hold(void *arg)
+{
+	struct page_work *work = arg;
+
+	work->nr = pages_take(&work->held, ULONG_MAX, TRY_GFP);
+
+	return 0;
+}
+
+static long pages_park_held(void *arg)
+{
+	struct page_work *work = arg;
+
+	drain_all_pages(NULL);
+	pages_give_back(&work->held, PARKED);
+	work->left = pages_on_lists(raw_smp_processor_id());
+
+	return 0;
+}
+
+static long pages_one_more(void *arg)
+{
+	struct page_work *work = arg;
+
+	work->nr = pages_take(&work->held, 1, TRY_GFP);
+
+	return 0;
+}
+
+static void boost_watermarks(unsigned long boost)
+{
+	unsigned long flags;
+	struct zone *zone;
+
+	for_each_populated_zone(zone) {
+		spin_lock_irqsave(&zone->lock, flags);
+		zone->watermark_boost = boost;
+		spin_unlock_irqrestore(&zone->lock, flags);
+	}
+}
+
+/* The processor that has pages on its lists, and returns the one that wants them */
+static unsigned int processors(struct kunit *test, struct page_work *work)
 {
 	unsigned int here = cpumask_first(cpu_online_mask);
 
 	work->there = cpumask_next(here, cpu_online_mask);
 	if (work->there >= nr_cpu_ids)
 		kunit_skip(test, "needs two processors");
+
+	return here;
+}
+
+static void pages_until_none(struct kunit *test, struct page_work *work)
+{
+	unsigned int here = processors(test, work);
 
 	work_on_cpu(work->there, pages_park, work);
 	KUNIT_ASSERT_GE(test, work->left, PARKED - OTHERS / 2);
@@ -138,9 +197,47 @@ static void page_alloc_others_do_not_drain(struct kunit *test)
 	KUNIT_EXPECT_GE(test, work.left, OTHERS);
 }
 
+/* Is there a page where some are free, but do not count as such? */
+static void pages_held_back(struct kunit *test, struct page_work *work)
+{
+	unsigned int here = processors(test, work);
+
+	INIT_LIST_HEAD(&work->held);
+	KUNIT_ASSERT_TRUE(test, oom_killer_disable(HZ));
+	work_on_cpu(here, pages_hold, work);
+	work_on_cpu(work->there, pages_park_held, work);
+	if (work->boost) {
+		drain_all_pages(NULL);
+		boost_watermarks(work->boost);
+	}
+	work_on_cpu(here, pages_one_more, work);
+	pages_give_back(&work->held, ULONG_MAX);
+	boost_watermarks(0);
+	oom_killer_enable();
+}
+
+static void page_alloc_others_drain_before_they_fail(struct kunit *test)
+{
+	struct page_work work = { };
+
+	pages_held_back(test, &work);
+	KUNIT_EXPECT_GE(test, work.left, PARKED - OTHERS / 2);
+	KUNIT_EXPECT_EQ(test, work.nr, 1);
+}
+
+static void page_alloc_fails_for_no_boost(struct kunit *test)
+{
+	struct page_work work = { .boost = 8 * PARKED };
+
+	pages_held_back(test, &work);
+	KUNIT_EXPECT_EQ(test, work.nr, 1);
+}
+
 static struct kunit_case page_alloc_cases[] = {
 	KUNIT_CASE_SLOW(page_alloc_reclaim_gets_the_last_page),
 	KUNIT_CASE_SLOW(page_alloc_others_do_not_drain),
+	KUNIT_CASE_SLOW(page_alloc_others_drain_before_they_fail),
+	KUNIT_CASE_SLOW(page_alloc_fails_for_no_boost),
 	{}
 };
 
@@ -151,5 +248,5 @@ static struct kunit_suite page_alloc_suite = {
 
 kunit_test_suite(page_alloc_suite);
 
-MODULE_DESCRIPTION("KUnit tests of the page allocator in reclaim");
+MODULE_DESCRIPTION("KUnit tests of the last pages that the page allocator has");
 MODULE_LICENSE("GPL");

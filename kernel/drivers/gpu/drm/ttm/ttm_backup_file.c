@@ -237,13 +237,18 @@ pgoff_t ttm_backup_file_drop_entries(struct file *backup, struct page **pages,
 
 static int __init ttm_backup_file_init(void)
 {
+	const char *huge = NULL;
 	struct vfsmount *mnt;
 	struct file *template;
 
 	if (!ttm_zero_copy)
 		return 0;
 
-	mnt = drm_gem_huge_mnt_new("ttm", "within_size");
+	/* tmpfs refuses the option where it could not do what it says. */
+	if (IS_ENABLED(CONFIG_TMPFS) && has_transparent_hugepage())
+		huge = "within_size";
+
+	mnt = drm_gem_huge_mnt_new("ttm", huge);
 	if (IS_ERR(mnt)) {
 		/* This is not fatal: without the mount, a backup copies. */
 		pr_warn("[TTM] No mount for backup, pages will be copied (%pe)\n",
