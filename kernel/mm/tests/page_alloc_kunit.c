@@ -133,11 +133,12 @@ static long pages_park_held(void *arg)
 	return 0;
 }
 
-static long pages_one_more(void *arg)
+/* More than what the lists have no place for */
+static long pages_some_more(void *arg)
 {
 	struct page_work *work = arg;
 
-	work->nr = pages_take(&work->held, 1, TRY_GFP);
+	work->nr = pages_take(&work->held, OTHERS, TRY_GFP);
 
 	return 0;
 }
@@ -197,7 +198,7 @@ static void page_alloc_others_do_not_drain(struct kunit *test)
 	KUNIT_EXPECT_GE(test, work.left, OTHERS);
 }
 
-/* Is there a page where some are free, but do not count as such? */
+/* Are there pages where some are free, but do not count as such? */
 static void pages_held_back(struct kunit *test, struct page_work *work)
 {
 	unsigned int here = processors(test, work);
@@ -210,7 +211,7 @@ static void pages_held_back(struct kunit *test, struct page_work *work)
 		drain_all_pages(NULL);
 		boost_watermarks(work->boost);
 	}
-	work_on_cpu(here, pages_one_more, work);
+	work_on_cpu(here, pages_some_more, work);
 	pages_give_back(&work->held, ULONG_MAX);
 	boost_watermarks(0);
 	oom_killer_enable();
@@ -222,7 +223,7 @@ static void page_alloc_others_drain_before_they_fail(struct kunit *test)
 
 	pages_held_back(test, &work);
 	KUNIT_EXPECT_GE(test, work.left, PARKED - OTHERS / 2);
-	KUNIT_EXPECT_EQ(test, work.nr, 1);
+	KUNIT_EXPECT_EQ(test, work.nr, OTHERS);
 }
 
 static void page_alloc_fails_for_no_boost(struct kunit *test)
@@ -230,7 +231,7 @@ static void page_alloc_fails_for_no_boost(struct kunit *test)
 	struct page_work work = { .boost = 8 * PARKED };
 
 	pages_held_back(test, &work);
-	KUNIT_EXPECT_EQ(test, work.nr, 1);
+	KUNIT_EXPECT_EQ(test, work.nr, OTHERS);
 }
 
 static struct kunit_case page_alloc_cases[] = {
