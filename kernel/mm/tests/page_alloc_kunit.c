@@ -156,7 +156,7 @@ static void boost_watermarks(unsigned long boost)
 }
 
 /* The processor that has pages on its lists, and returns the one that wants them */
-static unsigned int processors(struct kunit *test, struct page_work *work)
+static unsigned int choose_cpus(struct kunit *test, struct page_work *work)
 {
 	unsigned int here = cpumask_first(cpu_online_mask);
 
@@ -169,7 +169,7 @@ static unsigned int processors(struct kunit *test, struct page_work *work)
 
 static void pages_until_none(struct kunit *test, struct page_work *work)
 {
-	unsigned int here = processors(test, work);
+	unsigned int here = choose_cpus(test, work);
 
 	work_on_cpu(work->there, pages_park, work);
 	KUNIT_ASSERT_GE(test, work->left, PARKED - OTHERS / 2);
@@ -201,7 +201,7 @@ static void page_alloc_others_do_not_drain(struct kunit *test)
 /* Are there pages where some are free, but do not count as such? */
 static void pages_held_back(struct kunit *test, struct page_work *work)
 {
-	unsigned int here = processors(test, work);
+	unsigned int here = choose_cpus(test, work);
 
 	INIT_LIST_HEAD(&work->held);
 	KUNIT_ASSERT_TRUE(test, oom_killer_disable(HZ));
