@@ -83,7 +83,7 @@ static void batch_expect_counted(struct kunit *test, struct file *file,
 	more.items[EXTRACT_SHMEM] += pages;
 	more.items[EXTRACT_FILE_PAGES] += pages;
 	more.items[EXTRACT_INACTIVE] += pages;
-	more.items[EXTRACT_BLOCKS] += pages * (PAGE_SIZE / SECTOR_SIZE);
+	more.items[EXTRACT_BLOCKS] += pages * (long)(PAGE_SIZE / SECTOR_SIZE);
 	/* Only a mount with a limit counts them. */
 	more.items[EXTRACT_MOUNT_BLOCKS] += sbinfo->max_blocks ? pages : 0;
 	more.items[EXTRACT_ALLOCED] += pages;

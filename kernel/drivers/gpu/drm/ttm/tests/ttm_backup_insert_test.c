@@ -729,7 +729,9 @@ static void backup_tail_page_is_single(struct kunit *test)
 
 static void backup_handles(struct kunit *test)
 {
-	static const pgoff_t indices[] = { 0, 1, 511, 512, UINT_MAX - 1UL };
+	static const pgoff_t indices[] = {
+		0, 1, 511, 512, MIN(UINT_MAX - 1UL, BIT(TTM_BACKUP_ORDER_SHIFT) - 3),
+	};
 	unsigned int i, order;
 
 	for (i = 0; i < ARRAY_SIZE(indices); i++) {
