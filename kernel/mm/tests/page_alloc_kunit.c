@@ -7,6 +7,7 @@
 
 #include <kunit/test.h>
 #include <linux/cpumask.h>
+#include <linux/delay.h>
 #include <linux/gfp.h>
 #include <linux/list.h>
 #include <linux/mm.h>
@@ -177,14 +178,20 @@ static void pages_run_on(unsigned int cpu)
  */
 static void pages_held_back(struct kunit *test, struct page_work *work)
 {
-	unsigned int here = choose_cpus(test, work);
+	unsigned int here = choose_cpus(test, work), tries, none;
 	LIST_HEAD(held);
 
 	KUNIT_ASSERT_TRUE(test, oom_killer_disable(HZ));
 
-	/* As everybody else: down to the watermark, and nothing left to reclaim */
+	/*
+	 * As everybody else: down to the watermark, and nothing left to reclaim.
+	 * What is being written then can be later.
+	 */
 	pages_run_on(here);
-	pages_take(&held, ULONG_MAX, TRY_GFP);
+	for (tries = 0, none = 0; tries < 500 && none < 5; tries++) {
+		none = pages_take(&held, ULONG_MAX, TRY_GFP) ? 0 : none + 1;
+		msleep(20);
+	}
 
 	pages_run_on(work->there);
 	drain_all_pages(NULL);
@@ -201,6 +208,8 @@ static void pages_held_back(struct kunit *test, struct page_work *work)
 	pages_run_on(here);
 	work->nr = pages_take(&held, OTHERS, TRY_GFP);
 
+	kunit_info(test, "%u times until there were none, then %lu, %lu on the lists of CPU %u",
+		   tries, work->nr, work->left, work->there);
 	pages_give_back(&held, ULONG_MAX);
 	boost_watermarks(0);
 	set_cpus_allowed_ptr(current, cpu_possible_mask);
