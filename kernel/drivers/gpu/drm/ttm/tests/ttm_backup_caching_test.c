@@ -164,6 +164,7 @@ static void backup_caching_fails_in_restore(struct kunit *test)
 	struct ttm_operation_ctx ctx = {};
 	unsigned int round;
 
+	priv->bdev.pool.alloc_flags |= BACKUP_POOL_MAPPED;
 	for (round = 0; round < 2; round++) {
 		struct ttm_tt *tt = backup_filled_tt(test, ttm_write_combined, 579,
 						     true);
@@ -195,9 +196,12 @@ static void backup_caching_fails_in_allocation(struct kunit *test)
 {
 	struct backup_test *priv = test->priv;
 	struct ttm_operation_ctx ctx = {};
-	struct ttm_tt *tt = backup_filled_tt(test, ttm_write_combined, 67, false);
-	struct page **pages = backup_page_array(test, tt);
+	struct page **pages;
+	struct ttm_tt *tt;
 
+	priv->bdev.pool.alloc_flags |= BACKUP_POOL_MAPPED;
+	tt = backup_filled_tt(test, ttm_write_combined, 67, false);
+	pages = backup_page_array(test, tt);
 	backup_tt_free(test, tt);
 	backup_expect_baseline(test);
 

@@ -16,6 +16,7 @@
 #include <drm/drm_device.h>
 #include <drm/drm_drv.h>
 #include <drm/drm_kunit_helpers.h>
+#include <drm/ttm/ttm_allocation.h>
 #include <drm/ttm/ttm_caching.h>
 
 struct file;
@@ -25,6 +26,10 @@ struct ttm_tt;
 
 /* Pages in the largest chunk; 2 MiB where pages have 4 KiB */
 #define BACKUP_CHUNK	512
+
+/* For pages that the kernel has a mapping of, whose caching can fail to change */
+#define BACKUP_POOL_MAPPED						\
+	(IS_ENABLED(CONFIG_HIGHMEM) ? TTM_ALLOCATION_POOL_USE_DMA32 : 0)
 
 struct backup_counters {
 	long gpu_active;

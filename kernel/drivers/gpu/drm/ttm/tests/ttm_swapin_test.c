@@ -512,7 +512,7 @@ static void swapin_caching_fails(struct kunit *test)
 	struct ttm_buffer_object *bo;
 	unsigned int i;
 
-	swapout_device(test, 0);
+	swapout_device(test, BACKUP_POOL_MAPPED);
 	for (i = 0; i < ARRAY_SIZE(cachings); i++) {
 		bo = swapout_bo(test, cachings[i], SWAPOUT_PAGES, NULL);
 		KUNIT_EXPECT_EQ(test, swapout_run(test), SWAPOUT_PAGES);
@@ -535,7 +535,7 @@ static void swapin_caching_fails_in_between(struct kunit *test)
 	struct folio *held;
 	unsigned int call;
 
-	swapout_device(test, 0);
+	swapout_device(test, BACKUP_POOL_MAPPED);
 	for (call = 1; call <= 2; call++) {
 		bo = swapout_bo(test, ttm_write_combined, SWAPOUT_PAGES, NULL);
 		KUNIT_EXPECT_EQ(test, swapout_run(test), SWAPOUT_PAGES);
