@@ -184,17 +184,17 @@ static void pages_held_back(struct kunit *test, struct page_work *work)
 	KUNIT_ASSERT_TRUE(test, oom_killer_disable(HZ));
 
 	/*
-	 * As everybody else: down to the watermark, and nothing left to reclaim.
-	 * What is being written then can be later.
+	 * As everybody else: down to the watermark, nothing on the lists, and
+	 * nothing left to reclaim. What is being written then can be later.
 	 */
 	pages_run_on(here);
 	for (tries = 0, none = 0; tries < 500 && none < 5; tries++) {
 		none = pages_take(&held, ULONG_MAX, TRY_GFP) ? 0 : none + 1;
+		drain_all_pages(NULL);
 		msleep(20);
 	}
 
 	pages_run_on(work->there);
-	drain_all_pages(NULL);
 	if (work->boost) {
 		pages_give_back(&held, work->boost / 2);
 		drain_all_pages(NULL);
