@@ -140,7 +140,7 @@ check "vm/run without a kernel" "make kernel" fails "$run" -- true
 check "vm/run with a kernel that is not there" "no such directory" fails \
 	"$run" --kernel "$work/nothing" -- true
 KERNEL=${KERNEL:-$BUILD/linux-test}
-for args in "--mem 5" "--mem 9999G" "--disk-speed ssd" "--disk x" "--disk-speed tape --swap disk" "--swap tape" "--gpu voodoo" "--gpu" "--swap-size x" "--cpus 0" \
+for args in "--mem 5" "--mem 9999G" "--disk-speed ssd" "--disk-written" "--disk x" "--disk-speed tape --swap disk" "--swap tape" "--gpu voodoo" "--gpu" "--swap-size x" "--cpus 0" \
 	"--timeout soon" "--file $work/nothing" "--log $work/no/log" "--gcov $work/gcov" "--vmcore $work/no/core" "--bogus" \
 	"--icount --cpus 2" "--numa --cpus 4" "--numa --icount" "--file /etc/passwd:relative"; do
 	# shellcheck disable=SC2086	# options and their values
