@@ -18,7 +18,6 @@
  */
 
 #include <linux/backing-dev.h>
-#include <linux/blkdev.h>
 #include <linux/cacheflush.h>
 #include <linux/export.h>
 #include <linux/folio_batch.h>
@@ -911,53 +910,27 @@ unsigned int shmem_extract_folios(struct file *file, pgoff_t index, unsigned lon
 EXPORT_SYMBOL_FOR_MODULES(shmem_extract_folios, "ttm");
 
 /**
- * shmem_extract_readahead() - start reading folios that are to be extracted soon
+ * shmem_extract_readahead() - start reading a folio that is to be extracted soon
  * @file: A shmem file that shmem_set_insertable() was called for.
- * @index: Page index in @file of the first page.
- * @nr: Length of the range to read, in pages. A large swap entry that starts in the
- *	range is read as a whole.
+ * @index: Page index in @file of the first page of the folio.
+ * @order: Order of its swap entry.
  * @nid: Same as for shmem_extract_folio().
  * @gfp: Allocation flags, as for shmem_extract_folio(). The caller should not allow
  *	 reclaim.
  *
  * For callers that extract one folio after another: the next ones can be read while
- * the first one is being read and used, and entries that are next to each other on
- * the swap device are read in one request. Each entry is read in the order that it
- * was swapped out with, or not at all. Nothing is read if memory is short or if the
- * swap device does not benefit from readahead. A folio that is read but not extracted
- * stays in the swap cache, with its swap entries, until it is reclaimed.
+ * the first one is being read and used. Nothing is read if memory is short, if the
+ * swap device does not benefit from readahead, or if the swap entry is of another
+ * order. A folio that is read but not extracted stays in the swap cache, with its
+ * swap entries, until it is reclaimed.
  *
- * Single pages are left to the readahead of swap, which reads the neighbours of a page
- * that is being extracted.
- *
- * Context: Process context, may sleep. Does not wait for the reads.
- * Return: The index behind the last page that needs no readahead any more: of the
- * first single page or hole, or of what there was no memory for.
+ * Context: Process context, may sleep. Does not wait for the read.
  */
-pgoff_t shmem_extract_readahead(struct file *file, pgoff_t index, unsigned long nr,
-				int nid, gfp_t gfp)
+void shmem_extract_readahead(struct file *file, pgoff_t index, unsigned int order,
+			     int nid, gfp_t gfp)
 {
-	struct blk_plug plug;
-	pgoff_t end;
-
-	if (shmem_insert_check_file(file))
-		return index;
-
-	end = min_t(pgoff_t, index + nr, shmem_insert_end(file));
-
-	blk_start_plug(&plug);
-	while (index < end && !fatal_signal_pending(current)) {
-		unsigned int order = xa_get_order(&file->f_mapping->i_pages, index);
-
-		if (!order)
-			break;
-		if (IS_ALIGNED(index, 1UL << order) &&
-		    !shmem_swap_readahead(file_inode(file), index, order, nid, gfp))
-			break;
-		index = round_down(index, 1UL << order) + (1UL << order);
-	}
-	blk_finish_plug(&plug);
-
-	return index;
+	if (!shmem_insert_check_file(file) && IS_ALIGNED(index, 1UL << order) &&
+	    index < shmem_insert_end(file))
+		shmem_swap_readahead(file_inode(file), index, order, nid, gfp);
 }
 EXPORT_SYMBOL_FOR_MODULES(shmem_extract_readahead, "ttm");

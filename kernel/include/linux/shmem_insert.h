@@ -27,8 +27,8 @@ struct folio *shmem_extract_folio(struct file *file, pgoff_t index,
 				  unsigned int min_order, int nid, gfp_t gfp);
 unsigned int shmem_extract_folios(struct file *file, pgoff_t index, unsigned long nr,
 				  int nid, gfp_t gfp, struct folio_batch *fbatch);
-pgoff_t shmem_extract_readahead(struct file *file, pgoff_t index, unsigned long nr,
-				int nid, gfp_t gfp);
+void shmem_extract_readahead(struct file *file, pgoff_t index, unsigned int order,
+			     int nid, gfp_t gfp);
 #else
 static inline void shmem_set_insertable(struct file *file)
 {
@@ -73,10 +73,9 @@ shmem_extract_folios(struct file *file, pgoff_t index, unsigned long nr, int nid
 	return 0;
 }
 
-static inline pgoff_t shmem_extract_readahead(struct file *file, pgoff_t index,
-					      unsigned long nr, int nid, gfp_t gfp)
+static inline void shmem_extract_readahead(struct file *file, pgoff_t index,
+					   unsigned int order, int nid, gfp_t gfp)
 {
-	return index;
 }
 #endif /* CONFIG_SHMEM_INSERT */
 

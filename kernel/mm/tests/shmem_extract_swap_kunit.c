@@ -326,26 +326,6 @@ static void extract_read_into_the_zone(struct kunit *test)
 }
 #endif
 
-/* All that can be had of a node in pieces of @order, chained in their ->lru */
-static void extract_use_up_node(int nid, unsigned int order, struct list_head *used)
-{
-	const gfp_t gfp = (EXTRACT_GFP | __GFP_COMP | __GFP_THISNODE | __GFP_NOMEMALLOC) &
-			  ~__GFP_RECLAIM;
-	struct page *page;
-
-	while ((page = alloc_pages_node(nid, gfp, order)))
-		list_add(&page->lru, used);
-}
-
-static void extract_give_back(struct list_head *used, unsigned int order)
-{
-	struct page *page, *next;
-
-	list_for_each_entry_safe(page, next, used, lru)
-		__free_pages(page, order);
-	INIT_LIST_HEAD(used);
-}
-
 #ifdef CONFIG_NUMA
 /* It is read to the node that is asked for, and not to that of whoever asks. */
 static void extract_read_to_the_node(struct kunit *test)
@@ -369,7 +349,7 @@ static void extract_read_to_the_node(struct kunit *test)
 
 				extract_swapped(test, file, order, 0, order);
 				if (i & 1)
-					shmem_extract_readahead(file, 0, 1UL << order, nid, gfp);
+					shmem_extract_readahead(file, 0, order, nid, gfp);
 				folio = shmem_extract_folio(file, 0, order, nid, gfp);
 				KUNIT_ASSERT_EQ_MSG(test, PTR_ERR_OR_ZERO(folio), 0,
 						    "order %u, node %d", order, nid);
@@ -380,6 +360,26 @@ static void extract_read_to_the_node(struct kunit *test)
 			}
 		}
 	}
+}
+
+/* All that can be had of a node in pieces of @order, chained in their ->lru */
+static void extract_use_up_node(int nid, unsigned int order, struct list_head *used)
+{
+	const gfp_t gfp = (EXTRACT_GFP | __GFP_COMP | __GFP_THISNODE | __GFP_NOMEMALLOC) &
+			  ~__GFP_DIRECT_RECLAIM;
+	struct page *page;
+
+	while ((page = alloc_pages_node(nid, gfp, order)))
+		list_add(&page->lru, used);
+}
+
+static void extract_give_back(struct list_head *used, unsigned int order)
+{
+	struct page *page, *next;
+
+	list_for_each_entry_safe(page, next, used, lru)
+		__free_pages(page, order);
+	INIT_LIST_HEAD(used);
 }
 
 /* A node that has it in small pieces only gives those, and no other node a large one. */
@@ -403,7 +403,7 @@ static void extract_node_used_up(struct kunit *test)
 
 		extract_use_up_node(nid, max, &used);
 		KUNIT_EXPECT_FALSE(test, list_empty(&used));
-		shmem_extract_readahead(file, 0, 1UL << max, nid, light);
+		shmem_extract_readahead(file, 0, max, nid, light);
 		folio = shmem_extract_folio(file, 0, max, nid, light);
 		extract_give_back(&used, max);
 
@@ -719,30 +719,9 @@ static void extract_from_the_middle(struct kunit *test)
 }
 #endif
 
-static pgoff_t extract_read_ahead(struct file *file, pgoff_t index, unsigned long nr)
-{
-	return shmem_extract_readahead(file, index, nr, NUMA_NO_NODE, EXTRACT_GFP);
-}
-
-/* Is the folio of @order that was swapped out to @entry in the swap cache, uptodate? */
-static bool extract_was_read(swp_entry_t entry, unsigned int order)
-{
-	struct folio *folio = swap_cache_get_folio(entry);
-	bool whole;
-
-	if (!folio)
-		return false;
-
-	folio_wait_locked(folio);
-	whole = folio_test_uptodate(folio) && folio_order(folio) == order;
-	folio_put(folio);
-
-	return whole;
-}
-
 /*
  * After readahead the folio is in the swap cache and is not read again. If readahead
- * has no benefit, or there is no large entry, nothing is done.
+ * has no benefit, or the entry does not match, nothing is done.
  */
 static void extract_readahead(struct kunit *test)
 {
@@ -753,106 +732,42 @@ static void extract_readahead(struct kunit *test)
 
 	extract_get_counters(&base, file);
 	for (order = 0; order <= max; order += max ?: 1) {
-		pgoff_t nr = 1UL << order, end = order ? 2 * nr : nr, eof = 2UL << max;
+		pgoff_t nr = 1UL << order;
 		swp_entry_t entry = extract_swapped(test, file, order, nr, order);
-		bool reads = order && !extract_synchronous(test, entry);
+		bool synchronous = extract_synchronous(test, entry);
 		unsigned long swapins = extract_swapins();
 		struct folio *folio;
 
-		KUNIT_EXPECT_EQ(test, extract_read_ahead(plain, 0, nr), 0);
-		KUNIT_EXPECT_EQ(test, extract_read_ahead(file, 0, nr), 0);
-		KUNIT_EXPECT_EQ(test, extract_read_ahead(file, nr, 0), nr);
-		KUNIT_EXPECT_EQ(test, extract_read_ahead(file, eof, nr), eof);
-		if (order)
-			KUNIT_EXPECT_EQ(test, extract_read_ahead(file, nr + 1, 1), end);
-		KUNIT_EXPECT_TRUE(test, shmem_swap_readahead(file_inode(file), nr,
-							     order ? order - 1 : 1,
-							     NUMA_NO_NODE, EXTRACT_GFP));
+		shmem_extract_readahead(plain, 0, order, NUMA_NO_NODE, EXTRACT_GFP);
+		shmem_extract_readahead(file, 0, order, NUMA_NO_NODE, EXTRACT_GFP);
+		shmem_extract_readahead(file, 2UL << max, order, NUMA_NO_NODE, EXTRACT_GFP);
+		shmem_extract_readahead(file, nr, order ? order - 1 : 1, NUMA_NO_NODE, EXTRACT_GFP);
 		KUNIT_EXPECT_EQ(test, extract_swapins(), swapins);
 		KUNIT_EXPECT_FALSE(test, swap_cache_has_folio(entry));
 
-		KUNIT_EXPECT_EQ(test, extract_read_ahead(file, nr, 1), end);
-		KUNIT_EXPECT_EQ(test, extract_was_read(entry, order), reads);
-		KUNIT_EXPECT_EQ(test, extract_swapins() - swapins, reads ? nr : 0);
+		shmem_extract_readahead(file, nr, order, NUMA_NO_NODE, EXTRACT_GFP);
+		folio = swap_cache_get_folio(entry);
+		KUNIT_EXPECT_EQ(test, !!folio, !synchronous);
+		if (folio) {
+			folio_wait_locked(folio);
+			KUNIT_EXPECT_EQ(test, folio_order(folio), order);
+			folio_put(folio);
+		}
+		KUNIT_EXPECT_EQ(test, extract_swapins() - swapins, synchronous ? 0 : nr);
 		/* Once more, while it is read, and what is resident */
-		KUNIT_EXPECT_EQ(test, extract_read_ahead(file, nr, nr), end);
+		shmem_extract_readahead(file, nr, order, NUMA_NO_NODE, EXTRACT_GFP);
 		folio = extract_ok(test, file, nr, order, EXTRACT_GFP);
 		KUNIT_EXPECT_EQ(test, folio_order(folio), order);
 		KUNIT_EXPECT_TRUE(test, insert_intact(folio, order));
 		KUNIT_EXPECT_EQ(test, extract_swapins() - swapins, nr);
 		insert_expect_inserted(test, file, folio, nr);
-		KUNIT_EXPECT_EQ(test, extract_read_ahead(file, nr, nr), end);
+		shmem_extract_readahead(file, nr, order, NUMA_NO_NODE, EXTRACT_GFP);
 		KUNIT_EXPECT_EQ(test, extract_swapins() - swapins, nr);
 		KUNIT_EXPECT_PTR_EQ(test, xa_load(&file->f_mapping->i_pages, nr), folio);
 		kunit_release_action(test, insert_put, folio);
 		shmem_truncate_range(file_inode(file), 0, -1);
 	}
 	extract_expect_counters(test, file, &base, "read ahead");
-}
-
-/* Entries of several orders are read, up to the first single page. */
-static void extract_readahead_of_a_range(struct kunit *test)
-{
-	const unsigned int max = insert_swap_order(), orders[] = { max, max - 1, max - 1, 0, 0 };
-	struct file *file = extract_file(test, insert_always, 4UL << max);
-	unsigned int i, nr_read, ends[] = { 2, 3 };
-	pgoff_t index, nr = 1UL << max;
-	swp_entry_t entries[5];
-	bool reads = true;
-
-	if (max < 2)
-		kunit_skip(test, "needs large folios");
-
-	for (i = 0, index = 0; i < 5; index += 1UL << orders[i++]) {
-		entries[i] = extract_swapped(test, file, orders[i], index, i);
-		reads = !extract_synchronous(test, entries[i]);
-	}
-
-	/* An entry that starts in the range is read as a whole. */
-	KUNIT_EXPECT_EQ(test, extract_read_ahead(file, 0, nr + 1), nr + nr / 2);
-	for (i = 0; i < 2; i++) {
-		for (nr_read = 0; nr_read < 5; nr_read++)
-			if (!extract_was_read(entries[nr_read], orders[nr_read]))
-				break;
-		KUNIT_EXPECT_EQ(test, nr_read, reads ? ends[i] : 0);
-		KUNIT_EXPECT_EQ(test, extract_read_ahead(file, 0, 4 * nr), 2 * nr);
-	}
-
-	for (i = 0, index = 0; i < 5; index += 1UL << orders[i++]) {
-		struct folio *folio = extract_ok(test, file, index, orders[i], EXTRACT_GFP);
-
-		KUNIT_EXPECT_TRUE(test, insert_intact(folio, i));
-	}
-}
-
-/* Readahead says where there was no memory, and leaves the rest alone. */
-static void extract_readahead_without_memory(struct kunit *test)
-{
-	const gfp_t light = (EXTRACT_GFP | __GFP_COMP) & ~__GFP_RECLAIM;
-	unsigned int max = insert_swap_order();
-	struct file *file = extract_file(test, insert_always, 2UL << max);
-	pgoff_t ahead, nr = 1UL << max;
-	int nid = numa_mem_id();
-	swp_entry_t first, next;
-	LIST_HEAD(used);
-
-	if (!max)
-		kunit_skip(test, "needs large folios");
-
-	first = extract_swapped(test, file, max, 0, 1);
-	next = extract_swapped(test, file, max, nr, 2);
-
-	extract_use_up_node(nid, max, &used);
-	ahead = shmem_extract_readahead(file, 0, 2 * nr, nid, light);
-	extract_give_back(&used, max);
-
-	if (extract_synchronous(test, first)) {
-		KUNIT_EXPECT_EQ(test, ahead, 2 * nr);
-		return;
-	}
-	KUNIT_EXPECT_EQ(test, extract_was_read(first, max), ahead > 0);
-	KUNIT_EXPECT_EQ(test, extract_was_read(next, max), ahead > nr);
-	KUNIT_EXPECT_LT(test, ahead, 2 * nr);
 }
 
 static void extract_fput_after_swap(struct kunit *test)
@@ -981,8 +896,6 @@ static struct kunit_case extract_swap_cases[] = {
 	KUNIT_CASE(extract_effort),
 #endif
 	KUNIT_CASE_SLOW(extract_readahead),
-	KUNIT_CASE_SLOW(extract_readahead_of_a_range),
-	KUNIT_CASE_SLOW(extract_readahead_without_memory),
 	KUNIT_CASE_SLOW(extract_fput_after_swap),
 	KUNIT_CASE_SLOW(extract_hibernation_waits_for_writeback),
 	{}

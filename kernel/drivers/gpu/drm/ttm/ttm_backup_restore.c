@@ -129,25 +129,31 @@ static gfp_t ttm_backup_restore_gfp(struct ttm_pool *pool,
 }
 
 /*
- * Start reading the chunks from @idx on, if the one there is in swap and of @min_order
- * at least. Readahead only uses free memory and does not reclaim.
+ * Start reading the chunks from @idx on, if they are in swap. Readahead only uses
+ * free memory and does not reclaim.
  */
 static void ttm_backup_restore_readahead(struct ttm_pool *pool, const struct ttm_tt *tt,
-					 const struct ttm_operation_ctx *ctx, pgoff_t idx,
-					 unsigned int min_order,
-					 struct ttm_restore_attempt *attempt)
+					 const struct ttm_operation_ctx *ctx,
+					 pgoff_t idx)
 {
 	gfp_t gfp = ttm_backup_restore_gfp(pool, ctx) & ~__GFP_RECLAIM;
 	pgoff_t end = min_t(pgoff_t, idx + TTM_RESTORE_READAHEAD, tt->num_pages);
-	struct xarray *entries = &tt->backup->f_mapping->i_pages;
+	unsigned int order;
 
-	if (idx + TTM_RESTORE_READAHEAD / 2 < attempt->ahead ||
-	    !xa_is_value(xa_load(entries, idx)) || xa_get_order(entries, idx) < min_order)
-		return;
+	for (; idx < end && !fatal_signal_pending(current); idx += 1UL << order) {
+		struct page *page = tt->pages[idx];
+		unsigned long handle;
 
-	idx = max(idx, attempt->ahead);
-	attempt->ahead = shmem_extract_readahead(tt->backup, idx, end - idx, pool->nid,
-						 gfp);
+		if (!page || !ttm_backup_page_ptr_is_handle(page))
+			break;
+		handle = ttm_backup_page_ptr_to_handle(page);
+		if (!ttm_backup_handle_inserted(handle))
+			break;
+		order = ttm_backup_handle_order(handle);
+		if (!order || !IS_ALIGNED(idx, 1UL << order))
+			break;
+		shmem_extract_readahead(tt->backup, idx, order, pool->nid, gfp);
+	}
 }
 
 /*
@@ -475,7 +481,7 @@ int ttm_backup_restore_chunk(struct ttm_pool *pool, struct ttm_tt *tt,
 	/* First, as a whole */
 	if (ttm_backup_restore_as_it_went(pool, tt, idx, attempt, handle_order,
 					  max_order)) {
-		ttm_backup_restore_readahead(pool, tt, ctx, idx, handle_order, attempt);
+		ttm_backup_restore_readahead(pool, tt, ctx, idx);
 		ret = ttm_backup_restore_extract(pool, tt, ctx, idx, handle_order,
 						 true, attempt->progress, order);
 		switch (ret) {
@@ -515,7 +521,6 @@ int ttm_backup_restore_chunk(struct ttm_pool *pool, struct ttm_tt *tt,
 	}
 
 	/* Last, in whatever order swap returns */
-	ttm_backup_restore_readahead(pool, tt, ctx, idx, 0, attempt);
 	ret = ttm_backup_restore_extract(pool, tt, ctx, idx, 0, false,
 					 attempt->progress, order);
 	switch (ret) {

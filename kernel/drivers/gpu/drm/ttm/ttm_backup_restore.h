@@ -27,7 +27,6 @@ struct ttm_tt;
  * @idx: Index of the chunk that is being restored.
  * @next: The highest order that no allocation for this chunk has failed for.
  * @taken: Index of the first page behind those that were extracted ahead of time.
- * @ahead: Index of the first page that readahead has not reached.
  * @dropped: Index of the first page that may be in the backup file.
  * @copy: Whether this chunk has to be copied, to new chunks of any order.
  * @merge: Whether a larger chunk was tried, to merge this one with its neighbours.
@@ -39,7 +38,6 @@ struct ttm_restore_attempt {
 	pgoff_t idx;
 	unsigned int next;
 	pgoff_t taken;
-	pgoff_t ahead;
 	pgoff_t dropped;
 	bool copy;
 	bool merge;

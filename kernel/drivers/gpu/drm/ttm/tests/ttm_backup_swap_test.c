@@ -8,11 +8,9 @@
 
 #include <kunit/static_stub.h>
 #include <kunit/test.h>
-#include <linux/delay.h>
 #include <linux/file.h>
 #include <linux/mm.h>
 #include <linux/pagemap.h>
-#include <linux/shmem_insert.h>
 #include <linux/sizes.h>
 #include <linux/swap.h>
 #include <linux/vmstat.h>
@@ -157,7 +155,6 @@ static void backup_leave_swap_cache(struct kunit *test, struct folio *folio)
 	lru_add_drain_all();
 	folio_get(folio);
 	folio_lock(folio);
-	folio_wait_writeback(folio);
 	removed = folio_test_swapcache(folio) &&
 		  remove_mapping(folio_mapping(folio), folio);
 	folio_unlock(folio);
@@ -505,75 +502,6 @@ static void backup_interrupted_merge(struct kunit *test)
 	}
 }
 
-/* What has been read since, in pages; it may take a while until @pages have been. */
-static unsigned long backup_read_since(unsigned long in, unsigned long pages)
-{
-	unsigned int tries;
-
-	for (tries = 0; tries < 50; tries++) {
-		if (backup_vm_events(PSWPIN, PSWPIN) - in >= pages)
-			break;
-		msleep(20);
-	}
-
-	return backup_vm_events(PSWPIN, PSWPIN) - in;
-}
-
-/*
- * Chunks that are smaller than what the device works best with are read ahead as well,
- * and where that has no benefit, each when it is its turn.
- */
-static void backup_small_chunks_read_ahead(struct kunit *test)
-{
-	struct backup_test *priv = test->priv;
-	struct ttm_operation_ctx ctx = { .interruptible = true };
-	unsigned int beneficial;
-
-	for (beneficial = 0; beneficial <= 9; beneficial += 9) {
-		struct ttm_tt *tt = backup_tt(test, ttm_cached, 256, true);
-		struct ttm_backup_flags writeback = { .writeback = 1 };
-		struct folio *folios[16];
-		unsigned long in;
-		bool benefits;
-		pgoff_t i;
-
-		priv->bdev.pool.alloc_flags =
-			TTM_ALLOCATION_POOL_BENEFICIAL_ORDER(beneficial);
-		backup_empty_pools(priv->before.gpu_reclaim);
-		ctx.interruptible = false;
-		KUNIT_ASSERT_EQ(test, backup_populate_below(test, tt, &ctx, 5), 0);
-		backup_needs_whole_in_swap(test, tt);
-		backup_fill(tt, 9);
-		for (i = 0; i < 16; i++)
-			folios[i] = backup_tt_folio(tt, 16 * i);
-		KUNIT_ASSERT_EQ(test, ttm_tt_backup(&priv->bdev, tt, writeback), 256);
-		for (i = 0; i < 16; i++)
-			backup_leave_swap_cache(test, folios[i]);
-
-		in = backup_vm_events(PSWPIN, PSWPIN);
-		shmem_extract_readahead(tt->backup, 240, 16, NUMA_NO_NODE, GFP_HIGHUSER);
-		benefits = backup_read_since(in, 16) == 16;
-
-		/* Up to the third, and one for the state of the restore */
-		ctx.interruptible = true;
-		backup_interrupt_at(test, 3);
-		KUNIT_EXPECT_EQ(test, backup_populate_below(test, tt, &ctx, 5), -EINTR);
-		backup_interrupt_at(test, 0);
-		KUNIT_EXPECT_EQ(test, backup_read_since(in, benefits ? 256 : 33),
-				benefits ? 256 : 32);
-		KUNIT_EXPECT_EQ(test, backup_restored_since(tt, TTM_RESTORE_EXTRACTED), 32);
-
-		ctx.interruptible = false;
-		KUNIT_EXPECT_EQ(test, backup_populate_below(test, tt, &ctx, 5), 0);
-		KUNIT_EXPECT_EQ(test, backup_read_since(in, 256), 256);
-		backup_expect_restored(test, tt, 0, 256, 0);
-		backup_expect_populated(test, tt);
-		backup_tt_free(test, tt);
-	}
-	priv->bdev.pool.alloc_flags = 0;
-	backup_expect_baseline(test);
-}
-
 /* Which allocations are not tried after one has failed */
 static void backup_effort(struct kunit *test)
 {
@@ -674,19 +602,4 @@ static struct kunit_suite backup_swap_suite = {
 	.test_cases = backup_swap_cases,
 };
 
-/* Those of the other suite count on nothing being read ahead, as on zram. */
-static struct kunit_case backup_readahead_cases[] = {
-#if defined(CONFIG_FAIL_PAGE_ALLOC) && defined(CONFIG_FAULT_INJECTION_DEBUG_FS)
-	KUNIT_CASE_SLOW(backup_small_chunks_read_ahead),
-#endif
-	KUNIT_CASE(backup_swap_is_seen),
-	{}
-};
-
-static struct kunit_suite backup_readahead_suite = {
-	.name = "ttm_backup_readahead",
-	.init = backup_swap_init,
-	.test_cases = backup_readahead_cases,
-};
-
-kunit_test_suites(&backup_swap_suite, &backup_readahead_suite);
+kunit_test_suite(backup_swap_suite);
