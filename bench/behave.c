@@ -33,9 +33,10 @@ static const struct {
 	  "what it takes to hibernate with MIB of memory in use, VRAM MiB\n"
 	  "in VRAM (vttm.vram), and a ttm.pages_limit of LIMIT MiB; to be\n"
 	  "run with vm/hibernate.sh" },
-	{ "cycle", "PERCENT ROUNDS", 2, 2, cycle,
+	{ "cycle", "PERCENT ROUNDS [madvise]", 2, 3, cycle,
 	  "fill buffers worth PERCENT of RAM and read them ROUNDS times;\n"
-	  "time, swap, fragmentation, types of page blocks" },
+	  "time, swap, fragmentation, types of page blocks;\n"
+	  "madvise: huge pages enabled so, also in a small machine" },
 	{ "readback", "MIB", 1, 1, readback,
 	  "how long it takes to read buffers that are all in swap, where\n"
 	  "memory is plentiful, of 4 MiB each" },

@@ -8,6 +8,7 @@
 #include "bench.h"
 
 #define MAX_BUFFERS	8192
+#define THP		"/sys/kernel/mm/transparent_hugepage/enabled"
 
 extern struct gpu gpu;
 extern struct bo bos[MAX_BUFFERS];

@@ -176,6 +176,10 @@ void cycle(char **values)
 	int status;
 	pid_t pid;
 
+	if (values[2] && strcmp(values[2], "madvise"))
+		die("cycle: madvise or nothing, not '%s'", values[2]);
+	if (values[2] && write_file(THP, values[2]))
+		die("cannot write %s", THP);
 	printf("{\"part\":\"cycle\",\"percent\":%" PRIu64 ",\"rounds\":%" PRIu64
 	       ",\"ram_bytes\":%" PRIu64, percent, rounds, ram);
 	pools_drain();

@@ -16,7 +16,6 @@
 #include "behave.h"
 
 #define TMPFS		"/tmp/bench-oom"
-#define THP		"/sys/kernel/mm/transparent_hugepage/enabled"
 
 struct idle {
 	const char *kind;

@@ -38,7 +38,7 @@ def cost(options):
                     ns=1000 if op == "fault" else 9000, cpu_ns=9000, pages_allocated=0)
 
 
-def cycle(percent, rounds):
+def cycle(percent, rounds, _thp=""):
     say("cycle", percent=int(percent), rounds=int(rounds), completed=True, fill_ns=1e9,
         read_ns=1e9, oom_kill=0, thp_swpout=5, thp_swpout_fallback=0, pswpout=2600,
         pages_by_order=[1000 // ORDERS] * ORDERS, before=MEMORY, full=MEMORY, after=MEMORY,
