@@ -87,9 +87,13 @@ static void bystanders_end(void)
 	unsigned int i;
 	int status;
 
-	for (i = 0; i < BYSTANDERS; i++)
-		if (bystander[i] && waitpid(bystander[i], &status, WNOHANG))
-			FAIL("bystander %u is gone, status 0x%x", i, status);
+	for (i = 0; i < BYSTANDERS; i++) {
+		if (!bystander[i] || !waitpid(bystander[i], &status, WNOHANG))
+			continue;
+		FAIL("bystander %u is gone, status 0x%x", i, status);
+		/* its number may be that of another process now */
+		bystander[i] = 0;
+	}
 	bystanders_kill();
 }
 
